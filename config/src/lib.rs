@@ -1,0 +1,1 @@
+//! bindery-config: see ARCHITECTURE.md.

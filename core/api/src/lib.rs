@@ -1,0 +1,1 @@
+//! bindery-api: see ARCHITECTURE.md.

@@ -1,0 +1,3 @@
+//! bindery-cli: see ARCHITECTURE.md.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! bindery-control: see ARCHITECTURE.md.

@@ -1,0 +1,3 @@
+//! bindery-daemon: see ARCHITECTURE.md.
+
+fn main() {}

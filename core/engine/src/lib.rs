@@ -1,0 +1,1 @@
+//! bindery-engine: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! bindery-net: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! bindery-netlink: see ARCHITECTURE.md.

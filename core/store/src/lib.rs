@@ -1,0 +1,1 @@
+//! bindery-store: see ARCHITECTURE.md.

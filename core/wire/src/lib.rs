@@ -1,0 +1,1 @@
+//! bindery-wire: see ARCHITECTURE.md.

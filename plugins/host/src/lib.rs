@@ -1,0 +1,1 @@
+//! bindery-plugin-host: see ARCHITECTURE.md.

@@ -1,0 +1,3 @@
+//! bindery-plugin-tool: see ARCHITECTURE.md.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! bindery-bench: see ARCHITECTURE.md.
+
+fn main() {}

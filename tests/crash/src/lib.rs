@@ -1,0 +1,1 @@
+//! bindery-crash: see ARCHITECTURE.md.

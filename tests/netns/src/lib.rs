@@ -1,0 +1,1 @@
+//! bindery-netns: see ARCHITECTURE.md.

@@ -1,0 +1,1 @@
+//! bindery-sim: see ARCHITECTURE.md.

@@ -1,0 +1,3 @@
+//! bindery-xtask: see ARCHITECTURE.md.
+
+fn main() {}
