@@ -1,0 +1,220 @@
+//! What operators ask of the engine. Long lists go by pages: a cursor, at most [`PAGE_MAX`] rows a turn.
+
+use crate::{event::Counters, record::DurableState};
+use alloc::{boxed::Box, vec::Vec};
+use bindery_types::{HwAddr, Ipv4Addr, MacAddr, SessionId, Xid};
+
+/// Most rows that one command may touch: it bounds the time for which packets wait.
+pub const PAGE_MAX: usize = 256;
+
+/// A command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Verb {
+    /// Sessions that match, from `cursor` on.
+    Bindings {
+        /// Which.
+        filter: Filter,
+        /// Where to go on; start with [`Cursor::START`].
+        cursor: Cursor,
+    },
+    /// Numbers by state.
+    Summary,
+    /// Counters.
+    Statistics,
+    /// Sets the counters to zero.
+    ClearStatistics,
+    /// Ends sessions that match, from `cursor` on: a durable tombstone each (design §2.2), then the route.
+    ClearBindings {
+        /// Which.
+        filter: Filter,
+        /// Where to go on.
+        cursor: Cursor,
+    },
+    /// The routes that should stand, from `cursor` on.
+    Routes {
+        /// Where to go on.
+        cursor: Cursor,
+    },
+    /// Usage by pool.
+    Pools,
+}
+
+/// Which sessions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Filter {
+    /// All live ones.
+    All,
+    /// The one with this address.
+    Address(Ipv4Addr),
+    /// Those of this hardware address.
+    Mac(MacAddr),
+    /// The one with this id.
+    Session(SessionId),
+    /// Those whose login came in on this interface; a trailing `*` matches any rest.
+    Interface(Box<str>),
+}
+
+/// Where a paged command goes on. Opaque; sessions that come and go between pages may be missed or seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cursor(pub u32);
+
+impl Cursor {
+    /// The beginning.
+    pub const START: Self = Self(0);
+}
+
+/// An answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reply {
+    /// To `Bindings`.
+    Bindings {
+        /// One page.
+        rows: Vec<BindingView>,
+        /// Where to go on; `None` at the end.
+        next: Option<Cursor>,
+    },
+    /// To `Summary`.
+    Summary(Summary),
+    /// To `Statistics`.
+    Statistics(Box<Counters>),
+    /// To `ClearStatistics`.
+    Cleared,
+    /// To `ClearBindings`: answered when the tombstones of this page are durable, or with `failed`.
+    ClearedBindings {
+        /// How many were ended.
+        count: u32,
+        /// Whether the store failed: nothing of this page was ended.
+        failed: bool,
+        /// Where to go on; `None` at the end.
+        next: Option<Cursor>,
+    },
+    /// To `Routes`.
+    Routes {
+        /// One page.
+        rows: Vec<RouteView>,
+        /// Where to go on; `None` at the end.
+        next: Option<Cursor>,
+    },
+    /// To `Pools`.
+    Pools(Vec<PoolView>),
+}
+
+/// Numbers by public state (junos.md §11.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Summary {
+    /// Nothing allocated yet.
+    pub init: u64,
+    /// Bound.
+    pub bound: u64,
+    /// OFFER sent.
+    pub selecting: u64,
+    /// A first REQUEST waits for storage or route.
+    pub requesting: u64,
+    /// A renewal waits for storage or route.
+    pub renewing: u64,
+    /// A release waits for storage.
+    pub releasing: u64,
+    /// Read at start, their interface has not appeared.
+    pub restoring: u64,
+}
+
+/// Public state of a session (junos.md §12.1).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum PublicState {
+    /// OFFER sent, memory only.
+    Selecting,
+    /// First REQUEST being made durable.
+    Requesting,
+    /// Holds the lease.
+    Bound,
+    /// Renewal being made durable.
+    Renewing,
+    /// Being ended.
+    Releasing,
+    /// Ended; only shown by session id.
+    Ended(DurableState),
+}
+
+/// A session as an operator sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BindingView {
+    /// Session id.
+    pub session: SessionId,
+    /// Address.
+    pub address: Ipv4Addr,
+    /// Hardware address.
+    pub hw: HwAddr,
+    /// State.
+    pub state: PublicState,
+    /// Seconds left; `None` for an infinite lease.
+    pub expires_in: Option<u64>,
+    /// Age of the session in seconds.
+    pub started_ago: u64,
+    /// Seconds since the last packet of the client (CLTT).
+    pub last_packet_ago: u64,
+    /// Interface the client logged in on.
+    pub interface: Box<str>,
+    /// Option 54 of the last reply.
+    pub server_id: Ipv4Addr,
+    /// Relay; 0.0.0.0 for none.
+    pub giaddr: Ipv4Addr,
+    /// Pool.
+    pub pool: Box<str>,
+    /// Group.
+    pub group: Box<str>,
+    /// Option 61, empty for none.
+    pub client_id: Box<[u8]>,
+    /// Option 82, empty for none.
+    pub relay_info: Box<[u8]>,
+    /// Option 60, empty for none.
+    pub vendor_class: Box<[u8]>,
+    /// Option 12, empty for none.
+    pub host_name: Box<[u8]>,
+    /// Xid of the last exchange.
+    pub xid: Xid,
+    /// Whether a route belongs to it, and whether it is known to stand.
+    pub route: RouteState,
+}
+
+/// Whether a session's route stands.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RouteState {
+    /// None: relay not on-link at the ingress interface.
+    NotOnLink,
+    /// Asked for.
+    Pending,
+    /// In the forwarding plane.
+    Installed,
+}
+
+/// A route as an operator sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RouteView {
+    /// Destination /32.
+    pub dst: Ipv4Addr,
+    /// Interface.
+    pub interface: Box<str>,
+    /// Gateway.
+    pub via: Option<Ipv4Addr>,
+    /// Preferred source.
+    pub src: Option<Ipv4Addr>,
+    /// The session it belongs to.
+    pub session: SessionId,
+    /// Seconds since the session began.
+    pub age_secs: u64,
+    /// Whether it is known to stand.
+    pub installed: bool,
+}
+
+/// A pool's usage.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PoolView {
+    /// Name.
+    pub name: Box<str>,
+    /// Addresses that can be leased.
+    pub total: u64,
+    /// In a live binding or offered.
+    pub used: u64,
+    /// In quarantine after DHCPDECLINE.
+    pub quarantined: u64,
+}

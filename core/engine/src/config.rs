@@ -1,0 +1,190 @@
+//! The resolved configuration the engine runs on: units are fixed, inheritance is applied, names are checked.
+//!
+//! The `config` crate makes it from the operator's text; the engine knows nothing of that text.
+
+use alloc::{boxed::Box, vec::Vec};
+use bindery_types::{GroupId, InstanceId, Ipv4Addr, MacAddr, PoolId, Prefix4};
+use bindery_wire::v4::OptionCode;
+
+/// All that the engine needs to know. Immutable; a commit hands over a new one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// Groups of `dhcp-local-server`, in configuration order; [`GroupId`] indexes them.
+    pub groups: Vec<Group>,
+    /// Interfaces of all groups, in configuration order. An exact name wins over a pattern, the longer pattern
+    /// over the shorter.
+    pub interfaces: Vec<Interface>,
+    /// Pools of `access address-assignment`, in configuration order; [`PoolId`] indexes them.
+    pub pools: Vec<Pool>,
+}
+
+impl Config {
+    /// The group `id` names, if this configuration has it.
+    pub fn group(&self, id: GroupId) -> Option<&Group> {
+        self.groups.get(usize::from(id.0))
+    }
+
+    /// The pool `id` names, if this configuration has it.
+    pub fn pool(&self, id: PoolId) -> Option<&Pool> {
+        self.pools.get(usize::from(id.0))
+    }
+}
+
+/// `group NAME` of a local server: what holds for the clients of its interfaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Unique among the groups; 1 to 64 characters.
+    pub name: Box<str>,
+    /// The routing instance whose pools and sessions it uses.
+    pub instance: InstanceId,
+    /// Behaviour of the group, inheritance applied.
+    pub overrides: Overrides,
+    /// Plugins bound to the `shape-reply` stage, in chain order; empty when none is bound.
+    pub shape_reply: Vec<PluginId>,
+}
+
+/// `interface IFL` in a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The interface's name, or a prefix of names with a trailing `*`.
+    pub pattern: Box<str>,
+    /// The group it belongs to.
+    pub group: GroupId,
+    /// Overrides of this interface, inheritance applied: in place of the group's.
+    pub overrides: Option<Overrides>,
+    /// Plugins of this interface in place of the group's chain, when it has a `policy` of its own.
+    pub shape_reply: Option<Vec<PluginId>>,
+}
+
+/// `overrides` of a server, group or interface, inheritance applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `interface-client-limit`: most bindings on one interface (1 to 500000); further DISCOVERs are dropped.
+    pub interface_client_limit: Option<u32>,
+    /// `no-arp`: no permanent neighbour entry for bound clients.
+    pub no_arp: bool,
+    /// `process-inform`: answer DHCPINFORM (RFC 2131 §4.3.5).
+    pub process_inform: Option<ProcessInform>,
+    /// `allow-no-end-option`: accept packets without option 255.
+    pub allow_no_end_option: bool,
+    /// `delete-binding-on-renegotiation`: a DISCOVER of a bound client ends its binding first.
+    pub delete_binding_on_renegotiation: bool,
+    /// `nak-unknown-renew`: NAK a unicast renewal without a binding instead of staying silent.
+    pub nak_unknown_renew: bool,
+    /// `nak-unknown-rebind`: the same for a broadcast rebinding.
+    pub nak_unknown_rebind: bool,
+    /// `include-option-82 nak`: echo option 82 in DHCPNAK.
+    pub option_82_in_nak: bool,
+}
+
+/// `process-inform`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessInform {
+    /// `pool`: whose attributes answer, in place of the pool that matches the client's network.
+    pub pool: Option<PoolId>,
+}
+
+/// Index of a configured plugin, in configuration order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PluginId(pub u16);
+
+/// `pool NAME family inet`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Unique among the pools; 1 to 63 characters.
+    pub name: Box<str>,
+    /// The routing instance it belongs to.
+    pub instance: InstanceId,
+    /// `network`: all its addresses lie in it, and it is matched against giaddr or the interface's address.
+    /// Networks of one instance do not overlap unless the pools are linked.
+    pub network: Prefix4,
+    /// `range`s, in configuration order, not overlapping.
+    pub ranges: Vec<Range>,
+    /// `host` reservations: one address each, outside or inside the ranges.
+    pub hosts: Vec<Host>,
+    /// `excluded-address` and `excluded-range`: never leased.
+    pub excluded: Vec<Range>,
+    /// `link`: where to look when this pool has no free address.
+    pub link: Option<PoolId>,
+    /// `hold-down`: no new bindings; existing ones may renew.
+    pub hold_down: bool,
+    /// `dhcp-attributes`.
+    pub attributes: Attributes,
+}
+
+/// Addresses from `low` to `high`, both included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The range's name; the address itself for `excluded-address`.
+    pub name: Box<str>,
+    /// First address.
+    pub low: Ipv4Addr,
+    /// Last address, not below `low`.
+    pub high: Ipv4Addr,
+}
+
+/// `host NAME`: an address kept for one hardware address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// The reservation's name.
+    pub name: Box<str>,
+    /// `hardware-address`; unique in the pool.
+    pub hardware_address: MacAddr,
+    /// `ip-address`; unique in the pool, inside its network.
+    pub ip_address: Ipv4Addr,
+}
+
+/// `dhcp-attributes` of a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// `maximum-lease-time`: granted to everyone; shorter when the client asks for less (option 51).
+    pub lease: Lease,
+    /// Renewal time T1 (option 58): RFC 2131 §4.4.5.
+    pub t1: Timer,
+    /// Rebinding time T2 (option 59): RFC 2131 §4.4.5.
+    pub t2: Timer,
+    /// `server-identifier`: option 54 in place of the address the client can reach us at.
+    pub server_identifier: Option<Ipv4Addr>,
+    /// `next-server`: the `siaddr` field.
+    pub next_server: Option<Ipv4Addr>,
+    /// `boot-file`: the `file` field; at most 127 bytes.
+    pub boot_file: Option<Box<[u8]>>,
+    /// `boot-server`: the `sname` field; at most 63 bytes.
+    pub boot_server: Option<Box<[u8]>>,
+    /// Options in their encoded form, codes ascending, each once. Those asked for by option 55 are sent in its
+    /// order; all are sent to a client without option 55. The subnet mask is not among them: it follows `network`.
+    pub options: Vec<(OptionCode, Box<[u8]>)>,
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self {
+            lease: Lease::Secs(86_400),
+            t1: Timer::Percent(50),
+            t2: Timer::Percent(87),
+            server_identifier: None,
+            next_server: None,
+            boot_file: None,
+            boot_server: None,
+            options: Vec::new(),
+        }
+    }
+}
+
+/// A lease time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// Seconds, 1 to 4294967294.
+    Secs(u32),
+    /// For ever: 0xffffffff on the wire (RFC 2131 §3.3).
+    Infinite,
+}
+
+/// When T1 or T2 comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// Percent of the lease, 0 to 100.
+    Percent(u8),
+    /// Seconds after the ACK; not used where it is not below the lease.
+    Secs(u32),
+}

@@ -1,0 +1,196 @@
+//! What the engine counts and tells: one source for log lines, metric labels and `show ... statistics` rows.
+
+use crate::route::RouteError;
+use bindery_types::{HwAddr, IfIndex, Ipv4Addr, LeaseTime, SessionId};
+use bindery_wire::v4::{DecodeError, MessageType};
+
+macro_rules! drop_reasons {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $label:literal;)*) => {
+        /// Why a packet ended without an answer. Each has one counter (junos.md §11.4).
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[repr(u8)]
+        pub enum DropReason { $($(#[$doc])* $variant,)* }
+
+        impl DropReason {
+            /// All of them, in the order in which they are shown.
+            pub const ALL: [Self; [$(Self::$variant),*].len()] = [$(Self::$variant),*];
+
+            /// The counter's name in JSON and metrics.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// The words of `show dhcp server statistics`.
+            pub const fn label(self) -> &'static str {
+                match self { $(Self::$variant => $label,)* }
+            }
+        }
+    };
+}
+
+drop_reasons! {
+    /// hlen does not fit htype, or is over 16.
+    BadHardware = "bad-hardware", "Bad hardware address";
+    /// No option 53, and BOOTP is not served.
+    BootpPacket = "bootp-packet", "Bootp packets";
+    /// op is not BOOTREQUEST.
+    BadBootpOpcode = "bad-bootp-opcode", "Bad opcode";
+    /// A message type that a server does not take.
+    BadDhcpOpcode = "bad-dhcp-opcode", "Bad DHCP opcode";
+    /// An option runs past its area, has a wrong length, or option 255 is missing.
+    BadOptions = "bad-options", "Bad options";
+    /// No magic cookie.
+    NoOptions = "no-options", "No options";
+    /// Option 54 names another server.
+    InvalidServerAddress = "invalid-server-address", "Invalid server address";
+    /// No free address in the pools.
+    NoAddresses = "no-addresses", "No available addresses";
+    /// The ingress interface is in no group.
+    NoInterfaceCfg = "no-interface-cfg", "No interface match";
+    /// No address of ours lets us answer on that interface.
+    NoLocalAddress = "no-local-address", "No valid local address";
+    /// No pool's network holds giaddr or the interface's address.
+    InvalidSubnet = "invalid-subnet", "Invalid subnet";
+    /// Shorter than a DHCP message.
+    TooShort = "too-short", "Packet too short";
+    /// hops is over 16 (RFC 1542 §4.1.1).
+    HopLimit = "hop-limit", "Hop limit";
+    /// giaddr is no unicast address, or is ours.
+    BadGiAddress = "bad-gi-address", "Bad gateway address";
+    /// A request for a client or binding that we do not know.
+    ClientLookup = "client-lookup", "Client lookup";
+    /// The same request is being answered: the answer in flight serves both.
+    Duplicate = "duplicate", "Duplicate in progress";
+    /// `interface-client-limit` reached.
+    ClientLimit = "client-limit", "Client limit";
+    /// DHCPINFORM without `process-inform`.
+    InformNotProcessed = "inform-not-processed", "Inform not processed";
+    /// A plugin's verdict, or `on-failure drop`.
+    Policy = "policy", "Policy";
+    /// A deferred plugin did not answer in time.
+    PolicyTimeout = "policy-timeout", "Policy timeout";
+    /// The session database cannot be written.
+    StoreFault = "store-fault", "Session database fault";
+    /// The route could not be programmed.
+    RouteFault = "route-fault", "Route fault";
+    /// Too many exchanges wait: DISCOVERs are shed before REQUESTs.
+    Overload = "overload", "Overload";
+    /// The reply could not be encoded.
+    EncodeError = "encode-error", "Encode error";
+    /// The socket refused the reply.
+    SendError = "send-error", "Send error";
+}
+
+impl From<&DecodeError> for DropReason {
+    fn from(error: &DecodeError) -> Self {
+        match error {
+            DecodeError::TooShort { .. } => Self::TooShort,
+            DecodeError::BadOpcode(_) => Self::BadBootpOpcode,
+            DecodeError::BadHardware { .. } => Self::BadHardware,
+            DecodeError::NoOptions => Self::NoOptions,
+            DecodeError::BadOptions(_) => Self::BadOptions,
+        }
+    }
+}
+
+/// Message types that are counted: 1 to 18.
+pub const MESSAGE_TYPES: usize = 19;
+
+/// Everything counted since start or `clear dhcp server statistics`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Counters {
+    /// By [`DropReason`].
+    pub dropped: [u64; DropReason::ALL.len()],
+    /// By message type, of packets that parsed; index 0 counts BOOTP.
+    pub received: [u64; MESSAGE_TYPES],
+    /// By message type, handed to the socket.
+    pub sent: [u64; MESSAGE_TYPES],
+    /// Late plugin answers that found their exchange gone.
+    pub late_policy_answers: u64,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            dropped: [0; DropReason::ALL.len()],
+            received: [0; MESSAGE_TYPES],
+            sent: [0; MESSAGE_TYPES],
+            late_policy_answers: 0,
+        }
+    }
+}
+
+impl Counters {
+    /// Counts a dropped packet.
+    pub fn drop(&mut self, reason: DropReason) {
+        if let Some(count) = self.dropped.get_mut(reason as usize) {
+            *count += 1;
+        }
+    }
+
+    /// Counts a received message; `None` is BOOTP.
+    pub fn receive(&mut self, message: Option<MessageType>) {
+        if let Some(count) = self.received.get_mut(message.map_or(0, |m| m as usize)) {
+            *count += 1;
+        }
+    }
+
+    /// Counts a sent message.
+    pub fn send(&mut self, message: MessageType) {
+        if let Some(count) = self.sent.get_mut(message as usize) {
+            *count += 1;
+        }
+    }
+}
+
+/// Things worth a log line or an alarm. Rare by design: a lease is no event of this kind.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// Alarm: a subscriber's route could not be programmed; the exchange was silent.
+    RouteFault {
+        /// The session.
+        session: SessionId,
+        /// The address without a route.
+        address: Ipv4Addr,
+        /// Why.
+        error: RouteError,
+    },
+    /// A client found its address in use (DHCPDECLINE); the address is quarantined.
+    Declined {
+        /// Who said so.
+        hw: HwAddr,
+        /// The address.
+        address: Ipv4Addr,
+        /// End of the quarantine.
+        until: LeaseTime,
+    },
+    /// Alarm: a write failed; the server is silent to new requests until the store is back.
+    StoreFault {
+        /// Writes undone in memory.
+        undone: u32,
+    },
+    /// The store is back.
+    StoreBack {
+        /// Bindings written again.
+        repaired: u32,
+    },
+    /// The wall clock stands before the last persisted time: no lease expires until it has caught up.
+    ClockBehind {
+        /// Seconds it is behind.
+        secs: u64,
+    },
+    /// The wall clock has caught up; leases expire again.
+    ClockCaughtUp,
+    /// A pool has no free address left.
+    PoolExhausted {
+        /// The interface that asked.
+        link: IfIndex,
+    },
+    /// A session read at start does not fit (its address is in two live bindings): it was left out.
+    RestoreConflict {
+        /// The session left out.
+        session: SessionId,
+        /// Its address.
+        address: Ipv4Addr,
+    },
+}

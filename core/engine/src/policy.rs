@@ -1,0 +1,174 @@
+//! Hook stages: synchronous calls out of the engine (design §3).
+//!
+//! The engine calls only the stages that the group has bound. A verdict is untrusted input: edits pass
+//! [`edit_refusal`] whoever made them.
+
+use crate::config::PluginId;
+use alloc::{borrow::Cow, vec::Vec};
+use bindery_types::{HwAddr, Ipv4Addr, Mono, Now, SessionId, Xid};
+use bindery_wire::v4::{MessageType, OptionCode, OptionList, Packet};
+
+/// Runs the plugins of a stage. Implemented by the daemon (WASM, native, built-in) and by the simulator.
+pub trait Policy {
+    /// `shape-reply`: the chain edits the options of a reply that is about to be sent.
+    fn shape_reply(&mut self, now: Now, chain: &[PluginId], exchange: &mut ShapeReply<'_>) -> Hook;
+}
+
+/// A policy without plugins.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoPolicy;
+
+impl Policy for NoPolicy {
+    fn shape_reply(&mut self, _: Now, _: &[PluginId], _: &mut ShapeReply<'_>) -> Hook {
+        Hook::Done(Verdict::Continue)
+    }
+}
+
+/// What a stage answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hook {
+    /// The verdict of the whole chain.
+    Done(Verdict),
+    /// The answer comes later as `Input::PolicyDone` with [`ShapeReply::token`]; at `deadline` the exchange ends
+    /// in silence.
+    Pending {
+        /// Monotonic time.
+        deadline: Mono,
+    },
+}
+
+/// Whether the exchange goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Go on with the edits made.
+    Continue,
+    /// Send nothing: silence, never a NAK.
+    Drop,
+}
+
+/// Names a parked exchange; a token is never used twice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Token {
+    /// Which engine ([`bindery_types::EngineId`]).
+    pub engine: u8,
+    /// Slot among the parked exchanges.
+    pub slot: u32,
+    /// Use of that slot.
+    pub generation: u32,
+}
+
+/// The late answer of a `Pending` stage.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PolicyAnswer {
+    /// The exchange.
+    pub token: Token,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Option edits in order: `None` removes.
+    pub edits: Vec<(OptionCode, Option<Vec<u8>>)>,
+}
+
+/// What a `shape-reply` plugin sees and may change.
+#[derive(Debug)]
+pub struct ShapeReply<'a> {
+    /// The request as received.
+    pub request: &'a Packet<'a>,
+    /// Type of the reply.
+    pub message: MessageType,
+    /// The group that serves the client.
+    pub group: &'a str,
+    /// The client's interface.
+    pub interface: &'a str,
+    /// The session; `None` for INFORM.
+    pub session: Option<SessionId>,
+    /// The address offered or leased; 0.0.0.0 in a NAK.
+    pub address: Ipv4Addr,
+    /// Lease time of the reply, seconds; 0 where it has none.
+    pub lease_secs: u32,
+    /// Name this exchange by it when answering `Pending`.
+    pub token: Token,
+    pub(crate) options: &'a mut OptionList,
+}
+
+impl<'a> ShapeReply<'a> {
+    /// Ties a request to the reply being built for it.
+    #[allow(clippy::too_many_arguments)]
+    pub fn new(
+        request: &'a Packet<'a>,
+        message: MessageType,
+        names: (&'a str, &'a str),
+        session: Option<SessionId>,
+        address: Ipv4Addr,
+        lease_secs: u32,
+        token: Token,
+        options: &'a mut OptionList,
+    ) -> Self {
+        let (group, interface) = names;
+        Self { request, message, group, interface, session, address, lease_secs, token, options }
+    }
+
+    /// Xid of the exchange.
+    pub fn xid(&self) -> Xid {
+        self.request.xid()
+    }
+
+    /// The client's hardware address.
+    pub fn hw_addr(&self) -> HwAddr {
+        self.request.hw_addr()
+    }
+
+    /// An option of the request, instances concatenated.
+    pub fn request_option(&self, code: OptionCode) -> Option<Cow<'_, [u8]>> {
+        self.request.option(code)
+    }
+
+    /// An option of the reply as it stands.
+    pub fn reply_option(&self, code: OptionCode) -> Option<&[u8]> {
+        self.options.get(code)
+    }
+
+    /// Inserts or replaces an option of the reply.
+    ///
+    /// # Errors
+    /// The option is not the plugin's to touch, or the reply is full; nothing changed.
+    pub fn set_option(&mut self, code: OptionCode, value: &[u8]) -> Result<(), EditRefused> {
+        edit_refusal(self.request, code)?;
+        self.options.set(code, value).map_err(|_| EditRefused::TooLarge)
+    }
+
+    /// Removes an option of the reply, if it is there.
+    ///
+    /// # Errors
+    /// The option is not the plugin's to touch.
+    pub fn remove_option(&mut self, code: OptionCode) -> Result<(), EditRefused> {
+        edit_refusal(self.request, code)?;
+        self.options.remove(code);
+        Ok(())
+    }
+}
+
+/// Why an edit was not made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum EditRefused {
+    /// The protocol owns this option (design §5).
+    Forbidden,
+    /// Option 108 goes only to a client that asked for it (RFC 8925 §3.3).
+    NotRequested,
+    /// The options no longer fit.
+    TooLarge,
+}
+
+/// Judges an edit of `code` in a reply to `request`.
+///
+/// # Errors
+/// Why it may not be made.
+pub fn edit_refusal(request: &Packet<'_>, code: OptionCode) -> Result<(), EditRefused> {
+    match code.0 {
+        0 | 50..=54 | 57..=59 | 61 | 82 | 90 | 145 | 255 => Err(EditRefused::Forbidden),
+        108 => {
+            let asked = request.option(OptionCode::PARAMETER_REQUEST_LIST).is_some_and(|list| list.contains(&108));
+            if asked { Ok(()) } else { Err(EditRefused::NotRequested) }
+        }
+        _ => Ok(()),
+    }
+}
