@@ -1,0 +1,1 @@
+//! Tests of the codecs through their public face.
