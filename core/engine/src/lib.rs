@@ -16,6 +16,7 @@ pub mod output;
 pub mod policy;
 pub mod record;
 pub mod route;
+pub mod session;
 
 pub use input::Input;
 pub use output::Outbox;
