@@ -1,0 +1,172 @@
+//! Opening the sockets and waiting for them.
+
+use crate::{
+    Counters, KernelDrops, OpenError, SERVER_PORT, Waker, filter, privileges,
+    sys::{self, Arena},
+};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::socket::{
+        AddressFamily, SockFlag, SockType, SockaddrIn, bind, setsockopt, socket,
+        sockopt::{Broadcast, Ipv4PacketInfo, RcvBuf, RcvBufForce, SndBuf, SndBufForce},
+    },
+};
+use std::{
+    os::fd::{AsFd, AsRawFd, OwnedFd},
+    time::Duration,
+};
+
+/// How to open the sockets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// UDP port to serve; [`SERVER_PORT`] but in tests.
+    pub port: u16,
+    /// Bytes of each socket's receive and send buffer. 8 MiB hold about 10,000 requests, which is what arrives while
+    /// the packet thread is held up for 30 ms at full rate.
+    pub buffer: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { port: SERVER_PORT, buffer: 8 << 20 }
+    }
+}
+
+/// What [`Sockets::poll`] saw.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ready {
+    /// The packet socket has something.
+    pub packet: bool,
+    /// The UDP socket has something.
+    pub udp: bool,
+    /// A [`Waker`] was used.
+    pub woken: bool,
+}
+
+/// The packet thread's sockets.
+pub struct Sockets {
+    pub(crate) packet: OwnedFd,
+    pub(crate) udp: OwnedFd,
+    waker: Waker,
+    pub(crate) port: u16,
+    pub(crate) arena: Arena,
+    /// Frames to send are built here.
+    pub(crate) frames: Vec<Vec<u8>>,
+    pub(crate) counters: Counters,
+    packet_drops: u64,
+}
+
+impl Sockets {
+    /// Opens both sockets in the calling thread's network namespace, for every interface there, now and later.
+    ///
+    /// # Errors
+    /// [`OpenError`]: missing privileges, or the port is taken (SO_REUSEADDR is not set, because two servers on one
+    /// port would share the packets at random).
+    pub fn open(settings: &Settings) -> Result<Self, OpenError> {
+        let udp = open_udp(settings)?;
+        let packet = open_packet(settings)?;
+        let waker = Waker::new().map_err(OpenError::system("making an eventfd"))?;
+        Ok(Self {
+            packet,
+            udp,
+            waker,
+            port: settings.port,
+            arena: Arena::new(),
+            frames: Vec::new(),
+            counters: Counters::default(),
+            packet_drops: 0,
+        })
+    }
+
+    /// A handle that ends [`Sockets::poll`] from other threads.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// Waits until a socket has something, a [`Waker`] is used, a signal comes, or `timeout` is over (`None`: for
+    /// ever). Rounded up to whole milliseconds.
+    ///
+    /// # Errors
+    /// The poll itself failed, which only a lack of memory explains.
+    pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Ready, Errno> {
+        let timeout = match timeout {
+            None => PollTimeout::NONE,
+            Some(timeout) => {
+                let millis = timeout.as_nanos().div_ceil(1_000_000);
+                PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)
+            }
+        };
+        let mut fds = [
+            PollFd::new(self.packet.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.udp.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.waker.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut fds, timeout) {
+            Ok(_) => {}
+            Err(Errno::EINTR) => return Ok(Ready::default()),
+            Err(errno) => return Err(errno),
+        }
+        let [packet, udp, woken] = fds.map(|fd| fd.any().unwrap_or(false));
+        let woken = woken && self.waker.drain();
+        Ok(Ready { packet, udp, woken })
+    }
+
+    /// What was counted since the sockets were opened.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What the kernel dropped because a receive buffer was full. Two system calls.
+    pub fn kernel_drops(&mut self) -> KernelDrops {
+        // The kernel restarts the packet socket's count at each reading.
+        self.packet_drops += u64::from(sys::packet_drops(&self.packet).unwrap_or(0));
+        KernelDrops {
+            packet: self.packet_drops,
+            udp: u64::from(sys::socket_drops(&self.udp).unwrap_or(0)),
+        }
+    }
+}
+
+fn open_udp(settings: &Settings) -> Result<OwnedFd, OpenError> {
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let fd = socket(AddressFamily::Inet, SockType::Datagram, flags, None)
+        .map_err(OpenError::system("opening a UDP socket"))?;
+    setsockopt(&fd, Ipv4PacketInfo, &true).map_err(OpenError::system("setting IP_PKTINFO"))?;
+    setsockopt(&fd, Broadcast, &true).map_err(OpenError::system("setting SO_BROADCAST"))?;
+    // Before the bind, so that nothing unfiltered can be queued.
+    sys::attach_filter(&fd, &mut filter::udp()).map_err(OpenError::system("setting the UDP filter"))?;
+    grow_buffers(&fd, settings.buffer);
+    let port = settings.port;
+    bind(fd.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, port)).map_err(|errno| match errno {
+        Errno::EADDRINUSE => OpenError::PortInUse { port, owner: privileges::port_owner(port) },
+        errno => OpenError::privileged("serving a UDP port under 1024", "CAP_NET_BIND_SERVICE")(errno),
+    })?;
+    Ok(fd)
+}
+
+fn open_packet(settings: &Settings) -> Result<OwnedFd, OpenError> {
+    let fd = sys::packet_socket().map_err(OpenError::privileged("opening a packet socket", "CAP_NET_RAW"))?;
+    // Until it is bound the socket receives nothing, so nothing unfiltered can be queued.
+    sys::attach_filter(&fd, &mut filter::packet(settings.port))
+        .map_err(OpenError::system("setting the packet filter"))?;
+    for (name, what) in [
+        (libc::PACKET_AUXDATA, "setting PACKET_AUXDATA"),
+        (libc::PACKET_IGNORE_OUTGOING, "setting PACKET_IGNORE_OUTGOING (Linux 4.20 or newer)"),
+    ] {
+        sys::set_option(&fd, libc::SOL_PACKET, name, 1).map_err(OpenError::system(what))?;
+    }
+    grow_buffers(&fd, settings.buffer);
+    sys::bind_packet(&fd).map_err(OpenError::system("binding the packet socket"))?;
+    Ok(fd)
+}
+
+/// A full buffer drops packets, which is a matter of degree: so what can be had is taken, and nothing fails.
+fn grow_buffers(fd: &OwnedFd, bytes: usize) {
+    if setsockopt(fd, RcvBufForce, &bytes).is_err() {
+        let _ = setsockopt(fd, RcvBuf, &bytes);
+    }
+    if setsockopt(fd, SndBufForce, &bytes).is_err() {
+        let _ = setsockopt(fd, SndBuf, &bytes);
+    }
+}
