@@ -14,6 +14,7 @@ pub mod event;
 pub mod input;
 pub mod output;
 pub mod policy;
+pub mod pool;
 pub mod record;
 pub mod route;
 pub mod session;

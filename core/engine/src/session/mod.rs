@@ -18,8 +18,6 @@ mod table;
 
 #[cfg(test)]
 mod model;
-#[cfg(test)]
-mod tests;
 
 pub use deadlines::Deadlines;
 pub use identity::{ClientKey, Identity, IdentityBuf, TooLong};
