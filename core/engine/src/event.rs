@@ -84,11 +84,12 @@ drop_reasons! {
 impl From<&DecodeError> for DropReason {
     fn from(error: &DecodeError) -> Self {
         match error {
-            DecodeError::TooShort { .. } => Self::TooShort,
+            DecodeError::TooShort => Self::TooShort,
             DecodeError::BadOpcode(_) => Self::BadBootpOpcode,
             DecodeError::BadHardware { .. } => Self::BadHardware,
             DecodeError::NoOptions => Self::NoOptions,
             DecodeError::BadOptions(_) => Self::BadOptions,
+            DecodeError::BadMessageType(_) => Self::BadDhcpOpcode,
         }
     }
 }

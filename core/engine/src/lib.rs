@@ -8,16 +8,29 @@
 
 extern crate alloc;
 
+pub mod binding;
+mod classify;
+mod clock;
 pub mod command;
+mod commit;
 pub mod config;
+mod durable;
+mod engine;
 pub mod event;
+pub mod exchange;
 pub mod input;
+mod links;
+mod operator;
 pub mod output;
+mod parked;
 pub mod policy;
 pub mod pool;
 pub mod record;
+mod restore;
 pub mod route;
+mod server;
 pub mod session;
 
+pub use engine::{Engine, QUARANTINE_SECS, TOMBSTONE_SECS};
 pub use input::Input;
 pub use output::Outbox;

@@ -1,0 +1,201 @@
+//! What waits for storage and for routes: two FIFO rings answered by watermark (design §3).
+//!
+//! Memory changes when storage has the change. An entry of the first ring holds what the record will become; a
+//! failed write drops the entry and so undoes nothing. One write per session is in flight at a time.
+
+use crate::{
+    exchange::ExchangeState,
+    input::{CommandId, StoreSeq},
+    output::Destination,
+    route::RouteSeq,
+    record::{BindingKey, Bound, LeaseRecord, RouteRecord},
+    session::{IdentityBuf, NameId, Record, SlotRef, State},
+};
+use alloc::{collections::VecDeque, vec::Vec};
+use bindery_types::{IpAddr, Ipv4Addr, LeaseTime, Mono, Xid};
+use bindery_wire::v4::MessageType;
+use core::time::Duration;
+
+/// Most writes in flight. When it is reached, REQUESTs are dropped as `overload`; the engine takes them up again
+/// as the watermark moves.
+pub(crate) const COMMITS_MAX: usize = 16_384;
+
+/// With this many writes in flight DISCOVERs are shed, so that renewals find room.
+pub(crate) const SHED_DISCOVER: usize = COMMITS_MAX * 3 / 4;
+
+/// Most exchanges that wait for a route.
+pub(crate) const ROUTING_MAX: usize = 16_384;
+
+/// A reply that waited longer is not sent: the client has long begun anew.
+pub(crate) const REPLY_AGE_MAX: Duration = Duration::from_secs(30);
+
+/// A reply, encoded and waiting.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) to: Destination,
+    /// A second form of the same message, for a NAK that a renewing client would not hear as broadcast.
+    pub(crate) also_to: Option<Destination>,
+    pub(crate) message: MessageType,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// What a record becomes when its mutation is durable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Change {
+    pub(crate) state: State,
+    pub(crate) start: LeaseTime,
+    pub(crate) end: LeaseTime,
+    pub(crate) cltt: LeaseTime,
+    pub(crate) changed: LeaseTime,
+    pub(crate) change: u64,
+    pub(crate) server_id: Ipv4Addr,
+    pub(crate) giaddr: Ipv4Addr,
+    pub(crate) xid: Xid,
+    pub(crate) route: RouteRecord,
+    pub(crate) link: NameId,
+    pub(crate) group: NameId,
+    pub(crate) pool: NameId,
+}
+
+impl Change {
+    /// A change that changes nothing yet.
+    pub(crate) fn of(record: &Record) -> Self {
+        Self {
+            state: record.state(),
+            start: record.start,
+            end: record.end,
+            cltt: record.cltt,
+            changed: record.changed,
+            change: record.change,
+            server_id: record.server_id,
+            giaddr: record.giaddr,
+            xid: record.xid,
+            route: record.route,
+            link: record.link(),
+            group: record.group,
+            pool: record.pool,
+        }
+    }
+
+    /// The same with another state, at `now`.
+    pub(crate) fn to_state(mut self, state: State, now: LeaseTime) -> Self {
+        if self.state != state {
+            self.changed = now;
+        }
+        self.state = state;
+        self
+    }
+
+    /// What the session database keeps of `record` after the change; `None` for an offer, which is memory only.
+    pub(crate) fn lease(&self, record: &Record, nonce: Option<crate::record::Nonce>) -> Option<LeaseRecord> {
+        Some(LeaseRecord {
+            key: BindingKey { session: record.id(), index: record.index },
+            instance: record.instance(),
+            role: record.role,
+            state: self.state.durable()?,
+            flags: record.flags,
+            bound: Bound::V4Address(record.address()),
+            scope: IpAddr::V4(record.scope()),
+            server_id: self.server_id,
+            giaddr: self.giaddr,
+            start: self.start,
+            end: self.end,
+            cltt: self.cltt,
+            changed: self.changed,
+            change: self.change,
+            xid: self.xid,
+            route: self.route,
+            nonce,
+        })
+    }
+}
+
+/// Why a mutation was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// A lease: first or renewed.
+    Bind,
+    /// The end of one: the route goes when it is durable.
+    End,
+    /// A record leaves the database.
+    Purge,
+    /// What a failed write left uncertain is written again.
+    Repair,
+}
+
+/// A mutation in flight.
+#[derive(Debug)]
+pub(crate) struct Committing {
+    pub(crate) seq: StoreSeq,
+    pub(crate) purpose: Purpose,
+    pub(crate) slot: SlotRef,
+    /// What the record becomes when it is durable; `None` when only the database changes.
+    pub(crate) change: Option<Change>,
+    /// The identity it then has, when that changes.
+    pub(crate) identity: Option<IdentityBuf>,
+    pub(crate) state: ExchangeState,
+    pub(crate) answer: Option<Answer>,
+    pub(crate) command: Option<CommandId>,
+    pub(crate) since: Mono,
+}
+
+/// An exchange whose binding is durable and whose route is being programmed.
+#[derive(Debug)]
+pub(crate) struct Routing {
+    pub(crate) seq: RouteSeq,
+    pub(crate) slot: SlotRef,
+    /// The route epoch of the interface when the operation left.
+    pub(crate) epoch: u32,
+    /// Whether no ACK of this binding has left yet.
+    pub(crate) fresh: bool,
+    pub(crate) state: ExchangeState,
+    pub(crate) answer: Option<Answer>,
+    pub(crate) since: Mono,
+}
+
+/// Both rings and their counters.
+#[derive(Debug, Default)]
+pub(crate) struct Rings {
+    pub(crate) commits: VecDeque<Committing>,
+    pub(crate) routings: VecDeque<Routing>,
+    store_seq: u64,
+    route_seq: u64,
+    /// Store failures so far; mutations carry it.
+    pub(crate) epoch: u32,
+    /// A write failed and the store is not open again.
+    pub(crate) store_down: bool,
+    /// Bindings whose state on storage is unknown since a failure.
+    pub(crate) uncertain: Vec<(SlotRef, BindingKey)>,
+}
+
+impl Rings {
+    pub(crate) fn next_store_seq(&mut self) -> StoreSeq {
+        self.store_seq += 1;
+        StoreSeq(self.store_seq)
+    }
+
+    pub(crate) fn next_route_seq(&mut self) -> RouteSeq {
+        self.route_seq += 1;
+        RouteSeq(self.route_seq)
+    }
+
+    /// Whether another REQUEST may be taken.
+    pub(crate) fn has_room(&self) -> bool {
+        self.commits.len() < COMMITS_MAX && self.routings.len() < ROUTING_MAX
+    }
+
+    /// Whether another DISCOVER may be taken: they are shed first.
+    pub(crate) fn has_room_for_discover(&self) -> bool {
+        self.commits.len() < SHED_DISCOVER && self.routings.len() < ROUTING_MAX * 3 / 4
+    }
+
+    /// The first entry of the commit ring, when `up_to` covers it.
+    pub(crate) fn pop_durable(&mut self, up_to: StoreSeq) -> Option<Committing> {
+        if self.commits.front()?.seq <= up_to { self.commits.pop_front() } else { None }
+    }
+
+    /// The first entry of the route ring, when `up_to` covers it.
+    pub(crate) fn pop_routed(&mut self, up_to: RouteSeq) -> Option<Routing> {
+        if self.routings.front()?.seq <= up_to { self.routings.pop_front() } else { None }
+    }
+}

@@ -1,0 +1,449 @@
+//! Writers: what is handed to the store and the forwarding plane, and what their watermarks release.
+
+use crate::{
+    Engine,
+    binding::{self, BindingEvent, Transition},
+    commit::{Answer, Change, Committing, Purpose, REPLY_AGE_MAX, Routing},
+    engine::{BUSY_ROUTE, BUSY_STORE, QUARANTINE_SECS, Turn, deadline_of},
+    event::{DropReason, Event},
+    exchange::{self, ExchangeEvent, ExchangeState},
+    input::{CommandId, StoreSeq},
+    output::{Mutation, StoreOp, Transmit},
+    record::{BindingKey, IdentityRecord, RouteRecord},
+    route::{Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq},
+    session::{IdentityBuf, Record, Slot, SlotRef, State},
+};
+use alloc::{boxed::Box, vec::Vec};
+use bindery_types::{LeaseTime, Mono};
+
+impl Engine {
+    /// Sends a reply now.
+    pub(crate) fn send(&mut self, answer: Answer) {
+        self.counters.send(answer.message);
+        if let Some(to) = answer.also_to {
+            let mut copy = self.buffer();
+            copy.extend_from_slice(&answer.payload);
+            self.outbox.transmits.push(Transmit { to, message: answer.message, payload: copy });
+        }
+        self.outbox.transmits.push(Transmit { to: answer.to, message: answer.message, payload: answer.payload });
+    }
+
+    /// Writes a lease; `answer` leaves when it is durable and its route stands.
+    pub(crate) fn commit_bind(
+        &mut self,
+        turn: Turn,
+        slot: Slot,
+        change: Change,
+        identity: Option<IdentityBuf>,
+        state: ExchangeState,
+        answer: Answer,
+    ) {
+        let state = exchange::next(state, ExchangeEvent::CommitSent).unwrap_or(state);
+        self.commit(turn, Purpose::Bind, slot, change, identity, (state, Some(answer), None));
+    }
+
+    /// Writes the end of a binding. Memory, address and route follow when it is durable. Returns the end of the
+    /// quarantine, for a decline.
+    pub(crate) fn commit_end(
+        &mut self,
+        turn: Turn,
+        slot: Slot,
+        event: BindingEvent,
+        answer: Option<Answer>,
+        command: Option<CommandId>,
+    ) -> LeaseTime {
+        let Some(record) = self.sessions.get(slot).copied() else { return turn.lease };
+        let Transition::To(state) = binding::next(record.state(), event) else { return turn.lease };
+        let mut change = Change::of(&record).to_state(state, turn.lease);
+        if state == State::Declined {
+            change.end = turn.lease.plus_secs(QUARANTINE_SECS);
+        }
+        let end = change.end;
+        // An offer that is declined was never stored: its identity goes along.
+        let identity = (record.state() == State::Offered).then(|| self.identity_of(slot)).flatten();
+        self.commit(turn, Purpose::End, slot, change, identity, (ExchangeState::AwaitCommit, answer, command));
+        end
+    }
+
+    /// Removes a tombstone from the database; memory follows.
+    pub(crate) fn commit_purge(&mut self, turn: Turn, slot: Slot) {
+        let Some(record) = self.sessions.get(slot).copied() else { return };
+        let key = BindingKey { session: record.id(), index: record.index };
+        let op = StoreOp::Delete { key, session: Some(record.id()) };
+        self.push_commit(turn, Purpose::Purge, slot, None, None, (ExchangeState::AwaitCommit, None, None), op);
+    }
+
+    fn commit(
+        &mut self,
+        turn: Turn,
+        purpose: Purpose,
+        slot: Slot,
+        mut change: Change,
+        identity: Option<IdentityBuf>,
+        wait: (ExchangeState, Option<Answer>, Option<CommandId>),
+    ) {
+        self.change += 1;
+        change.change = self.change;
+        let Some(record) = self.sessions.get(slot).copied() else { return };
+        let Some(lease) = change.lease(&record, self.sessions.nonce(slot)) else { return };
+        let stored = identity.as_ref().map(|buf| Box::new(self.identity_record(buf, &change)));
+        let op = StoreOp::Put { lease, identity: stored };
+        self.push_commit(turn, purpose, slot, Some(change), identity, wait, op);
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn push_commit(
+        &mut self,
+        turn: Turn,
+        purpose: Purpose,
+        slot: Slot,
+        change: Option<Change>,
+        identity: Option<IdentityBuf>,
+        (state, answer, command): (ExchangeState, Option<Answer>, Option<CommandId>),
+        op: StoreOp,
+    ) {
+        let Some(handle) = self.sessions.handle(slot) else { return };
+        if let Some(record) = self.sessions.get_mut(slot) {
+            record.pending |= BUSY_STORE;
+        }
+        let seq = self.write(op);
+        let since = turn.now.mono;
+        let entry = Committing { seq, purpose, slot: handle, change, identity, state, answer, command, since };
+        self.rings.commits.push_back(entry);
+    }
+
+    fn write(&mut self, op: StoreOp) -> StoreSeq {
+        let seq = self.rings.next_store_seq();
+        self.outbox.mutations.push(Mutation { seq, epoch: self.rings.epoch, op });
+        seq
+    }
+
+    /// Persists the clocks and the running numbers. Nobody waits for it.
+    pub(crate) fn write_meta(&mut self) {
+        if !self.rings.store_down {
+            let meta = self.meta();
+            self.write(StoreOp::Meta(meta));
+        }
+    }
+
+    fn identity_of(&mut self, slot: Slot) -> Option<IdentityBuf> {
+        let mut buf = IdentityBuf::new();
+        buf.set(&self.sessions.identity(slot)?).ok()?;
+        Some(buf)
+    }
+
+    fn identity_record(&self, buf: &IdentityBuf, change: &Change) -> IdentityRecord {
+        let view = buf.view();
+        IdentityRecord {
+            hw: view.hw,
+            client_id: view.client_id.into(),
+            relay_info: view.relay_info.into(),
+            vendor_class: view.vendor_class.into(),
+            host_name: view.host_name.into(),
+            interface: self.names.name(change.link).into(),
+            group: self.names.name(change.group).into(),
+            pool: self.names.name(change.pool).into(),
+        }
+    }
+
+    /// Everything up to `up_to` is on stable storage: memory follows, routes are asked for, replies without a new
+    /// route leave.
+    pub(crate) fn durable(&mut self, turn: Turn, up_to: StoreSeq) {
+        while let Some(entry) = self.rings.pop_durable(up_to) {
+            let Some(slot) = self.sessions.resolve(entry.slot) else { continue };
+            if let Some(record) = self.sessions.get_mut(slot) {
+                record.pending &= !BUSY_STORE;
+            }
+            match entry.purpose {
+                Purpose::Bind => self.bound(turn, slot, entry),
+                Purpose::End => self.ended(turn, slot, entry),
+                Purpose::Purge => self.purged(slot),
+                Purpose::Repair => {}
+            }
+        }
+        self.clear_pending(turn);
+    }
+
+    fn bound(&mut self, turn: Turn, slot: Slot, entry: Committing) {
+        let Some(before) = self.sessions.get(slot).copied() else { return };
+        let Some(change) = entry.change else { return };
+        self.apply(slot, &change, entry.identity.as_ref());
+        self.shadows.remove(&slot);
+        let state = exchange::next(entry.state, ExchangeEvent::Durable).unwrap_or(entry.state);
+        let fresh = before.state() != State::Bound;
+        let Some(answer) = entry.answer else { return };
+        let answer = self.still_young(turn, entry.since, answer);
+        match self.missing_route(slot, &before, entry.identity.is_some()) {
+            Missing::Nothing => {
+                let sent = exchange::next(state, ExchangeEvent::Reply);
+                if let (Ok(_), Some(answer)) = (sent, answer) {
+                    self.send(answer);
+                }
+            }
+            Missing::Link => self.counters.drop(DropReason::RouteFault),
+            Missing::Route(route, epoch) => {
+                if let Some(record) = self.sessions.get_mut(slot) {
+                    record.pending |= BUSY_ROUTE;
+                }
+                let seq = self.route(RouteChange::Set(route), true);
+                let state = exchange::next(state, ExchangeEvent::RouteSent).unwrap_or(state);
+                let slot = entry.slot;
+                self.rings.routings.push_back(Routing { seq, slot, epoch, fresh, state, answer, since: entry.since });
+            }
+        }
+    }
+
+    /// The reply, unless the client has long given up on it.
+    fn still_young(&mut self, turn: Turn, since: Mono, answer: Answer) -> Option<Answer> {
+        if turn.now.mono.since(since) <= REPLY_AGE_MAX {
+            return Some(answer);
+        }
+        self.counters.drop(DropReason::Overload);
+        self.recycle(answer.payload);
+        None
+    }
+
+    fn ended(&mut self, turn: Turn, slot: Slot, entry: Committing) {
+        let Some(before) = self.sessions.get(slot).copied() else { return };
+        let Some(change) = entry.change else { return };
+        self.apply(slot, &change, entry.identity.as_ref());
+        // The last packet first, then the route (design §2.6).
+        if let Some(answer) = entry.answer
+            && let Some(answer) = self.still_young(turn, entry.since, answer)
+        {
+            self.send(answer);
+        }
+        if before.state() == State::Bound && before.route != RouteRecord::None {
+            let (instance, dst) = (before.instance(), before.address());
+            self.route(RouteChange::Unset { instance, dst }, false);
+        }
+        if change.state == State::Declined {
+            self.pools.quarantine(before.instance(), before.address());
+            self.shadows.remove(&slot);
+        } else {
+            self.pools.free(before.instance(), before.address());
+            self.tombstones.push_back(entry.slot);
+        }
+        if let Some(command) = entry.command {
+            self.clear_done(command, true);
+        }
+    }
+
+    fn purged(&mut self, slot: Slot) {
+        if let Some(record) = self.sessions.remove(slot)
+            && record.state().holds_address()
+        {
+            self.pools.free(record.instance(), record.address());
+        }
+    }
+
+    /// Makes memory what storage has.
+    fn apply(&mut self, slot: Slot, change: &Change, identity: Option<&IdentityBuf>) {
+        // Neither can fail: the record keeps its address, and its client key is the one it was found by.
+        let kept = self.sessions.set_state(slot, change.state);
+        debug_assert!(kept.is_ok(), "{kept:?}");
+        if let Some(identity) = identity {
+            let kept = self.sessions.set_identity(slot, identity);
+            debug_assert!(kept.is_ok(), "{kept:?}");
+        }
+        self.sessions.set_link(slot, change.link);
+        let Some(record) = self.sessions.get_mut(slot) else { return };
+        if record.route != change.route {
+            record.route_epoch = 0;
+        }
+        record.start = change.start;
+        record.end = change.end;
+        record.cltt = change.cltt;
+        record.changed = change.changed;
+        record.change = change.change;
+        record.server_id = change.server_id;
+        record.giaddr = change.giaddr;
+        record.xid = change.xid;
+        record.route = change.route;
+        record.group = change.group;
+        record.pool = change.pool;
+        let deadline = deadline_of(record);
+        self.sessions.schedule(slot, deadline);
+    }
+
+    /// What is missing before the ACK of a durable binding may leave.
+    fn missing_route(&mut self, slot: Slot, before: &Record, rewritten: bool) -> Missing {
+        let Some(record) = self.sessions.get(slot).copied() else { return Missing::Link };
+        if record.route == RouteRecord::None {
+            // It had one through another relay: that one goes.
+            if before.state() == State::Bound && before.route != RouteRecord::None {
+                let (instance, dst) = (record.instance(), record.address());
+                self.route(RouteChange::Unset { instance, dst }, false);
+            }
+            return Missing::Nothing;
+        }
+        let Some((epoch, index)) = self.links.by_name(record.link()).map(|l| (l.route_epoch, l.link.index)) else {
+            return Missing::Link;
+        };
+        // A new identity may have a new MAC address: the neighbour entry follows.
+        let moved = rewritten || before.link() != record.link() || before.giaddr != record.giaddr;
+        if record.route_epoch == epoch && !moved {
+            return Missing::Nothing;
+        }
+        match self.route_of(slot, index) {
+            Some(route) => Missing::Route(route, epoch),
+            None => Missing::Nothing,
+        }
+    }
+
+    /// The route that a bound session should have.
+    pub(crate) fn route_of(&self, slot: Slot, link: bindery_types::IfIndex) -> Option<Route> {
+        let record = self.sessions.get(slot)?;
+        let some = |address: bindery_types::Ipv4Addr| (!address.is_unspecified()).then_some(address);
+        let (via, src, neighbour) = match record.route {
+            RouteRecord::None => return None,
+            RouteRecord::Link { src, neighbour } => {
+                let mac = self.sessions.identity(slot)?.hw.mac();
+                (None, some(src), mac.filter(|_| neighbour))
+            }
+            RouteRecord::Via { src } => (some(record.giaddr), some(src), None),
+        };
+        (record.state() == State::Bound).then(|| Route {
+            instance: record.instance(),
+            dst: record.address(),
+            link,
+            via,
+            src,
+            neighbour,
+        })
+    }
+
+    pub(crate) fn route(&mut self, change: RouteChange, urgent: bool) -> RouteSeq {
+        let seq = self.rings.next_route_seq();
+        self.outbox.routes.push(RouteOp { seq, urgent, change });
+        seq
+    }
+
+    /// Every route operation up to `up_to` was tried: the replies that waited leave, or end in silence.
+    pub(crate) fn routed(&mut self, turn: Turn, up_to: RouteSeq, failed: &[RouteFailure]) {
+        let mut failed = failed.iter().peekable();
+        while let Some(entry) = self.rings.pop_routed(up_to) {
+            while failed.next_if(|f| f.seq < entry.seq).is_some() {}
+            let failure = failed.next_if(|f| f.seq == entry.seq).map(|f| f.error);
+            let Some(slot) = self.sessions.resolve(entry.slot) else { continue };
+            let Some(record) = self.sessions.get_mut(slot) else { continue };
+            record.pending &= !BUSY_ROUTE;
+            match failure {
+                None => {
+                    record.route_epoch = entry.epoch;
+                    let sent = exchange::next(entry.state, ExchangeEvent::RouteStands);
+                    if let (Ok(_), Some(answer)) = (sent, entry.answer)
+                        && let Some(answer) = self.still_young(turn, entry.since, answer)
+                    {
+                        self.send(answer);
+                    }
+                }
+                Some(error) => self.route_failed(turn, slot, &entry, error),
+            }
+        }
+        self.clear_pending(turn);
+    }
+
+    fn route_failed(&mut self, turn: Turn, slot: Slot, entry: &Routing, error: RouteError) {
+        let Some(record) = self.sessions.get(slot).copied() else { return };
+        if let Ok(ExchangeState::Dropped(reason)) = exchange::next(entry.state, ExchangeEvent::RouteFailed) {
+            self.counters.drop(reason);
+        }
+        self.outbox.events.push(Event::RouteFault { session: record.id(), address: record.address(), error });
+        // A foreign route owns the address, and the client was never told of its lease: it gets another address
+        // when it asks again.
+        if error == RouteError::Foreign && entry.fresh && record.state() == State::Bound {
+            self.commit_end(turn, slot, BindingEvent::Decline, None, None);
+        }
+    }
+
+    /// A write failed: nothing past the watermark is known to be on storage. Memory holds what storage surely has,
+    /// so there is nothing to undo; what is uncertain is written again when the store is back.
+    pub(crate) fn store_failed(&mut self) {
+        let entries = core::mem::take(&mut self.rings.commits);
+        self.rings.epoch = self.rings.epoch.saturating_add(1);
+        self.rings.store_down = true;
+        // Mutations that the shell has not taken yet belong to the failed epoch.
+        self.outbox.mutations.clear();
+        let undone = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+        self.outbox.events.push(Event::StoreFault { undone });
+        for entry in entries {
+            if let Some(answer) = entry.answer {
+                if let Ok(ExchangeState::Dropped(reason)) = exchange::next(entry.state, ExchangeEvent::StoreFailed) {
+                    self.counters.drop(reason);
+                }
+                self.recycle(answer.payload);
+            }
+            if let Some(command) = entry.command {
+                self.clear_done(command, false);
+            }
+            let Some(slot) = self.sessions.resolve(entry.slot) else { continue };
+            let Some(record) = self.sessions.get_mut(slot) else { continue };
+            record.pending &= !BUSY_STORE;
+            let key = BindingKey { session: record.id(), index: record.index };
+            self.rings.uncertain.push((entry.slot, key));
+        }
+    }
+
+    /// The store is open again: what the failed window left uncertain is written as memory has it.
+    pub(crate) fn store_ready(&mut self, turn: Turn) {
+        self.rings.store_down = false;
+        let uncertain = core::mem::take(&mut self.rings.uncertain);
+        let mut repaired = 0;
+        self.write_meta();
+        for (handle, key) in uncertain {
+            repaired += 1;
+            match self.sessions.resolve(handle) {
+                Some(slot) => self.repair(turn, handle, slot, key),
+                None => {
+                    self.write(StoreOp::Delete { key, session: Some(key.session) });
+                }
+            }
+        }
+        self.outbox.events.push(Event::StoreBack { repaired });
+    }
+
+    fn repair(&mut self, turn: Turn, handle: SlotRef, slot: Slot, key: BindingKey) {
+        let shadow = self.shadows.get(&slot).copied();
+        let Some(record) = shadow.or_else(|| self.sessions.get(slot).copied()) else { return };
+        let change = Change::of(&record);
+        let op = match (change.lease(&record, self.sessions.nonce(slot)), self.identity_of(slot)) {
+            (Some(lease), Some(identity)) => {
+                let identity = Some(Box::new(self.identity_record(&identity, &change)));
+                StoreOp::Put { lease, identity }
+            }
+            // An offer: it is not on storage, or should not be.
+            _ => StoreOp::Delete { key, session: Some(key.session) },
+        };
+        let wait = (ExchangeState::AwaitCommit, None, None);
+        debug_assert_eq!(self.sessions.handle(slot), Some(handle));
+        self.push_commit(turn, Purpose::Repair, slot, None, None, wait, op);
+    }
+
+    /// Ends the sessions whose end was asked for while an exchange of theirs was running.
+    pub(crate) fn clear_pending(&mut self, turn: Turn) {
+        if self.clear_wanted.is_empty() || self.rings.store_down {
+            return;
+        }
+        let wanted: Vec<SlotRef> = core::mem::take(&mut self.clear_wanted);
+        for handle in wanted {
+            let Some(slot) = self.sessions.resolve(handle) else { continue };
+            let Some(record) = self.sessions.get(slot) else { continue };
+            if record.pending != 0 {
+                self.clear_wanted.push(handle);
+            } else if record.state() == State::Bound {
+                self.commit_end(turn, slot, BindingEvent::Clear, None, None);
+            }
+        }
+    }
+}
+
+/// What is missing before an ACK may leave.
+enum Missing {
+    /// Nothing: the route stands, or none belongs to the session.
+    Nothing,
+    /// The interface is gone.
+    Link,
+    /// This route, in this epoch of the interface.
+    Route(Route, u32),
+}

@@ -1,0 +1,400 @@
+//! The engine object: what it holds, and the dispatch of its inputs.
+
+use crate::{
+    binding::BindingEvent,
+    clock::{LeaseClock, Observed},
+    commit::Rings,
+    config::Config,
+    event::{Counters, Event},
+    input::{Input, Link},
+    links::Links,
+    output::Outbox,
+    parked::Parking,
+    policy::Policy,
+    pool::Pools,
+    record::MetaRecord,
+    session::{IdentityBuf, NameId, Names, Record, SessionTable, Slot, State},
+};
+use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
+use bindery_types::{EngineId, IfIndex, LeaseTime, Mono, Now, PoolId, SessionId};
+use bindery_wire::v4::Reply;
+use core::time::Duration;
+use hashbrown::HashMap;
+
+pub(crate) type State64 = foldhash::fast::FixedState;
+
+/// How long an offered address is held for its client, seconds.
+pub(crate) const OFFER_HOLD_SECS: u64 = 60;
+
+/// How long a declined address stays in quarantine, seconds.
+pub const QUARANTINE_SECS: u64 = 3_600;
+
+/// How long a tombstone is kept after the binding ended, seconds: the horizon of leasequery.
+pub const TOMBSTONE_SECS: u64 = 86_400;
+
+/// Tombstones kept at the least, however few addresses the pools have.
+const TOMBSTONES_MIN: usize = 65_536;
+
+/// Session ids are reserved on storage in blocks of this many, so that none is used twice.
+const ID_BLOCK: u64 = 65_536;
+
+/// How often the two clocks are persisted.
+const META_EVERY: Duration = Duration::from_secs(10);
+
+/// Most deadlines handled in one turn; the next turn follows at once.
+const DUE_MAX: usize = 256;
+
+/// `Record::pending`: a write is in flight.
+pub(crate) const BUSY_STORE: u16 = 1;
+/// `Record::pending`: the exchange waits for its route.
+pub(crate) const BUSY_ROUTE: u16 = 2;
+/// `Record::pending`: the exchange waits for a plugin.
+pub(crate) const BUSY_HOOK: u16 = 4;
+
+/// The time of the input that is being handled, on all clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    pub(crate) now: Now,
+    pub(crate) lease: LeaseTime,
+}
+
+/// The DHCP engine. Synchronous and deterministic: the same inputs make the same outputs.
+///
+/// Life: [`Engine::new`], [`Engine::restore`] with what the session database holds, `Input::LinkSet` for each
+/// interface, then `Input`s as they come. After each batch of inputs flush [`Engine::outbox`]. Before
+/// [`Engine::next_timeout`] passes, hand it `Input::Tick`.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) id: EngineId,
+    pub(crate) config: Arc<Config>,
+    pub(crate) sessions: SessionTable,
+    pub(crate) names: Names,
+    pub(crate) pools: Pools,
+    pub(crate) links: Links,
+    pub(crate) clock: LeaseClock,
+    pub(crate) rings: Rings,
+    pub(crate) parking: Parking,
+    /// Tombstones that a running offer covers, by slot: put back when the offer lapses.
+    pub(crate) shadows: HashMap<Slot, Record, State64>,
+    /// Tombstones in the order in which they were made, to bound their number.
+    pub(crate) tombstones: VecDeque<crate::session::SlotRef>,
+    /// Sessions to end as soon as their exchange is over.
+    pub(crate) clear_wanted: Vec<crate::session::SlotRef>,
+    /// `ClearBindings` pages whose tombstones are not durable yet.
+    pub(crate) clears: Vec<crate::operator::ClearPage>,
+    pub(crate) counters: Counters,
+    pub(crate) outbox: Outbox,
+    pub(crate) reply: Reply,
+    pub(crate) identity: IdentityBuf,
+    buffers: Vec<Vec<u8>>,
+    /// Names of the configured groups, by `GroupId`.
+    pub(crate) group_names: Vec<NameId>,
+    /// Names of the configured pools, by `PoolId`.
+    pool_names: Vec<NameId>,
+    pub(crate) pool_ids: HashMap<NameId, PoolId, State64>,
+    pub(crate) sessions_made: u64,
+    sessions_reserved: u64,
+    pub(crate) change: u64,
+    meta_due: Mono,
+    /// Most tombstones kept.
+    tombstones_max: usize,
+    /// Interfaces that appeared and whose sessions have no route there yet.
+    pub(crate) unprojected: Vec<NameId>,
+    /// How far their projection has come.
+    pub(crate) projected: u32,
+}
+
+impl Engine {
+    /// An engine without sessions and interfaces. `hash_seed` should be random: it keeps clients from choosing
+    /// colliding keys.
+    pub fn new(id: EngineId, hash_seed: u64, now: Now, config: Arc<Config>) -> Self {
+        let mut engine = Self {
+            id,
+            config: Arc::default(),
+            sessions: SessionTable::new(hash_seed),
+            names: Names::new(hash_seed),
+            pools: Pools::new(&Config::default()),
+            links: Links::default(),
+            clock: LeaseClock::start(now, None, LeaseTime(0)),
+            rings: Rings::default(),
+            parking: Parking::default(),
+            shadows: HashMap::with_hasher(State64::with_seed(hash_seed)),
+            tombstones: VecDeque::new(),
+            clear_wanted: Vec::new(),
+            clears: Vec::new(),
+            counters: Counters::default(),
+            outbox: Outbox::default(),
+            reply: Reply::new(),
+            identity: IdentityBuf::new(),
+            buffers: Vec::new(),
+            group_names: Vec::new(),
+            pool_names: Vec::new(),
+            pool_ids: HashMap::default(),
+            sessions_made: 0,
+            sessions_reserved: 0,
+            change: 0,
+            meta_due: now.mono,
+            tombstones_max: TOMBSTONES_MIN,
+            unprojected: Vec::new(),
+            projected: 0,
+        };
+        engine.configure(config);
+        engine
+    }
+
+    /// Feeds one input. Never blocks, never fails; effects gather in [`Engine::outbox`].
+    pub fn handle(&mut self, now: Now, input: Input<'_>, policy: &mut dyn Policy) {
+        let turn = Turn { now, lease: self.clock.at(now.mono) };
+        match input {
+            Input::Datagram4 { meta, bytes } => self.datagram4(turn, meta, bytes, policy),
+            Input::Durable { up_to } => self.durable(turn, up_to),
+            Input::Routed { up_to, failed } => self.routed(turn, up_to, &failed),
+            Input::StoreFailed => self.store_failed(),
+            Input::StoreReady => self.store_ready(turn),
+            Input::PolicyDone(answer) => self.policy_done(turn, &answer),
+            Input::LinkSet(link) => self.link_set(turn, link),
+            Input::LinkGone(index) => self.link_gone(index),
+            Input::RoutesLost(index) => self.links.routes_lost(index),
+            Input::Command { id, verb } => self.command(turn, id, verb),
+            Input::Configure(config) => self.configure(config),
+            Input::Tick => self.tick(turn),
+        }
+    }
+
+    /// The effects since the last flush. The shell drains the vectors.
+    pub fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// Gives a sent buffer back for the next reply.
+    pub fn recycle(&mut self, mut buffer: Vec<u8>) {
+        const POOLED_MAX: usize = 1_024;
+        if self.buffers.len() < POOLED_MAX {
+            buffer.clear();
+            self.buffers.push(buffer);
+        }
+    }
+
+    /// Counters since start or their last clearing.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Counts a reply that the socket refused.
+    pub fn send_failed(&mut self) {
+        self.counters.drop(crate::event::DropReason::SendError);
+    }
+
+    /// Bytes in use by part of the session table.
+    pub fn memory(&self) -> crate::session::MemoryUse {
+        self.sessions.memory()
+    }
+
+    /// Earliest instant at which `Input::Tick` has work. May move after any input.
+    pub fn next_timeout(&self) -> Mono {
+        let mut next = self.meta_due;
+        if let Some(due) = self.sessions.next_due()
+            && self.clock.may_expire()
+        {
+            next = next.min(self.clock.mono_of(due.plus_secs(1)));
+        }
+        if let Some(deadline) = self.parking.next_deadline() {
+            next = next.min(deadline);
+        }
+        next
+    }
+
+    /// Panics where a rule between the tables is broken: for tests and simulation.
+    pub fn check_invariants(&self) {
+        self.sessions.check_invariants();
+        assert!(self.rings.commits.len() <= crate::commit::COMMITS_MAX + DUE_MAX + crate::command::PAGE_MAX + 64);
+        assert!(self.parking.len() <= crate::parked::PARKED_MAX);
+        for slot in self.shadows.keys() {
+            assert_eq!(self.sessions.get(*slot).map(Record::state), Some(State::Offered), "shadow without offer");
+        }
+    }
+
+    pub(crate) fn buffer(&mut self) -> Vec<u8> {
+        self.buffers.pop().unwrap_or_else(|| Vec::with_capacity(576))
+    }
+
+    pub(crate) fn pool_name(&self, pool: PoolId) -> NameId {
+        self.pool_names.get(usize::from(pool.0)).copied().unwrap_or(NameId::EMPTY)
+    }
+
+    /// The next session id; reserves a block of them on storage first where the last one is used up.
+    pub(crate) fn next_session_id(&mut self) -> SessionId {
+        self.sessions_made += 1;
+        if self.sessions_made > self.sessions_reserved {
+            self.sessions_reserved = self.sessions_made + ID_BLOCK;
+            self.write_meta();
+        }
+        SessionId::new(self.id, self.sessions_made)
+    }
+
+    /// Continues the running numbers where the database left them.
+    pub(crate) fn resume_numbers(&mut self, meta: Option<&MetaRecord>, sessions_made: u64, change: u64) {
+        let (made, changed) = meta.map_or((0, 0), |m| (m.sessions_made, m.change));
+        self.sessions_made = made.max(sessions_made);
+        self.sessions_reserved = self.sessions_made;
+        self.change = changed.max(change);
+    }
+
+    pub(crate) fn meta(&self) -> MetaRecord {
+        MetaRecord {
+            lease_clock: self.clock.at(self.clock.seen().mono),
+            wall: self.clock.wall_to_persist(),
+            sessions_made: self.sessions_reserved,
+            change: self.change,
+        }
+    }
+
+    fn link_set(&mut self, turn: Turn, link: Link) {
+        let (index, config) = (link.index, Arc::clone(&self.config));
+        let new = self.links.set(link, &mut self.names);
+        self.links.resolve(&config, &mut self.pools);
+        if new && let Some(name) = self.links.get(index).map(|l| l.name) {
+            self.unprojected.push(name);
+            self.projected = 0;
+            self.meta_due = self.meta_due.min(turn.now.mono);
+        }
+    }
+
+    fn link_gone(&mut self, index: IfIndex) {
+        let config = Arc::clone(&self.config);
+        self.links.remove(index);
+        self.links.resolve(&config, &mut self.pools);
+    }
+
+    /// Takes over a configuration: pools are rebuilt around the addresses in use, sessions stay what they are.
+    pub(crate) fn configure(&mut self, config: Arc<Config>) {
+        self.group_names = config.groups.iter().map(|g| self.names.intern(&g.name)).collect();
+        self.pool_names = config.pools.iter().map(|p| self.names.intern(&p.name)).collect();
+        self.pool_ids.clear();
+        for (at, name) in self.pool_names.iter().enumerate() {
+            if let Ok(at) = u16::try_from(at) {
+                self.pool_ids.insert(*name, PoolId(at));
+            }
+        }
+        let mut holders = Vec::new();
+        let mut slots = Vec::new();
+        let mut from = Some(0);
+        while let Some(start) = from {
+            slots.clear();
+            from = self.sessions.page(start, 4_096, &mut slots);
+            let records = slots.iter().filter_map(|slot| self.sessions.get(*slot));
+            holders.extend(records.filter(|r| r.state().holds_address()).map(|r| (r.instance(), r.address())));
+        }
+        self.pools.rebuild(&config, holders);
+        let addresses: u64 = self.pools.usage().iter().map(|p| p.total).sum();
+        self.tombstones_max = TOMBSTONES_MIN.max(usize::try_from(addresses).unwrap_or(usize::MAX));
+        self.links.resolve(&config, &mut self.pools);
+        self.config = config;
+    }
+
+    fn tick(&mut self, turn: Turn) {
+        let observed = self.clock.observe(turn.now);
+        if observed == Observed::CaughtUp {
+            self.outbox.events.push(Event::ClockCaughtUp);
+        }
+        self.expire_parked(turn);
+        if self.rings.store_down {
+            // Nothing can be made durable: no lease ends meanwhile, and the shell keeps asking for the store.
+            self.meta_due = turn.now.mono.plus(Duration::from_secs(1));
+            return;
+        }
+        if observed != Observed::Steady || turn.now.mono >= self.meta_due {
+            self.write_meta();
+            self.meta_due = turn.now.mono.plus(META_EVERY);
+        }
+        self.clear_pending(turn);
+        if self.clock.may_expire() {
+            self.expire_due(turn);
+        }
+        self.purge_tombstones(turn);
+        if self.project_links() {
+            self.meta_due = turn.now.mono;
+        }
+    }
+
+    /// Does what is due: offers lapse, leases expire, tombstones and quarantines go.
+    fn expire_due(&mut self, turn: Turn) {
+        // A deadline in second n is due when n is over: a lease is never shorter than promised.
+        let due = LeaseTime(turn.lease.0.saturating_sub(1));
+        for _ in 0..DUE_MAX {
+            if !self.rings.has_room() {
+                return;
+            }
+            let Some(slot) = self.sessions.pop_due(due) else { return };
+            let Some(record) = self.sessions.get(slot).copied() else { continue };
+            let deadline = deadline_of(&record);
+            if deadline > due {
+                self.sessions.schedule(slot, deadline);
+            } else if record.pending != 0 {
+                self.sessions.schedule(slot, turn.lease.plus_secs(1));
+            } else {
+                self.expire(turn, slot, &record);
+            }
+        }
+        // More may be due: come again at once.
+        self.meta_due = self.meta_due.min(turn.now.mono);
+    }
+
+    fn expire(&mut self, turn: Turn, slot: Slot, record: &Record) {
+        match record.state() {
+            State::Offered => self.lapse_offer(slot),
+            State::Bound => {
+                self.commit_end(turn, slot, BindingEvent::Expire, None, None);
+            }
+            State::Released | State::Expired | State::Cleared | State::Declined => self.commit_purge(turn, slot),
+        }
+    }
+
+    /// An offer ends without a lease: the address is free, a tombstone below it comes back.
+    pub(crate) fn lapse_offer(&mut self, slot: Slot) {
+        let Some(record) = self.sessions.get(slot).copied() else { return };
+        if record.state() != State::Offered || record.pending != 0 {
+            return;
+        }
+        self.pools.free(record.instance(), record.address());
+        match self.shadows.remove(&slot) {
+            Some(saved) => {
+                if self.sessions.apply(slot, &saved).is_ok() {
+                    self.sessions.schedule(slot, deadline_of(&saved));
+                }
+            }
+            None => {
+                self.sessions.remove(slot);
+            }
+        }
+    }
+
+    /// Bounds the number of tombstones: the oldest go first, those that still carry a promise last.
+    fn purge_tombstones(&mut self, turn: Turn) {
+        for _ in 0..DUE_MAX {
+            if self.tombstones.len() <= self.tombstones_max || !self.rings.has_room() {
+                return;
+            }
+            let Some(oldest) = self.tombstones.pop_front() else { return };
+            let Some(slot) = self.sessions.resolve(oldest) else { continue };
+            let Some(record) = self.sessions.get(slot) else { continue };
+            match record.state() {
+                State::Cleared if turn.lease < record.end => self.tombstones.push_back(oldest),
+                State::Released | State::Expired | State::Cleared if record.pending == 0 => {
+                    self.commit_purge(turn, slot);
+                }
+                _ => {}
+            }
+        }
+    }
+
+}
+
+/// When a record is next looked at.
+pub(crate) fn deadline_of(record: &Record) -> LeaseTime {
+    match record.state() {
+        State::Offered | State::Bound | State::Declined => record.end,
+        State::Released | State::Expired => record.changed.plus_secs(TOMBSTONE_SECS),
+        State::Cleared => record.end.max(record.changed.plus_secs(TOMBSTONE_SECS)),
+    }
+}

@@ -1,0 +1,172 @@
+//! The interfaces as the engine knows them: which group serves each, and by which address of ours.
+
+use crate::{
+    config::{Config, Overrides, PluginId},
+    input::Link,
+    pool::Pools,
+    session::{NameId, Names},
+};
+use alloc::vec::Vec;
+use bindery_types::{GroupId, IfIndex, InstanceId, Ipv4Addr, PoolId};
+use hashbrown::HashMap;
+
+type State = foldhash::fast::FixedState;
+
+/// An interface with what the configuration says of it.
+#[derive(Debug)]
+pub(crate) struct LinkState {
+    pub(crate) link: Link,
+    pub(crate) name: NameId,
+    /// Grows when the kernel flushed this interface's routes: a session whose route was set in an older epoch has
+    /// none. Starts at 1, so that a record read from the database (epoch 0) has none either.
+    pub(crate) route_epoch: u32,
+    pub(crate) served: Option<Served>,
+}
+
+/// What the configuration says of an interface that is in a group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Served {
+    pub(crate) group: GroupId,
+    pub(crate) instance: InstanceId,
+    /// Index into `Config::interfaces`.
+    pub(crate) interface: usize,
+    /// Our address towards direct clients: option 54 and the route's source.
+    pub(crate) local: Option<Ipv4Addr>,
+    /// The pool whose network holds `local` (`ip-address-first`).
+    pub(crate) pool: Option<PoolId>,
+}
+
+impl Served {
+    /// The overrides in force: the interface's block takes the place of the group's (junos.md §1.1).
+    pub(crate) fn overrides<'c>(&self, config: &'c Config) -> Option<&'c Overrides> {
+        let own = config.interfaces.get(self.interface).and_then(|i| i.overrides.as_ref());
+        own.or_else(|| config.group(self.group).map(|g| &g.overrides))
+    }
+
+    /// The `shape-reply` chain in force.
+    pub(crate) fn shape_reply<'c>(&self, config: &'c Config) -> &'c [PluginId] {
+        let own = config.interfaces.get(self.interface).and_then(|i| i.shape_reply.as_deref());
+        own.or_else(|| config.group(self.group).map(|g| g.shape_reply.as_slice())).unwrap_or(&[])
+    }
+}
+
+/// All interfaces.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    by_index: HashMap<IfIndex, LinkState, State>,
+    by_name: HashMap<NameId, IfIndex, State>,
+    own: HashMap<Ipv4Addr, IfIndex, State>,
+}
+
+impl Links {
+    /// Stores the state of an interface. Returns whether it is new, under this index or this name.
+    pub(crate) fn set(&mut self, link: Link, names: &mut Names) -> bool {
+        let name = names.intern(&link.name);
+        let index = link.index;
+        let old = self.by_index.remove(&index);
+        let epoch = old.as_ref().map_or(1, |l| l.route_epoch);
+        let known = old.is_some_and(|l| l.name == name);
+        self.by_name.insert(name, index);
+        self.by_index.insert(index, LinkState { link, name, route_epoch: epoch, served: None });
+        !known
+    }
+
+    /// Forgets an interface.
+    pub(crate) fn remove(&mut self, index: IfIndex) {
+        if let Some(old) = self.by_index.remove(&index)
+            && self.by_name.get(&old.name) == Some(&index)
+        {
+            self.by_name.remove(&old.name);
+        }
+    }
+
+    /// Works out anew what the configuration says of every interface, after either changed.
+    pub(crate) fn resolve(&mut self, config: &Config, pools: &mut Pools) {
+        self.own = self
+            .by_index
+            .values()
+            .flat_map(|l| l.link.addresses.iter().map(|a| (a.address, l.link.index)))
+            .collect();
+        pools.exclude_own(self.own.keys().copied());
+        let mut loopback: Vec<Ipv4Addr> = self
+            .by_index
+            .values()
+            .filter(|l| l.link.loopback)
+            .flat_map(|l| l.link.addresses.iter().map(|a| a.address))
+            .filter(|a| !a.is_loopback())
+            .collect();
+        loopback.sort_unstable();
+        for state in self.by_index.values_mut() {
+            state.served = serve(config, pools, &state.link, &loopback);
+        }
+    }
+
+    pub(crate) fn get(&self, index: IfIndex) -> Option<&LinkState> {
+        self.by_index.get(&index)
+    }
+
+    pub(crate) fn by_name(&self, name: NameId) -> Option<&LinkState> {
+        self.by_index.get(self.by_name.get(&name)?)
+    }
+
+    /// The kernel flushed the routes of `index`.
+    pub(crate) fn routes_lost(&mut self, index: IfIndex) {
+        if let Some(state) = self.by_index.get_mut(&index) {
+            state.route_epoch = state.route_epoch.saturating_add(1);
+        }
+    }
+
+    /// Whether `address` is one of ours.
+    pub(crate) fn is_own(&self, address: Ipv4Addr) -> bool {
+        self.own.contains_key(&address)
+    }
+
+    /// Whether `address` is on-link at the interface: a gateway there can be used in a route.
+    pub(crate) fn is_on_link(&self, index: IfIndex, address: Ipv4Addr) -> bool {
+        self.get(index).is_some_and(|state| {
+            state.link.addresses.iter().any(|a| {
+                bindery_types::Prefix4::containing(a.address, a.len).is_some_and(|p| a.len < 32 && p.contains(address))
+            })
+        })
+    }
+}
+
+/// The group of an interface: an exact name wins, then the longest pattern.
+fn serve(config: &Config, pools: &Pools, link: &Link, loopback: &[Ipv4Addr]) -> Option<Served> {
+    let (interface, entry) = config
+        .interfaces
+        .iter()
+        .enumerate()
+        .filter(|(_, i)| pattern_matches(&i.pattern, &link.name))
+        .max_by_key(|(_, i)| (!i.pattern.ends_with('*'), i.pattern.len()))?;
+    let instance = config.group(entry.group)?.instance;
+    let matched = |address: Ipv4Addr| Some((address, pools.match_network(instance, address)?));
+    // ip-address-first: the interface's own address, else (unnumbered) the gateway address on a loopback.
+    let own = link.addresses.iter().map(|a| a.address);
+    let (local, pool) = match own.clone().find_map(matched).or_else(|| loopback.iter().copied().find_map(matched)) {
+        Some((local, pool)) => (Some(local), Some(pool)),
+        None => (own.clone().next(), None),
+    };
+    Some(Served { group: entry.group, instance, interface, local, pool })
+}
+
+/// Whether `name` is `pattern`, or begins with what stands before its trailing `*`.
+pub(crate) fn pattern_matches(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == pattern,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pattern_matches;
+
+    #[test]
+    fn patterns() {
+        assert!(pattern_matches("eth1", "eth1"));
+        assert!(!pattern_matches("eth1", "eth10"));
+        assert!(pattern_matches("eth1.*", "eth1.42"));
+        assert!(pattern_matches("*", "lo"));
+    }
+}

@@ -1,0 +1,211 @@
+//! Operators' commands: views by pages, and the clearing of bindings.
+
+use crate::{
+    Engine,
+    binding::BindingEvent,
+    command::{BindingView, Cursor, Filter, PAGE_MAX, PublicState, Reply, RouteState, RouteView, Summary, Verb},
+    commit::{COMMITS_MAX, Purpose},
+    engine::{BUSY_ROUTE, BUSY_STORE, Turn},
+    event::Counters,
+    input::CommandId,
+    links::pattern_matches,
+    record::RouteRecord,
+    session::{Record, Slot, State},
+};
+use alloc::{boxed::Box, vec::Vec};
+use bindery_types::{HwAddr, InstanceId, LeaseTime};
+
+/// A `ClearBindings` page whose tombstones are on their way to storage.
+#[derive(Debug)]
+pub(crate) struct ClearPage {
+    id: CommandId,
+    waiting: u32,
+    count: u32,
+    failed: bool,
+    next: Option<Cursor>,
+}
+
+impl Engine {
+    pub(crate) fn command(&mut self, turn: Turn, id: CommandId, verb: Verb) {
+        let reply = match verb {
+            Verb::Bindings { filter, cursor } => {
+                let (slots, next) = self.select(&filter, cursor);
+                let shown = |slot: &Slot| self.is_shown(*slot, &filter);
+                let rows = slots.iter().filter(|slot| shown(slot)).filter_map(|slot| self.view(turn, *slot)).collect();
+                Reply::Bindings { rows, next }
+            }
+            Verb::Summary => Reply::Summary(self.summary()),
+            Verb::Statistics => Reply::Statistics(Box::new(self.counters.clone())),
+            Verb::ClearStatistics => {
+                self.counters = Counters::default();
+                Reply::Cleared
+            }
+            Verb::ClearBindings { filter, cursor } => return self.clear_page(turn, id, &filter, cursor),
+            Verb::Routes { cursor } => {
+                let (slots, next) = self.select(&Filter::All, cursor);
+                let rows = slots.into_iter().filter_map(|slot| self.route_view(turn, slot)).collect();
+                Reply::Routes { rows, next }
+            }
+            Verb::Pools => Reply::Pools(self.pools.usage()),
+        };
+        self.outbox.replies.push((id, reply));
+    }
+
+    /// The slots of one page that a filter selects.
+    fn select(&self, filter: &Filter, cursor: Cursor) -> (Vec<Slot>, Option<Cursor>) {
+        let mut slots = Vec::new();
+        match filter {
+            Filter::All | Filter::Interface(_) => {
+                let visits = u32::try_from(PAGE_MAX).unwrap_or(u32::MAX);
+                let next = self.sessions.page(cursor.0, visits, &mut slots).map(Cursor);
+                if let Filter::Interface(pattern) = filter {
+                    slots.retain(|slot| {
+                        let link = self.sessions.get(*slot).map(Record::link);
+                        link.is_some_and(|link| pattern_matches(pattern, self.names.name(link)))
+                    });
+                }
+                (slots, next)
+            }
+            // One instance so far: the filters name no other.
+            Filter::Address(address) => (self.sessions.find_by_address(InstanceId(0), *address).into_iter().collect(), None),
+            Filter::Session(id) => (self.sessions.find_by_id(*id).into_iter().collect(), None),
+            Filter::Mac(mac) => (self.sessions.by_hw(&HwAddr::from(*mac)).take(PAGE_MAX).collect(), None),
+        }
+    }
+
+    /// Bindings are shown once they are durable; tombstones and quarantines by their id alone.
+    fn is_shown(&self, slot: Slot, filter: &Filter) -> bool {
+        let state = self.sessions.get(slot).map(Record::state);
+        state == Some(State::Bound) || (matches!(filter, Filter::Session(_)) && state != Some(State::Offered))
+    }
+
+    fn view(&self, turn: Turn, slot: Slot) -> Option<BindingView> {
+        let record = self.sessions.get(slot)?;
+        let identity = self.sessions.identity(slot)?;
+        Some(BindingView {
+            session: record.id(),
+            address: record.address(),
+            hw: identity.hw,
+            state: self.public_state(record),
+            expires_in: (record.end != LeaseTime::NEVER).then(|| turn.lease.secs_until(record.end)),
+            started_ago: record.start.secs_until(turn.lease),
+            last_packet_ago: record.cltt.secs_until(turn.lease),
+            interface: self.names.name(record.link()).into(),
+            server_id: record.server_id,
+            giaddr: record.giaddr,
+            pool: self.names.name(record.pool).into(),
+            group: self.names.name(record.group).into(),
+            client_id: identity.client_id.into(),
+            relay_info: identity.relay_info.into(),
+            vendor_class: identity.vendor_class.into(),
+            host_name: identity.host_name.into(),
+            xid: record.xid,
+            route: self.route_state(record),
+        })
+    }
+
+    fn public_state(&self, record: &Record) -> PublicState {
+        match record.state() {
+            State::Offered if record.pending & BUSY_STORE != 0 => PublicState::Requesting,
+            State::Offered => PublicState::Selecting,
+            State::Bound if record.pending & BUSY_STORE != 0 => PublicState::Renewing,
+            State::Bound => PublicState::Bound,
+            State::Released | State::Expired | State::Cleared | State::Declined => {
+                record.state().durable().map_or(PublicState::Selecting, PublicState::Ended)
+            }
+        }
+    }
+
+    fn route_state(&self, record: &Record) -> RouteState {
+        let epoch = self.links.by_name(record.link()).map(|l| l.route_epoch);
+        match record.route {
+            RouteRecord::None => RouteState::NotOnLink,
+            _ if Some(record.route_epoch) == epoch && record.pending & BUSY_ROUTE == 0 => RouteState::Installed,
+            _ => RouteState::Pending,
+        }
+    }
+
+    fn route_view(&self, turn: Turn, slot: Slot) -> Option<RouteView> {
+        let route = self.desired_route(slot)?;
+        let record = self.sessions.get(slot)?;
+        Some(RouteView {
+            dst: route.dst,
+            interface: self.names.name(record.link()).into(),
+            via: route.via,
+            src: route.src,
+            session: record.id(),
+            age_secs: record.start.secs_until(turn.lease),
+            installed: self.route_state(record) == RouteState::Installed,
+        })
+    }
+
+    /// Numbers by state. What waits is in the commit ring, which is bounded.
+    fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for entry in &self.rings.commits {
+            let state = self.sessions.resolve(entry.slot).and_then(|slot| self.sessions.get(slot)).map(Record::state);
+            match (entry.purpose, state) {
+                (Purpose::Bind, Some(State::Bound)) => summary.renewing += 1,
+                (Purpose::Bind, Some(_)) => summary.requesting += 1,
+                (Purpose::End, Some(State::Bound)) => summary.releasing += 1,
+                _ => {}
+            }
+        }
+        let bound = u64::from(self.sessions.count_of(State::Bound));
+        let offered = u64::from(self.sessions.count_of(State::Offered));
+        summary.bound = bound.saturating_sub(summary.renewing + summary.releasing);
+        summary.selecting = offered.saturating_sub(summary.requesting);
+        summary
+    }
+
+    /// Ends the bindings of one page. The answer comes when their tombstones are durable.
+    fn clear_page(&mut self, turn: Turn, id: CommandId, filter: &Filter, cursor: Cursor) {
+        let room = self.rings.commits.len() + PAGE_MAX <= COMMITS_MAX;
+        if self.rings.store_down || !room {
+            let reply = Reply::ClearedBindings { count: 0, failed: true, next: None };
+            self.outbox.replies.push((id, reply));
+            return;
+        }
+        let (slots, next) = self.select(filter, cursor);
+        let mut page = ClearPage { id, waiting: 0, count: 0, failed: false, next };
+        for slot in slots {
+            let Some(record) = self.sessions.get(slot).copied() else { continue };
+            match record.state() {
+                // Its exchange is running: it ends right after.
+                State::Bound if record.pending != 0 => {
+                    self.clear_wanted.extend(self.sessions.handle(slot));
+                    page.count += 1;
+                }
+                State::Bound => {
+                    self.commit_end(turn, slot, BindingEvent::Clear, None, Some(id));
+                    page.waiting += 1;
+                    page.count += 1;
+                }
+                State::Offered => self.lapse_offer(slot),
+                State::Released | State::Expired | State::Cleared | State::Declined => {}
+            }
+        }
+        self.clears.push(page);
+        self.answer_clears();
+    }
+
+    /// One tombstone of a page is durable, or has failed.
+    pub(crate) fn clear_done(&mut self, id: CommandId, durable: bool) {
+        if let Some(page) = self.clears.iter_mut().find(|page| page.id == id) {
+            page.waiting = page.waiting.saturating_sub(1);
+            page.failed |= !durable;
+        }
+        self.answer_clears();
+    }
+
+    fn answer_clears(&mut self) {
+        let outbox = &mut self.outbox;
+        self.clears.retain(|page| {
+            if page.waiting == 0 {
+                let reply = Reply::ClearedBindings { count: page.count, failed: page.failed, next: page.next };
+                outbox.replies.push((page.id, reply));
+            }
+            page.waiting != 0
+        });
+    }
+}

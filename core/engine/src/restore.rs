@@ -1,0 +1,125 @@
+//! Start: the sessions of the database come back to life, and their routes are projected.
+
+use crate::{
+    Engine,
+    clock::LeaseClock,
+    command::Cursor,
+    engine::deadline_of,
+    event::Event,
+    record::{Bound, MetaRecord, StoredSession},
+    route::{Route, RouteChange},
+    session::{RestoreError, Slot, State},
+};
+use alloc::{sync::Arc, vec::Vec};
+use bindery_types::{Ipv4Addr, LeaseTime, Now};
+
+/// Slots looked at in one turn while routes are projected.
+const PROJECT_SLICE: u32 = 4_096;
+
+impl Engine {
+    /// Takes in what the session database holds. Call once, before the first input.
+    ///
+    /// A session whose address or client is in another live one is left out with an event: nothing is lost in
+    /// silence, and no address is in two bindings.
+    pub fn restore(&mut self, now: Now, meta: Option<&MetaRecord>, sessions: impl IntoIterator<Item = StoredSession>) {
+        let (mut newest, mut made, mut change) = (LeaseTime(0), 0, 0);
+        let mut ended: Vec<(LeaseTime, Slot)> = Vec::new();
+        for stored in sessions {
+            let lease = &stored.lease;
+            newest = newest.max(lease.changed).max(lease.cltt);
+            change = change.max(lease.change);
+            if lease.key.session.engine() == self.id {
+                made = made.max(lease.key.session.count());
+            }
+            match self.sessions.insert_stored(&stored, &mut self.names) {
+                Ok(slot) => {
+                    if let Some(record) = self.sessions.get(slot).copied() {
+                        self.sessions.schedule(slot, deadline_of(&record));
+                        if !record.state().holds_address() {
+                            ended.push((record.changed, slot));
+                        }
+                    }
+                }
+                Err(error) => self.restore_conflict(&stored, error),
+            }
+        }
+        ended.sort_unstable();
+        let handles = ended.into_iter().filter_map(|(_, slot)| self.sessions.handle(slot));
+        self.tombstones = handles.collect();
+        self.clock = LeaseClock::start(now, meta, newest);
+        if !self.clock.may_expire() {
+            self.outbox.events.push(Event::ClockBehind { secs: self.clock.behind_secs() });
+        }
+        self.resume_numbers(meta, made, change);
+        let config = Arc::clone(&self.config);
+        self.mark_holders();
+        self.configure(config);
+        self.write_meta();
+    }
+
+    fn restore_conflict(&mut self, stored: &StoredSession, error: RestoreError) {
+        let address = match stored.lease.bound {
+            Bound::V4Address(address) => address,
+            Bound::V6 { .. } => Ipv4Addr::UNSPECIFIED,
+        };
+        debug_assert!(!matches!(error, RestoreError::TooLong));
+        self.outbox.events.push(Event::RestoreConflict { session: stored.lease.key.session, address });
+    }
+
+    /// Tells the pools who holds what, after a start.
+    fn mark_holders(&mut self) {
+        let (mut slots, mut from) = (Vec::new(), Some(0));
+        while let Some(start) = from {
+            slots.clear();
+            from = self.sessions.page(start, PROJECT_SLICE, &mut slots);
+            for record in slots.iter().filter_map(|slot| self.sessions.get(*slot)) {
+                let (instance, address) = (record.instance(), record.address());
+                match record.state() {
+                    State::Declined => self.pools.quarantine(instance, address),
+                    State::Bound => {
+                        self.pools.mark(instance, address);
+                    }
+                    State::Offered | State::Released | State::Expired | State::Cleared => {}
+                }
+            }
+        }
+    }
+
+    /// The routes that should stand, by pages: for the forwarding plane's first reconciliation. Appends to `routes`;
+    /// returns where to go on.
+    pub fn seed_routes(&mut self, cursor: Cursor, routes: &mut Vec<Route>) -> Option<Cursor> {
+        self.unprojected.clear();
+        let mut slots = Vec::new();
+        let next = self.sessions.page(cursor.0, PROJECT_SLICE, &mut slots);
+        routes.extend(slots.into_iter().filter_map(|slot| self.desired_route(slot)));
+        next.map(Cursor)
+    }
+
+    /// The route of a session whose interface is there.
+    pub(crate) fn desired_route(&self, slot: Slot) -> Option<Route> {
+        let link = self.sessions.get(slot)?.link();
+        let index = self.links.by_name(link)?.link.index;
+        self.route_of(slot, index)
+    }
+
+    /// Asks for the routes of sessions on interfaces that have appeared, a slice a turn. Returns whether more is
+    /// left.
+    pub(crate) fn project_links(&mut self) -> bool {
+        if self.unprojected.is_empty() {
+            return false;
+        }
+        let mut slots = Vec::new();
+        let next = self.sessions.page(self.projected, PROJECT_SLICE, &mut slots);
+        for slot in slots {
+            let here = self.sessions.get(slot).is_some_and(|r| self.unprojected.contains(&r.link()));
+            if here && let Some(route) = self.desired_route(slot) {
+                self.route(RouteChange::Set(route), false);
+            }
+        }
+        match next {
+            Some(next) => self.projected = next,
+            None => self.unprojected.clear(),
+        }
+        next.is_some()
+    }
+}

@@ -1,0 +1,44 @@
+//! DHCPDECLINE: RFC 2131 §4.3.3.
+
+use super::{Outcome, Request, client_id};
+use crate::{
+    Engine,
+    binding::BindingEvent,
+    classify::client_key,
+    config::Config,
+    engine::Turn,
+    event::{DropReason, Event},
+};
+use bindery_wire::v4::OptionCode;
+
+impl Engine {
+    /// Puts the address that the client found in use into quarantine. Only its holder may: another client could
+    /// drain the pool. There is no answer.
+    pub(super) fn decline4(&mut self, turn: Turn, config: &Config, request: Request<'_>) -> Outcome {
+        let packet = request.packet;
+        let id = client_id(packet);
+        let key = client_key(packet, Some(&id));
+        let instance = self.instance_of(&request.meta);
+        let address = packet.address_option(OptionCode::REQUESTED_IP_ADDRESS).ok_or(DropReason::BadOptions)?;
+        let found = self.session_at(instance, address, &key);
+        if let Some(named) = packet.address_option(OptionCode::SERVER_IDENTIFIER)
+            && !self.is_our_server_id(config, named, found)
+        {
+            return Err(DropReason::InvalidServerAddress);
+        }
+        let slot = found.ok_or(DropReason::ClientLookup)?;
+        let record = self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
+        if record.pending != 0 {
+            return Err(DropReason::Duplicate);
+        }
+        if self.rings.store_down {
+            return Err(DropReason::StoreFault);
+        }
+        if !self.rings.has_room() {
+            return Err(DropReason::Overload);
+        }
+        let until = self.commit_end(turn, slot, BindingEvent::Decline, None, None);
+        self.outbox.events.push(Event::Declined { hw: packet.hw_addr(), address, until });
+        Ok(())
+    }
+}

@@ -1,0 +1,232 @@
+//! DHCPDISCOVER: RFC 2131 §4.3.1.
+
+use super::{Draft, Outcome, Request, Then, client_id, reply};
+use crate::{
+    Engine,
+    classify::{Class, classify, client_key},
+    config::Config,
+    engine::{OFFER_HOLD_SECS, Turn},
+    event::{DropReason, Event},
+    policy::Policy,
+    session::{ClientKey, Record, Slot, State},
+};
+use bindery_types::{HwAddr, Ipv4Addr, LeaseTime, PoolId};
+use bindery_wire::v4::{MessageType, OptionCode, Packet};
+
+impl Engine {
+    pub(super) fn discover4(
+        &mut self,
+        turn: Turn,
+        config: &Config,
+        request: Request<'_>,
+        policy: &mut dyn Policy,
+    ) -> Outcome {
+        if self.rings.store_down {
+            return Err(DropReason::StoreFault);
+        }
+        if !self.rings.has_room_for_discover() {
+            return Err(DropReason::Overload);
+        }
+        let class = classify(config, &self.links, &self.pools, request.packet, &request.meta)?;
+        let id = client_id(request.packet);
+        let key = client_key(request.packet, Some(&id));
+        let slot = self.offer_session(turn, config, request, &class, &key)?;
+        self.offer4(turn, config, request, &class, slot, policy)
+    }
+
+    /// The session to offer: the client's own, or a new one with a free address.
+    fn offer_session(
+        &mut self,
+        turn: Turn,
+        config: &Config,
+        request: Request<'_>,
+        class: &Class,
+        key: &ClientKey<'_>,
+    ) -> Result<Slot, DropReason> {
+        let found = self.sessions.find_by_client(class.instance, self.pools.scope(class.pool), key);
+        let record = found.and_then(|slot| Some((slot, *self.sessions.get(slot)?)));
+        match record {
+            Some((_, record)) if record.pending != 0 => Err(DropReason::Duplicate),
+            Some((slot, record)) if record.state() == State::Bound => {
+                let renegotiates = class.served.overrides(config).is_some_and(|o| o.delete_binding_on_renegotiation);
+                if renegotiates {
+                    // The old binding ends first; the client's next DISCOVER finds it gone.
+                    self.commit_end(turn, slot, crate::binding::BindingEvent::Release, None, None);
+                    return Err(DropReason::ClientLookup);
+                }
+                Ok(slot)
+            }
+            Some((slot, record)) if record.state() == State::Offered => {
+                self.hold_offer(slot, turn.lease.plus_secs(OFFER_HOLD_SECS), &request, class);
+                Ok(slot)
+            }
+            tombstone => self.new_offer(turn, config, request, class, key, tombstone.map(|(slot, _)| slot)),
+        }
+    }
+
+    /// Offers an address to a client without a binding. Order of addresses as RFC 2131 §4.3.1: reservation, the
+    /// client's former one (its tombstone's), the one it asks for, the next free one.
+    fn new_offer(
+        &mut self,
+        turn: Turn,
+        config: &Config,
+        request: Request<'_>,
+        class: &Class,
+        key: &ClientKey<'_>,
+        tombstone: Option<Slot>,
+    ) -> Result<Slot, DropReason> {
+        self.check_client_limit(config, class)?;
+        let former = tombstone.and_then(|slot| self.sessions.get(slot)).map(|r| r.address());
+        let wished = request.packet.address_option(OptionCode::REQUESTED_IP_ADDRESS);
+        let Some((pool, address)) = self.allocate(class, request.packet.hw_addr(), [former, wished]) else {
+            self.outbox.events.push(Event::PoolExhausted { link: class.index });
+            return Err(DropReason::NoAddresses);
+        };
+        self.place_offer(turn, request, class, key, (pool, address), tombstone)
+    }
+
+    /// `interface-client-limit` (junos.md §2.4).
+    pub(super) fn check_client_limit(&self, config: &Config, class: &Class) -> Outcome {
+        let limit = class.served.overrides(config).and_then(|o| o.interface_client_limit);
+        match limit {
+            Some(limit) if self.sessions.live_on_link(class.link) >= limit => Err(DropReason::ClientLimit),
+            _ => Ok(()),
+        }
+    }
+
+    fn allocate(&mut self, class: &Class, hw: HwAddr, wishes: [Option<Ipv4Addr>; 2]) -> Option<(PoolId, Ipv4Addr)> {
+        let reserved = hw.mac().and_then(|mac| self.pools.reservation(class.pool, mac));
+        let hw = hw.mac();
+        if let Some((_, address)) = reserved
+            && let Ok(pool) = self.pools.take(class.pool, address, hw)
+        {
+            return Some((pool, address));
+        }
+        for address in wishes.into_iter().flatten() {
+            if let Ok(pool) = self.pools.take(class.pool, address, hw) {
+                return Some((pool, address));
+            }
+        }
+        self.pools.take_next(class.pool).ok()
+    }
+
+    /// Makes the offered session of an address that was just taken from its pool: a new one, or the client's
+    /// tombstone, which is kept in the shadow until the offer is bound or has lapsed.
+    pub(super) fn place_offer(
+        &mut self,
+        turn: Turn,
+        request: Request<'_>,
+        class: &Class,
+        key: &ClientKey<'_>,
+        (pool, address): (PoolId, Ipv4Addr),
+        tombstone: Option<Slot>,
+    ) -> Result<Slot, DropReason> {
+        let placed = match tombstone {
+            Some(slot) => self.cover_tombstone(slot, address),
+            None => self.insert_offer(request, class, key, address),
+        };
+        let Ok(slot) = placed else {
+            self.pools.free(class.instance, address);
+            return placed;
+        };
+        let pool = self.pool_name(pool);
+        let group = self.group_names.get(usize::from(class.served.group.0)).copied().unwrap_or_default();
+        if let Some(record) = self.sessions.get_mut(slot) {
+            record.start = turn.lease;
+            record.changed = turn.lease;
+            record.cltt = turn.lease;
+            record.pool = pool;
+            record.group = group;
+            record.route = crate::record::RouteRecord::None;
+            record.route_epoch = 0;
+        }
+        self.hold_offer(slot, turn.lease.plus_secs(OFFER_HOLD_SECS), &request, class);
+        Ok(slot)
+    }
+
+    fn insert_offer(
+        &mut self,
+        request: Request<'_>,
+        class: &Class,
+        key: &ClientKey<'_>,
+        address: Ipv4Addr,
+    ) -> Result<Slot, DropReason> {
+        self.set_identity_scratch(request.packet, key, None)?;
+        let id = self.next_session_id();
+        let scope = self.pools.scope(class.pool);
+        let record = Record::new(id, class.instance, scope, State::Offered, address).on_link(class.link);
+        self.sessions.insert(record, &self.identity).map_err(|_| DropReason::ClientLookup)
+    }
+
+    fn cover_tombstone(&mut self, slot: Slot, address: Ipv4Addr) -> Result<Slot, DropReason> {
+        let saved = *self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
+        self.sessions.transition(slot, State::Offered, address).map_err(|_| DropReason::ClientLookup)?;
+        self.shadows.insert(slot, saved);
+        Ok(slot)
+    }
+
+    fn hold_offer(&mut self, slot: Slot, until: LeaseTime, request: &Request<'_>, class: &Class) {
+        if let Some(record) = self.sessions.get_mut(slot) {
+            record.end = until;
+            record.xid = request.packet.xid();
+            record.server_id = class.server_id;
+            record.giaddr = request.packet.giaddr();
+        }
+        self.sessions.set_link(slot, class.link);
+        self.sessions.schedule(slot, until);
+    }
+
+    fn offer4(
+        &mut self,
+        turn: Turn,
+        config: &Config,
+        request: Request<'_>,
+        class: &Class,
+        slot: Slot,
+        policy: &mut dyn Policy,
+    ) -> Outcome {
+        let record = *self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
+        let pool = self.pool_named(config, record.pool).ok_or(DropReason::InvalidSubnet)?;
+        let draft = Draft {
+            message: MessageType::Offer,
+            served: class.served,
+            link: class.link,
+            pool: record.pool,
+            server_id: class.server_id,
+            yiaddr: record.address(),
+            ciaddr: Ipv4Addr::UNSPECIFIED,
+            lease_secs: Some(reply::lease_secs(pool, request.packet)),
+            session: self.session_ref(slot),
+            to: reply::to_newcomer(request, class, record.address()),
+            then: Then::Send,
+        };
+        self.shape4(turn, config, request, draft, policy)
+    }
+
+    /// Fills the identity buffer from a packet; what it lacks is taken from the session's identity: a renewal by
+    /// unicast has no option 82, and its absence never erases the stored one.
+    pub(super) fn set_identity_scratch(
+        &mut self,
+        packet: &Packet<'_>,
+        key: &ClientKey<'_>,
+        stored: Option<Slot>,
+    ) -> Outcome {
+        let relay_info = packet.option(OptionCode::RELAY_AGENT_INFORMATION);
+        let vendor_class = packet.option(OptionCode::VENDOR_CLASS);
+        let host_name = packet.option(OptionCode::HOST_NAME);
+        let known = stored.and_then(|slot| self.sessions.identity(slot)).unwrap_or_default();
+        let client_id = match key {
+            ClientKey::ClientId(id) => *id,
+            ClientKey::Hw(_) => &[],
+        };
+        self.identity
+            .set(&crate::session::Identity {
+                hw: packet.hw_addr(),
+                client_id,
+                relay_info: relay_info.as_deref().unwrap_or(known.relay_info),
+                vendor_class: vendor_class.as_deref().unwrap_or(known.vendor_class),
+                host_name: host_name.as_deref().unwrap_or(known.host_name),
+            })
+            .map_err(|_| DropReason::BadOptions)
+    }
+}

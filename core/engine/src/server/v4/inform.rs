@@ -1,0 +1,45 @@
+//! DHCPINFORM: RFC 2131 §4.3.5.
+
+use super::{Draft, Outcome, Request, Then, reply};
+use crate::{Engine, classify::classify, config::Config, engine::Turn, event::DropReason, policy::Policy};
+use bindery_types::Ipv4Addr;
+use bindery_wire::v4::MessageType;
+
+impl Engine {
+    /// Answers with the pool's parameters where `process-inform` is set: to ciaddr, without lease and yiaddr, and
+    /// without a session.
+    pub(super) fn inform4(
+        &mut self,
+        turn: Turn,
+        config: &Config,
+        request: Request<'_>,
+        policy: &mut dyn Policy,
+    ) -> Outcome {
+        let served = self.links.get(request.meta.link).and_then(|l| l.served).ok_or(DropReason::NoInterfaceCfg)?;
+        let inform = served.overrides(config).and_then(|o| o.process_inform);
+        let inform = inform.ok_or(DropReason::InformNotProcessed)?;
+        let class = classify(config, &self.links, &self.pools, request.packet, &request.meta)?;
+        let ciaddr = request.packet.ciaddr();
+        let pool = inform.pool.unwrap_or(class.pool);
+        let to = match (ciaddr.is_unspecified(), request.is_relayed()) {
+            (false, _) => reply::to_address(ciaddr, class.server_id),
+            (true, true) => reply::to_relay(request),
+            // RFC 2131 §3.4: the client fills ciaddr in; one that did not cannot be answered by unicast.
+            (true, false) => return Err(DropReason::BadOptions),
+        };
+        let draft = Draft {
+            message: MessageType::Ack,
+            served,
+            link: class.link,
+            pool: self.pool_name(pool),
+            server_id: class.server_id,
+            yiaddr: Ipv4Addr::UNSPECIFIED,
+            ciaddr,
+            lease_secs: None,
+            session: None,
+            to,
+            then: Then::Send,
+        };
+        self.shape4(turn, config, request, draft, policy)
+    }
+}

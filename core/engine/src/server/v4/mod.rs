@@ -1,0 +1,179 @@
+//! DHCPv4 local server (RFC 2131 §4.3): one file a message, `reply.rs` builds what goes back.
+
+mod decline;
+mod discover;
+mod inform;
+mod release;
+mod reply;
+mod request;
+
+use crate::{
+    Engine,
+    commit::Answer,
+    config::{Config, Pool},
+    engine::Turn,
+    event::DropReason,
+    input::RxMeta,
+    output::Destination,
+    policy::Policy,
+    session::{ClientKey, NameId, Slot},
+};
+use alloc::{sync::Arc, vec::Vec};
+use bindery_types::{InstanceId, Ipv4Addr};
+use bindery_wire::v4::{MessageType, Op, OptionCode, Packet, ParseRules};
+pub(crate) use reply::{Draft, Then};
+
+/// Most relays a request may have passed (RFC 1542 §4.1.1).
+const HOPS_MAX: u8 = 16;
+
+/// Ended in silence, with the counter that says why.
+pub(crate) type Outcome = Result<(), DropReason>;
+
+/// A parsed request with where it came from.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'p> {
+    pub(crate) packet: &'p Packet<'p>,
+    pub(crate) meta: RxMeta,
+}
+
+impl Request<'_> {
+    /// Whether it came through a relay.
+    pub(crate) fn is_relayed(&self) -> bool {
+        !self.packet.giaddr().is_unspecified()
+    }
+}
+
+impl Engine {
+    /// Takes a datagram: parses, counts, dispatches.
+    pub(crate) fn datagram4(&mut self, turn: Turn, meta: RxMeta, bytes: &[u8], policy: &mut dyn Policy) {
+        let config = Arc::clone(&self.config);
+        let rules = ParseRules { allow_no_end_option: self.allows_no_end_option(&config, &meta) };
+        let outcome = match Packet::parse(bytes, rules) {
+            Ok(packet) => self.message4(turn, &config, Request { packet: &packet, meta }, policy),
+            Err(error) => Err(DropReason::from(&error)),
+        };
+        if let Err(reason) = outcome {
+            self.counters.drop(reason);
+        }
+    }
+
+    fn allows_no_end_option(&self, config: &Config, meta: &RxMeta) -> bool {
+        let served = self.links.get(meta.link).and_then(|l| l.served);
+        served.is_some_and(|s| s.overrides(config).is_some_and(|o| o.allow_no_end_option))
+    }
+
+    fn message4(
+        &mut self,
+        turn: Turn,
+        config: &Config,
+        request: Request<'_>,
+        policy: &mut dyn Policy,
+    ) -> Outcome {
+        let packet = request.packet;
+        if packet.op() != Op::BootRequest {
+            return Err(DropReason::BadBootpOpcode);
+        }
+        self.counters.receive(packet.message_type());
+        let Some(message) = packet.message_type() else {
+            return Err(DropReason::BootpPacket);
+        };
+        if packet.hops() > HOPS_MAX {
+            return Err(DropReason::HopLimit);
+        }
+        let giaddr = packet.giaddr();
+        if giaddr.is_loopback() || giaddr.is_multicast() || giaddr.is_broadcast() {
+            return Err(DropReason::BadGiAddress);
+        }
+        match message {
+            MessageType::Discover => self.discover4(turn, config, request, policy),
+            MessageType::Request => self.request4(turn, config, request, policy),
+            MessageType::Decline => self.decline4(turn, config, request),
+            MessageType::Release => self.release4(turn, config, request),
+            MessageType::Inform => self.inform4(turn, config, request, policy),
+            _ => Err(DropReason::BadDhcpOpcode),
+        }
+    }
+
+    /// Whether option 54 names this server: the id that the session was given, an address of ours, or a
+    /// `server-identifier` of the configuration.
+    pub(crate) fn is_our_server_id(&self, config: &Config, named: Ipv4Addr, session: Option<Slot>) -> bool {
+        let given = session.and_then(|slot| self.sessions.get(slot)).map(|r| r.server_id);
+        given == Some(named)
+            || self.links.is_own(named)
+            || config.pools.iter().any(|p| p.attributes.server_identifier == Some(named))
+    }
+
+    /// The session that holds `address`, when it is this client's.
+    pub(crate) fn session_at(&self, instance: InstanceId, address: Ipv4Addr, key: &ClientKey<'_>) -> Option<Slot> {
+        let slot = self.sessions.find_by_address(instance, address)?;
+        let identity = self.sessions.identity(slot)?;
+        let record = self.sessions.get(slot)?;
+        (record.state().is_the_clients() && identity.key() == *key).then_some(slot)
+    }
+
+    /// The instance of the ingress interface; the default instance where it is in no group.
+    pub(crate) fn instance_of(&self, meta: &RxMeta) -> InstanceId {
+        self.links.get(meta.link).and_then(|l| l.served).map_or(InstanceId(0), |s| s.instance)
+    }
+
+    /// The configured pool of this name.
+    pub(crate) fn pool_named<'c>(&self, config: &'c Config, name: NameId) -> Option<&'c Pool> {
+        config.pool(*self.pool_ids.get(&name)?)
+    }
+
+    /// Answers with a DHCPNAK at once: nothing of the session database changes by it (RFC 2131 §4.3.2).
+    pub(crate) fn nak4(&mut self, request: Request<'_>, server_id: Ipv4Addr) -> Outcome {
+        let answer = self.build_nak4(request, server_id)?;
+        self.send(answer);
+        Ok(())
+    }
+
+    /// Builds a DHCPNAK (RFC 2131 §4.3.1 table 3: no addresses, no options but 53, 54, 56, 61, 82).
+    pub(crate) fn build_nak4(&mut self, request: Request<'_>, server_id: Ipv4Addr) -> Result<Answer, DropReason> {
+        let mut reply = core::mem::take(&mut self.reply);
+        let built = reply::begin(&mut reply, request.packet, MessageType::Nak, server_id).and_then(|()| {
+            // RFC 2131 §4.3.2: through a relay the client may not have the address any more, so the relay is told
+            // to broadcast.
+            if request.is_relayed() {
+                reply.set_broadcast(true);
+            }
+            self.encode(&reply, request.packet)
+        });
+        self.reply = reply;
+        let payload = built?;
+        let (to, also_to) = nak_destinations(request, server_id);
+        Ok(Answer { to, also_to, message: MessageType::Nak, payload })
+    }
+}
+
+/// Where a NAK goes. RFC 2131 §4.1 broadcasts it when giaddr is zero; a client that renews listens on its address
+/// alone, so it gets the same message there too.
+fn nak_destinations(request: Request<'_>, server_id: Ipv4Addr) -> (Destination, Option<Destination>) {
+    let packet = request.packet;
+    let link = request.meta.link;
+    if request.is_relayed() {
+        return (reply::to_relay(request), None);
+    }
+    let broadcast = Destination::Frame {
+        link,
+        mac: bindery_types::MacAddr::BROADCAST,
+        src: server_id,
+        dst: Ipv4Addr::BROADCAST,
+    };
+    let ciaddr = packet.ciaddr();
+    if ciaddr.is_unspecified() || packet.has(OptionCode::SERVER_IDENTIFIER) {
+        return (broadcast, None);
+    }
+    let unicast = reply::to_address(ciaddr, server_id);
+    let direct = match (request.meta.src_mac, packet.hw_addr().mac()) {
+        // On the client's own link the frame needs neither route nor neighbour entry.
+        (Some(seen), Some(mac)) if seen == mac => Destination::Frame { link, mac, src: server_id, dst: ciaddr },
+        _ => unicast,
+    };
+    (direct, Some(broadcast))
+}
+
+/// Option 61 of a request, in a buffer that outlives the packet's borrow.
+pub(crate) fn client_id(packet: &Packet<'_>) -> Vec<u8> {
+    packet.option(OptionCode::CLIENT_IDENTIFIER).map_or_else(Vec::new, alloc::borrow::Cow::into_owned)
+}

@@ -1,0 +1,359 @@
+//! Builds replies, runs the `shape-reply` stage over them, and hands them on.
+
+use super::{Outcome, Request};
+use crate::{
+    Engine,
+    classify::Class,
+    commit::{Answer, Change},
+    config::{Attributes, Config, Lease, Pool, Timer},
+    engine::Turn,
+    event::DropReason,
+    exchange::{self, ExchangeEvent, ExchangeState},
+    links::Served,
+    output::Destination,
+    parked::Parked,
+    policy::{Hook, Policy, PolicyAnswer, ShapeReply, Verdict, edit_refusal},
+    session::{NameId, Slot, SlotRef},
+};
+use alloc::vec::Vec;
+use bindery_types::{HwAddr, IfIndex, Ipv4Addr, MacAddr, SessionId};
+use bindery_wire::v4::{EncodeLimits, MessageType, OptionCode, Packet, ParseRules, Reply};
+
+/// A lease that a client asks for in option 51 is no shorter than this, seconds: below it renewals are a flood.
+pub(crate) const ASKED_LEASE_SECS_MIN: u32 = 60;
+
+/// Infinite lease on the wire (RFC 2131 §3.3).
+const INFINITE: u32 = u32::MAX;
+
+/// Largest datagram we send, whatever option 57 says: one Ethernet frame.
+const MTU: u16 = 1500;
+
+/// A reply before its options are shaped, and what follows when it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) message: MessageType,
+    pub(crate) served: Served,
+    pub(crate) link: NameId,
+    /// Whose attributes answer.
+    pub(crate) pool: NameId,
+    pub(crate) server_id: Ipv4Addr,
+    pub(crate) yiaddr: Ipv4Addr,
+    /// Echoed in an ACK (RFC 2131 §4.3.1 table 3).
+    pub(crate) ciaddr: Ipv4Addr,
+    /// Lease time on the wire; `None` for INFORM.
+    pub(crate) lease_secs: Option<u32>,
+    pub(crate) session: Option<(SlotRef, SessionId)>,
+    pub(crate) to: Destination,
+    pub(crate) then: Then,
+}
+
+/// What happens with an encoded reply.
+#[derive(Clone, Debug)]
+pub(crate) enum Then {
+    /// It leaves at once.
+    Send,
+    /// It leaves when the change is durable and the route stands.
+    Bind {
+        /// The session.
+        slot: SlotRef,
+        /// What becomes of it.
+        change: Change,
+        /// Its identity, when that changed.
+        identity: Option<crate::session::IdentityBuf>,
+    },
+}
+
+impl Engine {
+    /// Builds the reply of `draft`, runs the group's `shape-reply` chain, and hands the result on.
+    pub(crate) fn shape4(
+        &mut self,
+        turn: Turn,
+        config: &Config,
+        request: Request<'_>,
+        draft: Draft,
+        policy: &mut dyn Policy,
+    ) -> Outcome {
+        let chain = draft.served.shape_reply(config);
+        let mut reply = core::mem::take(&mut self.reply);
+        let built = self.fill(config, &draft, request.packet, &mut reply);
+        if built.is_err() || chain.is_empty() {
+            let outcome = built.and_then(|()| self.finish(turn, request.packet, draft, &reply, ExchangeState::Classified));
+            self.reply = reply;
+            return outcome;
+        }
+        let Some(token) = self.parking.next_token(self.id.0) else {
+            self.reply = reply;
+            return Err(DropReason::Overload);
+        };
+        let names = (self.names.name(self.group_name(&draft)), self.names.name(draft.link));
+        let mut stage = ShapeReply::new(
+            request.packet,
+            draft.message,
+            names,
+            draft.session.map(|(_, id)| id),
+            draft.yiaddr,
+            draft.lease_secs.unwrap_or(0),
+            token,
+            &mut reply.options,
+        );
+        let hook = policy.shape_reply(turn.now, chain, &mut stage);
+        let outcome = match hook {
+            Hook::Done(Verdict::Continue) => {
+                self.finish(turn, request.packet, draft, &reply, ExchangeState::Classified)
+            }
+            Hook::Done(Verdict::Drop) => Err(DropReason::Policy),
+            Hook::Pending { deadline } => {
+                self.set_hook_busy(draft.session, true);
+                let request = request.packet.bytes().into();
+                self.parking.park(token, Parked { request, draft, deadline });
+                Ok(())
+            }
+        };
+        self.reply = reply;
+        outcome
+    }
+
+    fn group_name(&self, draft: &Draft) -> NameId {
+        self.group_names.get(usize::from(draft.served.group.0)).copied().unwrap_or(NameId::EMPTY)
+    }
+
+    /// Takes a parked exchange up again with the late answer of its plugin.
+    pub(crate) fn policy_done(&mut self, turn: Turn, answer: &PolicyAnswer) {
+        let Some(parked) = self.parking.take(answer.token) else {
+            self.counters.late_policy_answers += 1;
+            return;
+        };
+        self.set_hook_busy(parked.draft.session, false);
+        if answer.verdict == Verdict::Drop {
+            self.counters.drop(DropReason::Policy);
+            return;
+        }
+        let config = alloc::sync::Arc::clone(&self.config);
+        // It parsed once; the rules only decide about a missing end option.
+        let rules = ParseRules { allow_no_end_option: true };
+        let Ok(packet) = Packet::parse(&parked.request, rules) else {
+            self.counters.drop(DropReason::BadOptions);
+            return;
+        };
+        let mut reply = core::mem::take(&mut self.reply);
+        let outcome = self.fill(&config, &parked.draft, &packet, &mut reply).and_then(|()| {
+            for (code, value) in &answer.edits {
+                edit_refusal(&packet, *code).map_err(|_| DropReason::Policy)?;
+                match value {
+                    Some(value) => reply.options.set(*code, value).map_err(|_| DropReason::Policy)?,
+                    None => {
+                        reply.options.remove(*code);
+                    }
+                }
+            }
+            self.finish(turn, &packet, parked.draft, &reply, ExchangeState::AwaitHook)
+        });
+        self.reply = reply;
+        if let Err(reason) = outcome {
+            self.counters.drop(reason);
+        }
+    }
+
+    /// Drops parked exchanges whose plugin missed its deadline.
+    pub(crate) fn expire_parked(&mut self, turn: Turn) {
+        while let Some(parked) = self.parking.take_overdue(turn.now.mono) {
+            self.set_hook_busy(parked.draft.session, false);
+            if let Ok(ExchangeState::Dropped(reason)) =
+                exchange::next(ExchangeState::AwaitHook, ExchangeEvent::HookTimeout)
+            {
+                self.counters.drop(reason);
+            }
+        }
+    }
+
+    /// Encodes the shaped reply; it leaves now, or waits for storage and route.
+    fn finish(
+        &mut self,
+        turn: Turn,
+        packet: &Packet<'_>,
+        draft: Draft,
+        reply: &Reply,
+        state: ExchangeState,
+    ) -> Outcome {
+        let state = exchange::next(state, ExchangeEvent::HookDone).map_err(|_| DropReason::Policy)?;
+        match draft.then {
+            Then::Send => {
+                let payload = self.encode(reply, packet)?;
+                self.send(Answer { to: draft.to, also_to: None, message: draft.message, payload });
+                Ok(())
+            }
+            Then::Bind { slot, change, identity } => {
+                // While the exchange was parked the session may have ended, or storage may have failed.
+                let slot = self.sessions.resolve(slot).ok_or(DropReason::ClientLookup)?;
+                if self.rings.store_down {
+                    return Err(DropReason::StoreFault);
+                }
+                if !self.rings.has_room() {
+                    return Err(DropReason::Overload);
+                }
+                let payload = self.encode(reply, packet)?;
+                let answer = Answer { to: draft.to, also_to: None, message: draft.message, payload };
+                self.commit_bind(turn, slot, change, identity, state, answer);
+                Ok(())
+            }
+        }
+    }
+
+    /// Encodes into a pooled buffer.
+    pub(crate) fn encode(&mut self, reply: &Reply, packet: &Packet<'_>) -> Result<Vec<u8>, DropReason> {
+        let mut payload = self.buffer();
+        match reply.encode(EncodeLimits::of(packet, MTU), &mut payload) {
+            Ok(_) => Ok(payload),
+            Err(_) => {
+                self.recycle(payload);
+                Err(DropReason::EncodeError)
+            }
+        }
+    }
+
+    /// Header and options of an OFFER or ACK (RFC 2131 §4.3.1 table 3), in the order of the client's option 55.
+    fn fill(&self, config: &Config, draft: &Draft, packet: &Packet<'_>, reply: &mut Reply) -> Outcome {
+        let pool = self.pool_named(config, draft.pool).ok_or(DropReason::InvalidSubnet)?;
+        begin(reply, packet, draft.message, draft.server_id)?;
+        reply.yiaddr = draft.yiaddr;
+        reply.ciaddr = draft.ciaddr;
+        let attributes = &pool.attributes;
+        reply.siaddr = attributes.next_server.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        fill_field(&mut reply.file, attributes.boot_file.as_deref());
+        fill_field(&mut reply.sname, attributes.boot_server.as_deref());
+        if let Some(secs) = draft.lease_secs {
+            set(reply, OptionCode::IP_ADDRESS_LEASE_TIME, &secs.to_be_bytes())?;
+            for (code, timer) in
+                [(OptionCode::RENEWAL_TIME, attributes.t1), (OptionCode::REBINDING_TIME, attributes.t2)]
+            {
+                if let Some(secs) = timer_secs(timer, secs) {
+                    set(reply, code, &secs.to_be_bytes())?;
+                }
+            }
+        }
+        set(reply, OptionCode::SUBNET_MASK, &pool.network.mask().octets())?;
+        fill_parameters(reply, attributes, packet)
+    }
+
+    /// Marks a session whose exchange is parked: other requests of the client wait for it.
+    fn set_hook_busy(&mut self, session: Option<(SlotRef, SessionId)>, busy: bool) {
+        let slot = session.and_then(|(slot, _)| self.sessions.resolve(slot));
+        if let Some(record) = slot.and_then(|slot| self.sessions.get_mut(slot)) {
+            if busy {
+                record.pending |= crate::engine::BUSY_HOOK;
+            } else {
+                record.pending &= !crate::engine::BUSY_HOOK;
+            }
+        }
+    }
+
+    /// The session's reference for a draft.
+    pub(crate) fn session_ref(&self, slot: Slot) -> Option<(SlotRef, SessionId)> {
+        Some((self.sessions.handle(slot)?, self.sessions.get(slot)?.id()))
+    }
+}
+
+/// What every reply has: echoes, message type, server identifier.
+pub(crate) fn begin(reply: &mut Reply, packet: &Packet<'_>, message: MessageType, server_id: Ipv4Addr) -> Outcome {
+    reply.begin(packet, message).map_err(|_| DropReason::EncodeError)?;
+    set(reply, OptionCode::SERVER_IDENTIFIER, &server_id.octets())
+}
+
+fn set(reply: &mut Reply, code: OptionCode, value: &[u8]) -> Outcome {
+    reply.options.set(code, value).map_err(|_| DropReason::EncodeError)
+}
+
+/// The pool's options: those the client asked for, in its order (RFC 2132 §9.8); all of them when it has no
+/// option 55.
+fn fill_parameters(reply: &mut Reply, attributes: &Attributes, packet: &Packet<'_>) -> Outcome {
+    let Some(asked) = packet.option(OptionCode::PARAMETER_REQUEST_LIST) else {
+        for (code, value) in &attributes.options {
+            set(reply, *code, value)?;
+        }
+        return Ok(());
+    };
+    for code in asked.iter().copied().map(OptionCode) {
+        if let Ok(at) = attributes.options.binary_search_by_key(&code, |(code, _)| *code)
+            && let Some((code, value)) = attributes.options.get(at)
+        {
+            set(reply, *code, value)?;
+        }
+    }
+    Ok(())
+}
+
+fn fill_field(field: &mut [u8], value: Option<&[u8]>) {
+    if let Some(value) = value
+        && let Some(room) = field.get_mut(..value.len())
+    {
+        room.copy_from_slice(value);
+    }
+}
+
+/// T1 or T2 for a lease; none for an infinite lease, or where it would not come before the lease ends.
+fn timer_secs(timer: Timer, lease_secs: u32) -> Option<u32> {
+    if lease_secs == INFINITE {
+        return None;
+    }
+    match timer {
+        Timer::Percent(percent) => {
+            let secs = u64::from(lease_secs) * u64::from(percent.min(100)) / 100;
+            u32::try_from(secs).ok()
+        }
+        Timer::Secs(secs) => (secs < lease_secs).then_some(secs),
+    }
+}
+
+/// The lease for a client: the pool's, or what it asked for when that is shorter (RFC 2131 §4.3.1).
+pub(crate) fn lease_secs(pool: &Pool, packet: &Packet<'_>) -> u32 {
+    let longest = match pool.attributes.lease {
+        Lease::Infinite => INFINITE,
+        Lease::Secs(secs) => secs,
+    };
+    match packet.u32_option(OptionCode::IP_ADDRESS_LEASE_TIME) {
+        Some(asked) => longest.min(asked.max(ASKED_LEASE_SECS_MIN)),
+        None => longest,
+    }
+}
+
+/// To the relay that forwarded the request (RFC 2131 §4.1).
+pub(crate) fn to_relay(request: Request<'_>) -> Destination {
+    let src = if request.meta.dst.is_broadcast() { Ipv4Addr::UNSPECIFIED } else { request.meta.dst };
+    Destination::Udp { link: IfIndex(0), src, dst: request.packet.giaddr(), port: 67 }
+}
+
+/// To a client that has its address and listens on it (RFC 2131 §4.1).
+pub(crate) fn to_address(address: Ipv4Addr, src: Ipv4Addr) -> Destination {
+    Destination::Udp { link: IfIndex(0), src, dst: address, port: 68 }
+}
+
+/// To a client that has no address yet: its MAC address, or broadcast where it cannot take unicast
+/// (RFC 2131 §4.1).
+pub(crate) fn to_newcomer(request: Request<'_>, class: &Class, yiaddr: Ipv4Addr) -> Destination {
+    if request.is_relayed() {
+        return to_relay(request);
+    }
+    let (link, src) = (class.index, class.server_id);
+    match unicast_mac(request.packet.hw_addr()) {
+        Some(mac) if !request.packet.is_broadcast() => Destination::Frame { link, mac, src, dst: yiaddr },
+        _ => Destination::Frame { link, mac: MacAddr::BROADCAST, src, dst: Ipv4Addr::BROADCAST },
+    }
+}
+
+/// A MAC address that names one station.
+fn unicast_mac(hw: HwAddr) -> Option<MacAddr> {
+    hw.mac().filter(|mac| mac.0[0] & 1 == 0 && mac.0 != [0; 6])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers() {
+        assert_eq!(timer_secs(Timer::Percent(50), 3600), Some(1800));
+        assert_eq!(timer_secs(Timer::Percent(87), u32::MAX - 1), Some(3_736_612_453));
+        assert_eq!(timer_secs(Timer::Percent(50), INFINITE), None);
+        assert_eq!(timer_secs(Timer::Secs(3600), 3600), None);
+    }
+}
