@@ -18,6 +18,8 @@ mod table;
 
 #[cfg(test)]
 mod model;
+#[cfg(test)]
+mod tests;
 
 pub use deadlines::Deadlines;
 pub use identity::{ClientKey, Identity, IdentityBuf, TooLong};
