@@ -1,0 +1,9 @@
+//! The comparison: every server in one network namespace, the load in another, one after the other, round by round.
+
+pub mod figures;
+pub mod generator;
+pub mod machine;
+pub mod process;
+pub mod steps;
+pub mod variant;
+pub mod world;

@@ -1,0 +1,436 @@
+//! The servers that are compared, how each is configured and started, and what can be asked of it.
+
+use crate::harness::generator::{Asks, Way};
+use crate::harness::process::{LOOK, Process, output};
+use crate::harness::world::{SERVER, SERVER_IFL, World};
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+/// Routes that Bindery owns carry this protocol number (the default of the configuration).
+const PROTOCOL: &str = "201";
+/// Number of the first client that asks whether a server is up; each start has its own.
+const PROBE: u32 = 0x4000_0000;
+
+/// A server under test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    /// `binderyd`: durable commit, kernel routes, the option-insert plugin.
+    Bindery,
+    /// The same without a plugin.
+    BinderyNoPlugin,
+    /// Kea with a memfile database that is written (not synced), one thread, log level WARN.
+    Kea,
+    /// ISC dhcpd: one fsync per ACK; a pool of 16,384, as its free list is linear.
+    Isc,
+    /// The responder without state of this crate.
+    Responder,
+}
+
+impl Variant {
+    /// Its name in tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Variant::Bindery => "bindery",
+            Variant::BinderyNoPlugin => "bindery-no-plugin",
+            Variant::Kea => "kea-memfile",
+            Variant::Isc => "isc-dhcpd",
+            Variant::Responder => "responder",
+        }
+    }
+
+    /// True for the daemon of this repository.
+    #[must_use]
+    pub fn is_bindery(self) -> bool {
+        matches!(self, Variant::Bindery | Variant::BinderyNoPlugin)
+    }
+
+    /// Clients that its pool has room for.
+    #[must_use]
+    pub fn room(self) -> u32 {
+        match self {
+            Variant::Isc => 16_000,
+            _ => 500_000,
+        }
+    }
+
+    /// The program, or `None` where it is not installed.
+    #[must_use]
+    pub fn program(self, places: &Places) -> Option<PathBuf> {
+        let path = match self {
+            Variant::Bindery | Variant::BinderyNoPlugin => places.binderyd.clone(),
+            Variant::Kea => PathBuf::from("/usr/sbin/kea-dhcp4"),
+            Variant::Isc => PathBuf::from("/usr/sbin/dhcpd"),
+            Variant::Responder => places.responder.clone(),
+        };
+        path.exists().then_some(path)
+    }
+}
+
+/// Where our own programs are.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The daemon.
+    pub binderyd: PathBuf,
+    /// The operator's CLI.
+    pub bindery: PathBuf,
+    /// The plugin component.
+    pub plugin: PathBuf,
+    /// `dhcpresp`.
+    pub responder: PathBuf,
+}
+
+/// A configuration of the daemon for the veth, with or without the plugin.
+#[must_use]
+pub fn bindery_configuration(plugin: Option<&Path>) -> String {
+    let mut text = format!(
+        r#"system {{
+  services {{
+    dhcp-local-server {{
+      group bench {{ interface {SERVER_IFL} }}
+    }}
+  }}
+}}
+access {{
+  address-assignment {{
+    pool bench {{
+      family inet {{
+        network "10.0.0.0/8"
+        range r1 {{ low "10.16.0.0"; high "10.23.255.255" }}
+        dhcp-attributes {{ maximum-lease-time 7200; router "10.0.0.1"; name-server "10.0.0.53" }}
+      }}
+    }}
+  }}
+}}
+"#
+    );
+    if let Some(path) = plugin {
+        text += &format!(
+            r#"plugins {{
+  plugin option-insert {{
+    path "{}"
+    deadline-ms 5
+    on-failure continue
+    settings {{ option 43 hex="0104c0000201" }}
+  }}
+}}
+policy {{ shape-reply option-insert }}
+"#,
+            path.display()
+        );
+    }
+    text
+}
+
+fn kea_configuration(directory: &Path, way: Way) -> String {
+    let sockets = match way {
+        Way::Relayed => "udp",
+        Way::Direct => "raw",
+    };
+    let at = |name: &str| directory.join(name).display().to_string();
+    serde_json::json!({"Dhcp4": {
+        "interfaces-config": {"interfaces": [SERVER_IFL], "dhcp-socket-type": sockets},
+        "lease-database": {"type": "memfile", "persist": true, "name": at("leases.csv"), "lfc-interval": 0},
+        "valid-lifetime": 7200,
+        "multi-threading": {"enable-multi-threading": false},
+        "loggers": [{"name": "kea-dhcp4", "severity": "WARN", "output_options": [{"output": at("kea.log")}]}],
+        "subnet4": [{"subnet": "10.0.0.0/8", "pools": [{"pool": "10.16.0.0 - 10.31.255.255"}]}],
+    }})
+    .to_string()
+}
+
+const ISC_CONFIGURATION: &str = "\
+ping-check false;
+authoritative;
+dhcp-cache-threshold 0;
+default-lease-time 7200;
+max-lease-time 7200;
+subnet 10.0.0.0 netmask 255.0.0.0 { range 10.16.0.0 10.16.63.255; }
+";
+
+/// A server that runs, with its directory.
+#[derive(Debug)]
+pub struct Server<'w> {
+    world: &'w World,
+    places: &'w Places,
+    variant: Variant,
+    way: Way,
+    directory: tempfile::TempDir,
+    process: Process,
+    /// ACKs that went to probes.
+    probes: u32,
+    /// From the start of the process to the first ACK.
+    first_ack: Duration,
+}
+
+impl<'w> Server<'w> {
+    /// Starts a server with an empty database for clients that come this way, and waits for its first ACK.
+    ///
+    /// # Errors
+    /// It ends, or gives no ACK in two minutes; the message has the end of its log.
+    pub fn start(
+        world: &'w World,
+        places: &'w Places,
+        variant: Variant,
+        way: Way,
+        stop: &AtomicBool,
+    ) -> Result<Server<'w>> {
+        let directory = tempfile::TempDir::with_prefix_in("server.", world.scratch())?;
+        let began = Instant::now();
+        let process = spawn(world, places, variant, way, directory.path())?;
+        let mut server = Server {
+            world,
+            places,
+            variant,
+            way,
+            directory,
+            process,
+            probes: 0,
+            first_ack: Duration::ZERO,
+        };
+        server.await_ack(began, stop)?;
+        Ok(server)
+    }
+
+    /// Ends the process by `signal` and starts it again on the same directory.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn restart(&mut self, signal: Signal, stop: &AtomicBool) -> Result<()> {
+        self.process.stop(signal)?;
+        let began = Instant::now();
+        self.process = spawn(
+            self.world,
+            self.places,
+            self.variant,
+            self.way,
+            self.directory.path(),
+        )?;
+        self.await_ack(began, stop)
+    }
+
+    /// One new client asks every 20 ms until it has its ACK.
+    fn await_ack(&mut self, began: Instant, stop: &AtomicBool) -> Result<()> {
+        let mut asks = Asks::of(self.world);
+        asks.by(self.way);
+        asks.first = PROBE + self.probes;
+        asks.words("--clients 1 --count 1 --seconds 120 --timeout-ms 20 --tolerate-silence");
+        let mut probe = asks.start()?;
+        let report = loop {
+            if let Some(report) = probe.finished(stop)? {
+                break report;
+            }
+            if let Some(status) = self.process.ended()? {
+                bail!(
+                    "{} ended with {status}: {}",
+                    self.variant.name(),
+                    self.log_end()
+                );
+            }
+            std::thread::sleep(LOOK);
+        };
+        self.first_ack = began.elapsed();
+        if report.tally.acked != 1 {
+            bail!(
+                "{} gave no ACK in two minutes: {}",
+                self.variant.name(),
+                self.log_end()
+            );
+        }
+        self.probes += 1;
+        Ok(())
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Clients that got an address while the harness waited for the server.
+    #[must_use]
+    pub fn probes(&self) -> u32 {
+        self.probes
+    }
+
+    /// From the last start to the first ACK.
+    #[must_use]
+    pub fn first_ack(&self) -> Duration {
+        self.first_ack
+    }
+
+    /// What it wrote to its directory, in MiB of allocated blocks.
+    ///
+    /// # Errors
+    /// du(1) fails.
+    pub fn disk_mib(&self) -> Result<f64> {
+        let text = output(Command::new("du").arg("-sk").arg(self.directory.path()))?;
+        let kib: f64 = text
+            .split_whitespace()
+            .next()
+            .context("du is silent")?
+            .parse()?;
+        Ok(kib / 1024.0)
+    }
+
+    /// Bindings as the daemon's API counts them.
+    ///
+    /// # Errors
+    /// The CLI fails, or its answer has no count.
+    pub fn bindings(&self) -> Result<u64> {
+        let mut command = Command::new(&self.places.bindery);
+        command
+            .arg("--control")
+            .arg(self.directory.path().join("control.sock"));
+        command.args(["--json", "show", "dhcp", "server", "binding", "summary"]);
+        let text = output(&mut command)?;
+        let reply: serde_json::Value = serde_json::from_str(&text)?;
+        find_count(&reply, "bound").with_context(|| format!("no count of bound clients in {text}"))
+    }
+
+    /// Routes of the daemon in the kernel.
+    ///
+    /// # Errors
+    /// ip(8) fails.
+    pub fn routes(&self) -> Result<u64> {
+        let text = output(
+            &mut self
+                .world
+                .ip_server(&["-4", "route", "show", "proto", PROTOCOL]),
+        )?;
+        Ok(u64::try_from(text.lines().count())?)
+    }
+
+    /// Why a round with so many bound clients does not count; `None` when packets, database and kernel agree.
+    ///
+    /// # Errors
+    /// As [`Server::bindings`] and [`Server::routes`].
+    pub fn disagreement(&self, bound: u64) -> Result<Option<String>> {
+        if !self.variant.is_bindery() {
+            return Ok(None);
+        }
+        let expected = bound + u64::from(self.probes);
+        let (bindings, routes) = (self.bindings()?, self.routes()?);
+        let agree = expected == bindings && expected == routes;
+        Ok((!agree).then(|| format!("{expected} ACKs, {bindings} bindings, {routes} routes")))
+    }
+
+    /// Ends the server and removes what it left in the kernel.
+    ///
+    /// # Errors
+    /// As waitpid(2).
+    pub fn stop(mut self) -> Result<()> {
+        self.process.stop(Signal::SIGTERM)?;
+        if self.variant.is_bindery() {
+            // Nothing to flush is an error to ip(8).
+            let _empty = output(
+                &mut self
+                    .world
+                    .ip_server(&["-4", "route", "flush", "proto", PROTOCOL]),
+            );
+        }
+        Ok(())
+    }
+
+    fn log_end(&self) -> String {
+        let text = fs::read_to_string(self.directory.path().join("out")).unwrap_or_default();
+        let from = text.char_indices().rev().nth(800).map_or(0, |(at, _)| at);
+        text.get(from..).unwrap_or("").trim().to_owned()
+    }
+}
+
+/// The first number under `name` anywhere in a JSON value.
+fn find_count(value: &serde_json::Value, name: &str) -> Option<u64> {
+    match value {
+        serde_json::Value::Object(fields) => fields
+            .get(name)
+            .and_then(serde_json::Value::as_u64)
+            .or_else(|| fields.values().find_map(|value| find_count(value, name))),
+        serde_json::Value::Array(values) => values.iter().find_map(|value| find_count(value, name)),
+        _ => None,
+    }
+}
+
+fn spawn(
+    world: &World,
+    places: &Places,
+    variant: Variant,
+    way: Way,
+    directory: &Path,
+) -> Result<Process> {
+    let program = variant
+        .program(places)
+        .with_context(|| format!("{} is not installed", variant.name()))?;
+    let mut command = world.in_server(&program.display().to_string());
+    let at = |name: &str| directory.join(name);
+    match variant {
+        Variant::Bindery | Variant::BinderyNoPlugin => {
+            let plugin = (variant == Variant::Bindery).then_some(places.plugin.as_path());
+            fs::write(at("bindery.kdl"), bindery_configuration(plugin))?;
+            command.arg("--config").arg(at("bindery.kdl"));
+            command
+                .arg("--state-dir")
+                .arg(at("state"))
+                .arg("--control")
+                .arg(at("control.sock"));
+        }
+        Variant::Kea => {
+            fs::write(at("kea.json"), kea_configuration(directory, way))?;
+            command.arg("-c").arg(at("kea.json"));
+            command
+                .env("KEA_PIDFILE_DIR", directory)
+                .env("KEA_LOCKFILE_DIR", directory);
+            command.env("KEA_LOGGER_DESTINATION", "stdout");
+            // A PID file of a killed Kea would keep the next one from starting.
+            let _absent = fs::remove_file(at("kea.kea-dhcp4.pid"));
+        }
+        Variant::Isc => {
+            fs::write(at("dhcpd.conf"), ISC_CONFIGURATION)?;
+            File::options()
+                .create(true)
+                .append(true)
+                .open(at("dhcpd.leases"))?;
+            command
+                .args(["-4", "-f", "-q", "-cf"])
+                .arg(at("dhcpd.conf"));
+            command
+                .arg("-lf")
+                .arg(at("dhcpd.leases"))
+                .arg("-pf")
+                .arg(at("pid"))
+                .arg(SERVER_IFL);
+        }
+        Variant::Responder => {
+            command.arg(SERVER.to_string());
+        }
+    }
+    let log = File::options().create(true).append(true).open(at("out"))?;
+    command
+        .stdout(Stdio::from(log.try_clone()?))
+        .stderr(Stdio::from(log));
+    Process::start(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_found_at_any_depth() {
+        let reply = serde_json::json!({"summary": [{"state": {"bound": 7}}]});
+        assert_eq!(find_count(&reply, "bound"), Some(7));
+        assert_eq!(find_count(&reply, "selecting"), None);
+    }
+
+    #[test]
+    fn plugin_is_bound_only_when_given() {
+        assert!(!bindery_configuration(None).contains("policy"));
+        let with = bindery_configuration(Some(Path::new("/x/y.wasm")));
+        assert!(with.contains("path \"/x/y.wasm\"") && with.contains("shape-reply option-insert"));
+    }
+}

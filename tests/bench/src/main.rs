@@ -1,3 +1,0 @@
-//! bindery-bench: see ARCHITECTURE.md.
-
-fn main() {}
