@@ -11,6 +11,10 @@ mod bitmap;
 mod build;
 mod intervals;
 mod invariants;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
 
 use crate::{command::PoolView, config::Config};
 use alloc::{

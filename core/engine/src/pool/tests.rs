@@ -1,0 +1,303 @@
+//! One case each.
+
+extern crate std;
+use super::*;
+use crate::config::{self, Attributes};
+use std::{string::ToString, vec, vec::Vec};
+
+const DEFAULT: InstanceId = InstanceId(0);
+
+fn ip(text: &str) -> Ipv4Addr {
+    text.parse().unwrap()
+}
+
+fn mac(n: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0, n])
+}
+
+fn range(low: &str, high: &str) -> config::Range {
+    config::Range { name: low.into(), low: ip(low), high: ip(high) }
+}
+
+fn host(n: u8, address: &str) -> config::Host {
+    config::Host { name: address.into(), hardware_address: mac(n), ip_address: ip(address) }
+}
+
+fn pool(network: &str, ranges: &[(&str, &str)]) -> config::Pool {
+    config::Pool {
+        name: network.into(),
+        instance: DEFAULT,
+        network: network.parse().unwrap(),
+        ranges: ranges.iter().map(|(low, high)| range(low, high)).collect(),
+        hosts: Vec::new(),
+        excluded: Vec::new(),
+        link: None,
+        hold_down: false,
+        attributes: Attributes::default(),
+    }
+}
+
+fn config(pools: Vec<config::Pool>) -> Config {
+    Config { pools, ..Config::default() }
+}
+
+/// All that `pool` gives until it is exhausted.
+fn drain(pools: &mut Pools, pool: u16) -> Vec<std::string::String> {
+    let mut given = Vec::new();
+    while let Ok((_, address)) = pools.take_next(PoolId(pool)) {
+        given.push(address.to_string());
+    }
+    pools.check_invariants();
+    given
+}
+
+fn kinds(pools: &Pools) -> Vec<OddityKind> {
+    pools.oddities().iter().map(|oddity| oddity.kind).collect()
+}
+
+#[test]
+fn ranges_are_given_in_their_order_and_run_out() {
+    let mut pools =
+        Pools::new(&config(vec![pool("10.0.0.0/24", &[("10.0.0.20", "10.0.0.21"), ("10.0.0.10", "10.0.0.10")])]));
+    assert_eq!(drain(&mut pools, 0), ["10.0.0.20", "10.0.0.21", "10.0.0.10"]);
+    assert_eq!(pools.take_next(PoolId(0)), Err(Exhausted));
+    assert_eq!(pools.take_next(PoolId(7)), Err(Exhausted), "a pool that is not there");
+    let view = pools.usage().remove(0);
+    assert_eq!((view.total, view.used, view.quarantined), (3, 3, 0));
+}
+
+#[test]
+fn a_freed_address_comes_back_after_all_others() {
+    let mut pools = Pools::new(&config(vec![pool("10.0.0.0/24", &[("10.0.0.1", "10.0.0.3")])]));
+    let first = pools.take_next(PoolId(0)).unwrap().1;
+    pools.free(DEFAULT, first);
+    assert_eq!(drain(&mut pools, 0), ["10.0.0.2", "10.0.0.3", "10.0.0.1"]);
+    pools.free(DEFAULT, ip("10.0.0.2"));
+    assert_eq!(drain(&mut pools, 0), ["10.0.0.2"], "the search wraps");
+}
+
+#[test]
+fn the_ends_of_a_network_are_nobodys_where_it_has_ends() {
+    let whole = |network: &str, low, high| drain(&mut Pools::new(&config(vec![pool(network, &[(low, high)])])), 0);
+    assert_eq!(whole("10.0.0.0/30", "10.0.0.0", "10.0.0.3"), ["10.0.0.1", "10.0.0.2"]);
+    assert_eq!(whole("10.0.0.0/31", "10.0.0.0", "10.0.0.1"), ["10.0.0.0", "10.0.0.1"]);
+    assert_eq!(whole("10.0.0.5/32", "10.0.0.5", "10.0.0.5"), ["10.0.0.5"]);
+    assert_eq!(whole("0.0.0.0/31", "0.0.0.0", "0.0.0.1"), ["0.0.0.1"]);
+    assert_eq!(whole("255.255.255.254/31", "255.255.255.254", "255.255.255.255"), ["255.255.255.254"]);
+}
+
+#[test]
+fn a_pool_without_ranges_or_of_ends_only_is_empty() {
+    let mut pools =
+        Pools::new(&config(vec![pool("10.0.0.0/24", &[]), pool("10.1.0.0/24", &[("10.1.0.255", "10.1.0.255")])]));
+    assert_eq!((drain(&mut pools, 0).len(), drain(&mut pools, 1).len()), (0, 0));
+    assert_eq!(pools.match_network(DEFAULT, ip("10.1.0.9")), Some(PoolId(1)));
+    assert_eq!(pools.pool_of(DEFAULT, ip("10.1.0.255")), None);
+}
+
+#[test]
+fn a_host_gets_its_address_inside_or_outside_the_ranges_and_nobody_else_does() {
+    let mut with_hosts = pool("10.0.0.0/24", &[("10.0.0.10", "10.0.0.12")]);
+    with_hosts.hosts = vec![host(1, "10.0.0.11"), host(2, "10.0.0.99")];
+    let mut pools = Pools::new(&config(vec![with_hosts]));
+    assert_eq!(pools.usage()[0].total, 4);
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.11"), Some(mac(2))), Err(Refusal::Reserved));
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.99"), None), Err(Refusal::Reserved));
+    assert_eq!(drain(&mut pools, 0), ["10.0.0.10", "10.0.0.12"]);
+    assert_eq!(pools.reservation(PoolId(0), mac(1)), Some((PoolId(0), ip("10.0.0.11"))));
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.11"), Some(mac(1))), Ok(PoolId(0)));
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.11"), Some(mac(1))), Err(Refusal::Taken));
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.99"), Some(mac(2))), Ok(PoolId(0)));
+    pools.free(DEFAULT, ip("10.0.0.11"));
+    assert_eq!(pools.take_next(PoolId(0)), Err(Exhausted), "freed, and still kept");
+    pools.check_invariants();
+    assert_eq!(pools.usage()[0].used, 3);
+}
+
+#[test]
+fn odd_hosts_are_left_out_and_said() {
+    let mut odd = pool("10.0.0.0/24", &[("10.0.0.10", "10.0.0.12")]);
+    odd.excluded = vec![range("10.0.0.12", "10.0.0.12")];
+    odd.hosts = vec![
+        host(1, "10.1.0.1"),
+        host(2, "10.0.0.12"),
+        host(3, "10.0.0.255"),
+        host(4, "10.0.0.50"),
+        host(4, "10.0.0.51"),
+        host(5, "10.0.0.50"),
+    ];
+    let mut pools = Pools::new(&config(vec![odd]));
+    use OddityKind::{HostExcluded, HostTwice, OutsideNetwork};
+    assert_eq!(kinds(&pools), [OutsideNetwork, HostExcluded, HostExcluded, HostTwice, HostTwice]);
+    assert_eq!(pools.reservation(PoolId(0), mac(4)), Some((PoolId(0), ip("10.0.0.50"))));
+    assert_eq!(drain(&mut pools, 0), ["10.0.0.10", "10.0.0.11"]);
+    assert_eq!(pools.usage()[0].total, 3);
+}
+
+#[test]
+fn what_is_excluded_is_not_given_even_when_wished() {
+    let mut holed = pool("10.0.0.0/24", &[("10.0.0.1", "10.0.0.6")]);
+    holed.excluded = vec![range("10.0.0.2", "10.0.0.3"), range("10.0.0.3", "10.0.0.4"), range("10.0.0.9", "10.0.0.8")];
+    let mut pools = Pools::new(&config(vec![holed]));
+    assert_eq!(kinds(&pools), [OddityKind::RangeReversed]);
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.3"), None), Err(Refusal::NotOurs));
+    assert_eq!(pools.mark(DEFAULT, ip("10.0.0.3")), None);
+    assert_eq!(drain(&mut pools, 0), ["10.0.0.1", "10.0.0.5", "10.0.0.6"]);
+}
+
+#[test]
+fn ranges_that_overlap_count_once() {
+    let twice = pool("10.0.0.0/24", &[("10.0.0.1", "10.0.0.3"), ("10.0.0.2", "10.0.0.4"), ("10.0.0.9", "10.0.0.8")]);
+    let other = pool("10.0.0.0/16", &[("10.0.0.4", "10.0.0.5"), ("9.255.0.0", "10.0.0.0"), ("11.0.0.0", "11.0.0.9")]);
+    let mut pools = Pools::new(&config(vec![twice, other]));
+    use OddityKind::{OutsideNetwork, Overlap, RangeReversed};
+    assert_eq!(kinds(&pools), [Overlap, RangeReversed, Overlap, OutsideNetwork, OutsideNetwork]);
+    assert_eq!(pools.usage().iter().map(|view| view.total).collect::<Vec<_>>(), [4, 1]);
+    assert_eq!(pools.pool_of(DEFAULT, ip("10.0.0.4")), Some(PoolId(0)));
+    assert_eq!(drain(&mut pools, 0), ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"]);
+    assert_eq!(drain(&mut pools, 1), ["10.0.0.5"]);
+}
+
+fn linked(links: &[Option<u16>]) -> Config {
+    let pools = links.iter().enumerate().map(|(n, link)| {
+        let address = std::format!("10.{n}.0.1");
+        let mut pool = pool(&std::format!("10.{n}.0.0/24"), &[(&address, &address)]);
+        pool.link = link.map(PoolId);
+        pool
+    });
+    config(pools.collect())
+}
+
+#[test]
+fn a_chain_is_followed_in_order() {
+    let mut pools = Pools::new(&linked(&[Some(2), None, Some(1)]));
+    assert_eq!(drain(&mut pools, 0), ["10.0.0.1", "10.2.0.1", "10.1.0.1"]);
+    assert_eq!(pools.take(PoolId(1), ip("10.0.0.1"), None), Err(Refusal::NotOurs), "links lead one way");
+    pools.free(DEFAULT, ip("10.1.0.1"));
+    assert_eq!(pools.take(PoolId(0), ip("10.1.0.1"), None), Ok(PoolId(1)));
+}
+
+#[test]
+fn loops_of_links_end() {
+    // 0 leads into the loop 1-2-3, 4 is its own loop, 5 leads nowhere, 6 to another instance.
+    let mut links = linked(&[Some(1), Some(2), Some(3), Some(1), Some(4), Some(99), Some(7), None]);
+    links.pools[7].instance = InstanceId(3);
+    let mut pools = Pools::new(&links);
+    let chain = |start| pools.chain(PoolId(start)).map(|id| id.0).collect::<Vec<_>>();
+    assert_eq!((chain(0), chain(2)), (vec![0, 1, 2, 3], vec![2, 3, 1]));
+    assert_eq!((chain(4), chain(5), chain(6), chain(99)), (vec![4], vec![5], vec![6], vec![]));
+    use OddityKind::{LinkLoop, LinkNowhere};
+    assert_eq!(kinds(&pools), [LinkNowhere, LinkNowhere, LinkLoop, LinkLoop]);
+    assert_eq!(drain(&mut pools, 3), ["10.3.0.1", "10.1.0.1", "10.2.0.1"]);
+}
+
+#[test]
+fn hold_down_gives_nothing_new_and_the_chain_goes_on() {
+    let mut links = linked(&[Some(1), None]);
+    links.pools[0].hold_down = true;
+    let mut pools = Pools::new(&links);
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.1"), None), Err(Refusal::HoldDown));
+    assert_eq!(pools.take_next(PoolId(0)), Ok((PoolId(1), ip("10.1.0.1"))));
+    assert_eq!(pools.mark(DEFAULT, ip("10.0.0.1")), Some(PoolId(0)), "what stands, stands");
+}
+
+#[test]
+fn the_first_pool_with_the_network_matches() {
+    let mut vrf = pool("10.0.0.0/8", &[]);
+    vrf.instance = InstanceId(1);
+    let pools =
+        Pools::new(&config(vec![vrf, pool("10.0.0.0/24", &[]), pool("10.0.0.0/16", &[]), pool("10.0.0.0/24", &[])]));
+    assert_eq!(pools.match_network(DEFAULT, ip("10.0.0.255")), Some(PoolId(1)));
+    assert_eq!(pools.match_network(DEFAULT, ip("10.0.1.0")), Some(PoolId(2)));
+    assert_eq!(pools.match_network(DEFAULT, ip("10.1.0.0")), None);
+    assert_eq!(pools.match_network(InstanceId(1), ip("10.1.0.0")), Some(PoolId(0)));
+    assert_eq!((pools.scope(PoolId(2)), pools.scope(PoolId(9))), (ip("10.0.0.0"), Ipv4Addr::UNSPECIFIED));
+    let all = Pools::new(&config(vec![pool("0.0.0.0/0", &[])]));
+    assert_eq!(all.match_network(DEFAULT, Ipv4Addr::BROADCAST), Some(PoolId(0)));
+}
+
+#[test]
+fn our_own_addresses_are_not_given_and_come_back_when_they_go() {
+    let mut with_host = pool("10.0.0.0/24", &[("10.0.0.1", "10.0.0.3")]);
+    with_host.hosts = vec![host(1, "10.0.0.9")];
+    let mut pools = Pools::new(&config(vec![with_host]));
+    pools.mark(DEFAULT, ip("10.0.0.3"));
+    pools.exclude_own([ip("10.0.0.1"), ip("10.0.0.3"), ip("10.0.0.9"), ip("192.0.2.1")]);
+    pools.check_invariants();
+    assert_eq!((pools.usage()[0].total, pools.usage()[0].used), (1, 1), "who holds one keeps it");
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.9"), Some(mac(1))), Err(Refusal::NotOurs));
+    assert_eq!(drain(&mut pools, 0), ["10.0.0.2"]);
+    pools.free(DEFAULT, ip("10.0.0.3"));
+    assert_eq!(drain(&mut pools, 0).len(), 0);
+    pools.exclude_own([]);
+    assert_eq!(drain(&mut pools, 0), ["10.0.0.3", "10.0.0.1"]);
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.9"), Some(mac(1))), Ok(PoolId(0)));
+}
+
+#[test]
+fn a_quarantine_counts_apart_and_ends_when_freed() {
+    let mut pools = Pools::new(&config(vec![pool("10.0.0.0/24", &[("10.0.0.1", "10.0.0.2")])]));
+    let address = pools.take_next(PoolId(0)).unwrap().1;
+    pools.quarantine(DEFAULT, address);
+    pools.quarantine(DEFAULT, address);
+    pools.quarantine(DEFAULT, ip("192.0.2.1"));
+    let view = pools.usage().remove(0);
+    assert_eq!((view.used, view.quarantined), (0, 1));
+    assert_eq!(pools.take(PoolId(0), address, None), Err(Refusal::Taken));
+    pools.free(DEFAULT, address);
+    pools.free(DEFAULT, address);
+    pools.check_invariants();
+    assert_eq!(pools.take(PoolId(0), address, None), Ok(PoolId(0)));
+}
+
+#[test]
+fn a_commit_keeps_holders_quarantines_own_addresses_and_the_turn() {
+    let mut pools = Pools::new(&config(vec![pool("10.0.0.0/24", &[("10.0.0.1", "10.0.0.9")])]));
+    pools.exclude_own([ip("10.0.0.8")]);
+    for _ in 0..4 {
+        pools.take_next(PoolId(0)).unwrap();
+    }
+    pools.quarantine(DEFAULT, ip("10.0.0.2"));
+    pools.free(DEFAULT, ip("10.0.0.1"));
+    let holders = ["10.0.0.2", "10.0.0.3", "10.0.0.4"].map(|address| (DEFAULT, ip(address)));
+    let wider = config(vec![pool("10.1.0.0/24", &[]), pool("10.0.0.0/24", &[("10.0.0.1", "10.0.0.10")])]);
+    pools.rebuild(&wider, holders);
+    let view = pools.usage().remove(1);
+    assert_eq!((view.total, view.used, view.quarantined), (9, 2, 1));
+    assert_eq!(drain(&mut pools, 1), ["10.0.0.5", "10.0.0.6", "10.0.0.7", "10.0.0.9", "10.0.0.10", "10.0.0.1"]);
+}
+
+#[test]
+fn an_address_that_left_the_ranges_is_forgotten() {
+    let mut pools = Pools::new(&config(vec![pool("10.0.0.0/24", &[("10.0.0.1", "10.0.0.2")])]));
+    assert_eq!(drain(&mut pools, 0).len(), 2);
+    let holders = ["10.0.0.1", "10.0.0.2"].map(|address| (DEFAULT, ip(address)));
+    pools.rebuild(&config(vec![pool("10.0.0.0/24", &[("10.0.0.2", "10.0.0.3")])]), holders);
+    pools.free(DEFAULT, ip("10.0.0.1"));
+    assert_eq!((pools.usage()[0].used, pools.pool_of(DEFAULT, ip("10.0.0.1"))), (1, None));
+    assert_eq!(drain(&mut pools, 0), ["10.0.0.3"]);
+}
+
+#[test]
+fn a_class_a_network_finds_its_last_free_address() {
+    let mut pools = Pools::new(&config(vec![pool("10.0.0.0/8", &[("10.0.0.0", "10.255.255.255")])]));
+    let total = pools.usage()[0].total;
+    assert_eq!(total, (1 << 24) - 2);
+    let given = (0..total).map_while(|_| pools.take_next(PoolId(0)).ok()).count() as u64;
+    assert_eq!((given, pools.take_next(PoolId(0))), (total, Err(Exhausted)));
+    pools.check_invariants();
+    for address in ["10.0.0.1", "10.200.7.3", "10.255.255.254"] {
+        pools.free(DEFAULT, ip(address));
+        assert_eq!(pools.take_next(PoolId(0)), Ok((PoolId(0), ip(address))));
+    }
+}
+
+#[test]
+fn the_whole_address_space_fits_one_pool() {
+    let mut pools = Pools::new(&config(vec![pool("0.0.0.0/0", &[("0.0.0.0", "255.255.255.255")])]));
+    assert_eq!(pools.usage()[0].total, (1 << 32) - 2);
+    assert_eq!(pools.take_next(PoolId(0)), Ok((PoolId(0), ip("0.0.0.1"))));
+    assert_eq!(pools.take(PoolId(0), ip("255.255.255.254"), None), Ok(PoolId(0)));
+    assert_eq!(pools.take(PoolId(0), ip("255.255.255.255"), None), Err(Refusal::NotOurs));
+    assert_eq!(pools.take_next(PoolId(0)), Ok((PoolId(0), ip("0.0.0.2"))));
+}
