@@ -1,1 +1,149 @@
-//! bindery-config: see ARCHITECTURE.md.
+//! The configuration: from KDL text to what the engine runs on, and every fault on the way with its place.
+//!
+//! `KDL text -> tree -> check against the schema -> model -> engine configuration`. What this crate never does: no
+//! file is read here and no plugin loaded; it does not know what is running. Read [`load`] first, then [`schema`].
+
+mod compare;
+mod error;
+pub mod model;
+mod nearest;
+pub mod schema;
+pub mod tree;
+pub mod value;
+
+pub use compare::{Change, ChangeKind, changes};
+pub use error::{Errors, FAULTS_MAX, Fault, Located};
+pub use model::{FlatSetting, OnFailure, PluginConfig, Setting, System, flatten};
+
+use bindery_engine::config::Config;
+use model::Model;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tree::{Span, Tree};
+
+/// A configuration without a fault.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What was written, statement by statement.
+    pub tree: Tree,
+    /// What was written, typed.
+    pub model: Model,
+    /// What the engine runs on.
+    pub engine: Arc<Config>,
+    /// The plugins to load; [`PluginId`](bindery_engine::config::PluginId) is an index in it.
+    pub plugins: Vec<PluginConfig>,
+    /// What concerns the daemon itself.
+    pub system: System,
+    /// The hash of the text.
+    pub hash: Hash,
+    name: String,
+    text: Arc<str>,
+}
+
+/// Reads the configuration `text`; `name` is how messages call it, the file's name.
+///
+/// ```
+/// let text = "access { address-assignment { pool p { family inet { network \"192.0.2.0/24\" } } } }";
+/// let loaded = bindery_config::load("bindery.kdl", text)?;
+/// assert_eq!(&*loaded.engine.pools[0].name, "p");
+/// # Ok::<(), bindery_config::Errors>(())
+/// ```
+///
+/// # Errors
+/// All faults at once, each with its place.
+pub fn load(name: &str, text: &str) -> Result<Loaded, Errors> {
+    let tree = tree::parse(name, text)?;
+    let text: Arc<str> = text.into();
+    let mut faults = schema::check(&tree);
+    let model = Model::of(&tree);
+    faults.extend(model::constraints(&model));
+    if !faults.is_empty() {
+        return Err(Errors::new(name, text, faults));
+    }
+    Ok(Loaded {
+        engine: Arc::new(model.resolve()),
+        plugins: model.plugins.clone(),
+        system: model.system(),
+        hash: hash(&text),
+        name: name.to_owned(),
+        tree,
+        model,
+        text,
+    })
+}
+
+impl Loaded {
+    /// The text it was made from.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The components to load: relative paths start at `base`, the folder of the configuration file.
+    pub fn plugin_paths<'a>(
+        &'a self,
+        base: &'a Path,
+    ) -> impl Iterator<Item = (&'a PluginConfig, PathBuf)> {
+        self.plugins
+            .iter()
+            .map(move |plugin| (plugin, base.join(&plugin.path)))
+    }
+
+    /// A refusal that only the daemon can find, shown like the others: a plugin's file that is missing, a setting
+    /// that the plugin does not take.
+    pub fn refuse(&self, fault: Fault) -> Errors {
+        Errors::new(&self.name, self.text.clone(), vec![fault])
+    }
+
+    /// A refusal of `plugin` as a whole, or of one of its settings by its index in [`flatten`].
+    pub fn refuse_plugin(
+        &self,
+        plugin: &PluginConfig,
+        setting: Option<u32>,
+        message: &str,
+    ) -> Errors {
+        let settings = flatten(&plugin.settings);
+        let setting = setting.and_then(|index| settings.get(usize::try_from(index).ok()?));
+        let (span, within) = setting.map_or((plugin.path_span, ""), |setting| {
+            (setting.span, " settings")
+        });
+        let path = format!("plugins plugin {}{within}", plugin.name);
+        self.refuse(Fault::new(
+            format!("plugin `{}`: {message}", plugin.name),
+            span,
+            path,
+        ))
+    }
+
+    /// The sections in which this differs from `old`.
+    pub fn changes_since(&self, old: &Self) -> Vec<Change> {
+        changes(&old.tree, &self.tree)
+    }
+
+    /// The text of a place, for messages of the daemon.
+    pub fn at(&self, span: Span) -> &str {
+        self.text.get(span.start..span.end).unwrap_or_default()
+    }
+}
+
+/// SHA-256 of a configuration text: tells whether a file changed since a revision was recorded.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Hash(pub [u8; 32]);
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The hash of a configuration text, byte for byte.
+pub fn hash(text: &str) -> Hash {
+    Hash(Sha256::digest(text.as_bytes()).into())
+}

@@ -1,0 +1,168 @@
+//! What the configuration says, typed: as it was written, nothing filled in.
+//!
+//! [`Model::resolve`] fills in defaults and inheritance and gives the engine's configuration.
+
+mod build;
+mod constraints;
+mod options;
+mod plugins;
+mod pools;
+pub(crate) mod read;
+mod resolve;
+
+pub use constraints::constraints;
+pub use plugins::{FlatSetting, OnFailure, PluginConfig, Setting, flatten};
+pub use read::Spanned;
+pub use resolve::System;
+
+use crate::tree::Span;
+use bindery_engine::config::{Lease, Timer};
+use bindery_types::{Ipv4Addr, MacAddr, Prefix4};
+use bindery_wire::v4::OptionCode;
+
+/// The whole configuration as it was written.
+#[derive(Clone, Debug, Default)]
+pub struct Model {
+    /// `system services dhcp-local-server overrides`.
+    pub overrides: Option<Overrides>,
+    /// `system services dhcp-local-server group`, in order.
+    pub groups: Vec<Group>,
+    /// `access address-assignment pool` that have a `family inet`, in order.
+    pub pools: Vec<Pool>,
+    /// `plugins plugin`, in order.
+    pub plugins: Vec<PluginConfig>,
+    /// Names of all plugins, also of those that are at fault.
+    pub plugin_names: Vec<Spanned<String>>,
+    /// Names of all pools, also of those that are at fault.
+    pub pool_names: Vec<Spanned<String>>,
+    /// `policy shape-reply` of the top level.
+    pub shape_reply: Option<Vec<Spanned<String>>>,
+    /// `routing-options access-internal protocol`.
+    pub route_protocol: Option<u8>,
+    /// `routing-options access-internal reconcile-interval`, seconds.
+    pub reconcile_interval_secs: Option<u32>,
+}
+
+/// `group NAME`.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// Its `overrides`, in place of the server's.
+    pub overrides: Option<Overrides>,
+    /// Its `policy shape-reply`, in place of the top level's.
+    pub shape_reply: Option<Vec<Spanned<String>>>,
+    /// Its `interface`s, in order.
+    pub interfaces: Vec<Interface>,
+}
+
+/// `interface IFL` of a group.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    /// A name, or the beginning of names with a trailing `*`.
+    pub pattern: Spanned<String>,
+    /// Its `overrides`, in place of the group's.
+    pub overrides: Option<Overrides>,
+    /// Its `policy shape-reply`, in place of the group's.
+    pub shape_reply: Option<Vec<Spanned<String>>>,
+}
+
+/// `overrides` of one level.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `interface-client-limit`.
+    pub interface_client_limit: Option<u32>,
+    /// `no-arp`.
+    pub no_arp: bool,
+    /// `process-inform`, and its `pool`.
+    pub process_inform: Option<Option<Spanned<String>>>,
+    /// `allow-no-end-option`.
+    pub allow_no_end_option: bool,
+    /// `delete-binding-on-renegotiation`.
+    pub delete_binding_on_renegotiation: bool,
+    /// `nak-unknown-renew`.
+    pub nak_unknown_renew: bool,
+    /// `nak-unknown-rebind`.
+    pub nak_unknown_rebind: bool,
+    /// `include-option-82 nak`.
+    pub option_82_in_nak: bool,
+}
+
+/// `pool NAME`, with its `family inet`.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// `hold-down`.
+    pub hold_down: bool,
+    /// `link`.
+    pub link: Option<Spanned<String>>,
+    /// `network`; absent only where the text is at fault.
+    pub network: Option<Spanned<Prefix4>>,
+    /// `range`s, in order.
+    pub ranges: Vec<Range>,
+    /// `excluded-range`s, in order.
+    pub excluded_ranges: Vec<Range>,
+    /// `excluded-address`.
+    pub excluded_addresses: Vec<Spanned<Ipv4Addr>>,
+    /// `host`s, in order.
+    pub hosts: Vec<Host>,
+    /// `dhcp-attributes`.
+    pub attributes: Attributes,
+}
+
+/// `range NAME` or `excluded-range NAME`, both ends written.
+#[derive(Clone, Debug)]
+pub struct Range {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// `low`.
+    pub low: Spanned<Ipv4Addr>,
+    /// `high`.
+    pub high: Spanned<Ipv4Addr>,
+}
+
+/// `host NAME`, both leaves written.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// Its name.
+    pub name: Spanned<String>,
+    /// `hardware-address`.
+    pub hardware_address: Spanned<MacAddr>,
+    /// `ip-address`.
+    pub ip_address: Spanned<Ipv4Addr>,
+}
+
+/// `dhcp-attributes`.
+#[derive(Clone, Debug, Default)]
+pub struct Attributes {
+    /// `maximum-lease-time`.
+    pub lease: Option<Spanned<Lease>>,
+    /// `t1-percentage` or `t1-renewal-time`.
+    pub t1: Vec<Spanned<Timer>>,
+    /// `t2-percentage` or `t2-rebinding-time`.
+    pub t2: Vec<Spanned<Timer>>,
+    /// `server-identifier`.
+    pub server_identifier: Option<Ipv4Addr>,
+    /// `next-server`.
+    pub next_server: Option<Ipv4Addr>,
+    /// `boot-file`.
+    pub boot_file: Option<String>,
+    /// `boot-server`.
+    pub boot_server: Option<String>,
+    /// Every statement that makes an option, in order.
+    pub options: Vec<PoolOption>,
+}
+
+/// A statement that makes an option.
+#[derive(Clone, Debug)]
+pub struct PoolOption {
+    /// The option's code.
+    pub code: OptionCode,
+    /// The statement, for messages: `router`, or `option 3`.
+    pub statement: String,
+    /// Its place.
+    pub span: Span,
+    /// The encoded value; an error text where the text cannot be encoded.
+    pub value: Result<Vec<u8>, String>,
+}

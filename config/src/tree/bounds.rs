@@ -1,0 +1,192 @@
+//! Limits on the text, checked before it is parsed.
+//!
+//! The KDL parser recurses for each level, and tries a commented-out block (`/-{`) several times at each level: its
+//! time doubles with each. A reader of our own would need no such check.
+
+use super::Span;
+
+/// Longest configuration text, bytes: a megabyte takes the parser half a second and 90 MB.
+pub const TEXT_MAX: usize = 4 << 20;
+
+/// Most levels of braces.
+pub const DEPTH_MAX: usize = 32;
+
+/// Most levels of commented-out blocks, `/-{`, inside one another.
+const DISCARDED_MAX: usize = 3;
+
+/// Most levels of block comments inside one another.
+const COMMENT_MAX: usize = 16;
+
+/// Why a text is not parsed, and where.
+pub(super) fn check(text: &str) -> Result<(), (String, Span)> {
+    if text.len() > TEXT_MAX {
+        return Err((
+            format!("the text is longer than {TEXT_MAX} bytes"),
+            Span { start: 0, end: 0 },
+        ));
+    }
+    Scanner {
+        bytes: text.as_bytes(),
+        at: 0,
+        open: Vec::new(),
+        discard: false,
+    }
+    .run()
+}
+
+/// Walks over the text, knowing only braces, strings and comments.
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// Open braces: whether each belongs to a commented-out block.
+    open: Vec<bool>,
+    /// `/-` was the last token.
+    discard: bool,
+}
+
+impl Scanner<'_> {
+    fn run(mut self) -> Result<(), (String, Span)> {
+        while let Some(byte) = self.bytes.get(self.at).copied() {
+            match byte {
+                b'/' => {
+                    self.slash()?;
+                    continue;
+                }
+                b'"' => {
+                    let hashes = self.hashes_before();
+                    self.string(hashes)?;
+                    self.discard = false;
+                    continue;
+                }
+                b'{' => self.brace()?,
+                b'}' => {
+                    self.open.pop();
+                    self.discard = false;
+                }
+                b' ' | b'\t' | b'\n' | b'\r' | b'\\' => {}
+                _ => self.discard = false,
+            }
+            self.at += 1;
+        }
+        Ok(())
+    }
+
+    fn fail<T>(&self, message: String) -> Result<T, (String, Span)> {
+        Err((
+            message,
+            Span {
+                start: self.at,
+                end: self.at + 1,
+            },
+        ))
+    }
+
+    fn brace(&mut self) -> Result<(), (String, Span)> {
+        self.open.push(self.discard);
+        self.discard = false;
+        if self.open.len() > DEPTH_MAX {
+            return self.fail(format!("more than {DEPTH_MAX} levels of braces"));
+        }
+        if self.open.iter().filter(|discarded| **discarded).count() > DISCARDED_MAX {
+            return self.fail(format!(
+                "more than {DISCARDED_MAX} levels of commented-out blocks"
+            ));
+        }
+        Ok(())
+    }
+
+    fn starts(&self, with: &[u8]) -> bool {
+        self.bytes
+            .get(self.at..)
+            .is_some_and(|rest| rest.starts_with(with))
+    }
+
+    fn slash(&mut self) -> Result<(), (String, Span)> {
+        if self.starts(b"//") {
+            while self.bytes.get(self.at).is_some_and(|byte| *byte != b'\n') {
+                self.at += 1;
+            }
+        } else if self.starts(b"/*") {
+            let mut depth = 0usize;
+            while self.at < self.bytes.len() {
+                if self.starts(b"/*") {
+                    depth += 1;
+                    self.at += 2;
+                } else if self.starts(b"*/") {
+                    depth -= 1;
+                    self.at += 2;
+                } else {
+                    self.at += 1;
+                }
+                if depth > COMMENT_MAX {
+                    return self.fail(format!("more than {COMMENT_MAX} levels of comments"));
+                }
+                if depth == 0 {
+                    break;
+                }
+            }
+        } else {
+            self.discard = self.starts(b"/-");
+            self.at += 1 + usize::from(self.discard);
+        }
+        Ok(())
+    }
+
+    fn hashes_before(&self) -> usize {
+        self.bytes.get(..self.at).map_or(0, |before| {
+            before
+                .iter()
+                .rev()
+                .take_while(|byte| **byte == b'#')
+                .count()
+        })
+    }
+
+    /// Skips a string. A parser that has lost its way may read braces in it as braces, so they count there too;
+    /// behind it they are forgotten.
+    fn string(&mut self, hashes: usize) -> Result<(), (String, Span)> {
+        let lines = self.starts(b"\"\"\"");
+        let quote: &[u8] = if lines { b"\"\"\"" } else { b"\"" };
+        self.at += quote.len();
+        let mut braces = 0;
+        while let Some(byte) = self.bytes.get(self.at).copied() {
+            if self.starts(quote) {
+                let end = self.at + quote.len();
+                let closing = self.bytes.get(end..end + hashes);
+                if closing.is_some_and(|closing| closing.iter().all(|byte| *byte == b'#')) {
+                    self.at = end + hashes;
+                    return Ok(());
+                }
+            }
+            if byte == b'\n' && !lines {
+                return Ok(());
+            }
+            braces += usize::from(byte == b'{');
+            if braces > 8 * DEPTH_MAX {
+                return self.fail(format!(
+                    "more than {} opening braces in one string",
+                    8 * DEPTH_MAX
+                ));
+            }
+            self.at += if byte == b'\\' && hashes == 0 { 2 } else { 1 };
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+
+    #[test]
+    fn levels_are_counted_outside_strings_and_comments() {
+        assert!(check(&"a {".repeat(32)).is_ok());
+        assert!(check(&"a {".repeat(33)).is_err());
+        assert!(check(&"a { b \"}\" // }\n /* } */ c #\"}\"#;".repeat(33)).is_err());
+        assert!(check(&"a \"{\" // {\n /* { */;".repeat(100)).is_ok());
+        assert!(check(&"a /- {".repeat(4)).is_err());
+        assert!(check(&"a /- {}\n".repeat(100)).is_ok());
+        assert!(check(&"/*".repeat(100)).is_err());
+        assert!(check(&" ".repeat(super::TEXT_MAX + 1)).is_err());
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of the crate as the daemon uses it.
+
+mod examples;
