@@ -1,1 +1,35 @@
-//! bindery-netlink: see ARCHITECTURE.md.
+//! Kernel routes, neighbours, links and addresses of IPv4, by netlink.
+//!
+//! - [`Plane`] makes routes stand: batches of requests on one socket, one acknowledgement each.
+//! - [`RouteThread`] owns a plane and the set of routes that the engine wants. It carries out the engine's operations
+//!   in order, repairs what others break, and tells the engine about links and addresses.
+//!
+//! Our routes and neighbours carry a protocol number of their own. Whatever carries another is foreign and is never
+//! changed or removed.
+//!
+//! What this crate never does: it decides no route, reads no packet, and makes no link or address. No async runtime,
+//! no unsafe code. Read [`Plane`] first.
+
+mod conflict;
+mod desired;
+mod error;
+mod inbox;
+mod links;
+mod message;
+mod plane;
+mod socket;
+mod sweep;
+mod thread;
+mod worker;
+
+pub use error::{Fault, OpenError};
+pub use links::links;
+pub use plane::{Plane, PlaneSettings};
+pub use sweep::SweepReport;
+pub use thread::{RouteEvent, RouteHandle, RouteThread, RouteThreadSettings};
+
+/// The protocol number of our routes and neighbours when the configuration names none. Free in iproute2's list.
+pub const PROTOCOL_DEFAULT: u8 = 201;
+
+/// The kernel's main routing table.
+pub const TABLE_MAIN: u32 = 254;

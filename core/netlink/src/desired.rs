@@ -1,0 +1,228 @@
+//! The routes that the engine wants, and what is known of each.
+
+use bindery_engine::route::{Route, RouteError};
+use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr};
+use foldhash::fast::RandomState;
+use std::collections::{HashMap, VecDeque, hash_map};
+
+/// What names a route: its destination in its routing instance.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Key {
+    pub(crate) instance: InstanceId,
+    pub(crate) dst: Ipv4Addr,
+}
+
+impl Key {
+    pub(crate) fn of(route: &Route) -> Self {
+        Self { instance: route.instance, dst: route.dst }
+    }
+}
+
+/// A wanted route, without its key. A million of them are in memory, so nothing stands here twice.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    link: IfIndex,
+    via: Option<Ipv4Addr>,
+    src: Option<Ipv4Addr>,
+    neighbour: Option<MacAddr>,
+    /// The sweep that last saw the route, and its neighbour, stand; or the one that ran when it was set.
+    seen: u8,
+    neighbour_seen: u8,
+    /// It is in the repair queue.
+    dirty: bool,
+}
+
+const _: () = assert!(size_of::<(Key, Entry)>() <= 36);
+
+impl Entry {
+    fn route(&self, key: Key) -> Route {
+        Route {
+            instance: key.instance,
+            dst: key.dst,
+            link: self.link,
+            via: self.via,
+            src: self.src,
+            neighbour: self.neighbour,
+        }
+    }
+}
+
+/// What a wanted route looks like to a sweep.
+pub(crate) enum Match {
+    /// Nobody wants a route there.
+    Unwanted,
+    /// A route is wanted there; it was set while the sweep ran, so what the sweep saw may be old.
+    Fresh,
+    /// This one is wanted.
+    Wanted(Route),
+}
+
+/// The wanted routes.
+#[derive(Default)]
+pub(crate) struct Desired {
+    routes: HashMap<Key, Entry, RandomState>,
+    /// Those that do not stand, and why. Empty on a healthy day.
+    failed: HashMap<Key, RouteError, RandomState>,
+    /// Keys to repair. Each wanted route is in it once at most, so it is bounded by their number.
+    dirty: VecDeque<Key>,
+    /// Number of the current or last sweep.
+    sweep: u8,
+}
+
+impl Desired {
+    /// How many routes are wanted.
+    pub(crate) fn len(&self) -> usize {
+        self.routes.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self { sweep: self.sweep, ..Self::default() };
+    }
+
+    /// Wants `route` and nothing else to its destination.
+    pub(crate) fn set(&mut self, route: &Route) {
+        let seen = self.sweep;
+        self.routes.insert(Key::of(route), entry(route, seen));
+    }
+
+    /// Wants `route` unless one to its destination is wanted already; for the records found at start.
+    pub(crate) fn seed(&mut self, route: &Route) {
+        let seen = self.sweep;
+        if let hash_map::Entry::Vacant(place) = self.routes.entry(Key::of(route)) {
+            place.insert(entry(route, seen));
+        }
+    }
+
+    /// Wants no route there any more.
+    pub(crate) fn unset(&mut self, key: Key) {
+        self.routes.remove(&key);
+        self.failed.remove(&key);
+    }
+
+    /// Notes why the wanted route does not stand, or that it does; what was known before.
+    pub(crate) fn note(&mut self, key: Key, error: Option<RouteError>) -> Option<RouteError> {
+        match error {
+            Some(error) if self.routes.contains_key(&key) => self.failed.insert(key, error),
+            _ => self.failed.remove(&key),
+        }
+    }
+
+    /// How many wanted routes do not stand.
+    pub(crate) fn failures(&self) -> usize {
+        self.failed.len()
+    }
+
+    /// Puts a wanted route into the repair queue.
+    pub(crate) fn mark_dirty(&mut self, key: Key) {
+        if let Some(entry) = self.routes.get_mut(&key)
+            && !entry.dirty
+        {
+            entry.dirty = true;
+            self.dirty.push_back(key);
+        }
+    }
+
+    /// Puts every wanted route that `choose` names into the repair queue; the interfaces of those.
+    pub(crate) fn mark_dirty_where(&mut self, mut choose: impl FnMut(&Route) -> bool) -> Vec<IfIndex> {
+        let mut links = Vec::new();
+        for (key, entry) in &mut self.routes {
+            if !choose(&entry.route(*key)) {
+                continue;
+            }
+            if !links.contains(&entry.link) {
+                links.push(entry.link);
+            }
+            if !entry.dirty {
+                entry.dirty = true;
+                self.dirty.push_back(*key);
+            }
+        }
+        links
+    }
+
+    /// The next route to repair.
+    pub(crate) fn pop_dirty(&mut self) -> Option<Route> {
+        loop {
+            let key = self.dirty.pop_front()?;
+            if let Some(entry) = self.routes.get_mut(&key)
+                && entry.dirty
+            {
+                entry.dirty = false;
+                return Some(entry.route(key));
+            }
+        }
+    }
+
+    /// Whether nothing waits for repair.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.dirty.is_empty()
+    }
+
+    /// Starts a sweep: nothing counts as seen.
+    pub(crate) fn start_sweep(&mut self) {
+        self.sweep = self.sweep.wrapping_add(1);
+        // A number comes round after 256 sweeps. Whatever was not set or seen since then would count as seen by this
+        // one; but each sweep sees or repairs every route, so no mark is that old.
+    }
+
+    /// What is wanted where a sweep found a route.
+    pub(crate) fn route_found(&self, key: Key) -> Match {
+        match self.routes.get(&key) {
+            None => Match::Unwanted,
+            Some(entry) if entry.seen == self.sweep => Match::Fresh,
+            Some(entry) => Match::Wanted(entry.route(key)),
+        }
+    }
+
+    /// What is wanted where a sweep found a neighbour.
+    pub(crate) fn neighbour_found(&self, key: Key) -> Match {
+        match self.routes.get(&key) {
+            None => Match::Unwanted,
+            Some(entry) if entry.neighbour_seen == self.sweep => Match::Fresh,
+            Some(entry) => Match::Wanted(entry.route(key)),
+        }
+    }
+
+    pub(crate) fn mark_route(&mut self, key: Key) {
+        if let Some(entry) = self.routes.get_mut(&key) {
+            entry.seen = self.sweep;
+        }
+    }
+
+    pub(crate) fn mark_neighbour(&mut self, key: Key) {
+        if let Some(entry) = self.routes.get_mut(&key) {
+            entry.neighbour_seen = self.sweep;
+        }
+    }
+
+    /// Ends a sweep: what it did not see goes into the repair queue. How many those are.
+    pub(crate) fn finish_sweep(&mut self) -> usize {
+        let mut missing = 0;
+        for (key, entry) in &mut self.routes {
+            let stands =
+                entry.seen == self.sweep && (entry.neighbour.is_none() || entry.neighbour_seen == self.sweep);
+            entry.seen = self.sweep;
+            entry.neighbour_seen = self.sweep;
+            if !stands {
+                missing += 1;
+                if !entry.dirty {
+                    entry.dirty = true;
+                    self.dirty.push_back(*key);
+                }
+            }
+        }
+        missing
+    }
+}
+
+fn entry(route: &Route, seen: u8) -> Entry {
+    Entry {
+        link: route.link,
+        via: route.via,
+        src: route.src,
+        neighbour: route.neighbour,
+        seen,
+        neighbour_seen: seen,
+        dirty: false,
+    }
+}

@@ -1,0 +1,362 @@
+//! Links and addresses: what there is, and what changes.
+
+use crate::{
+    Fault, OpenError,
+    socket::{Answer, RouteSocket, parse},
+};
+use bindery_engine::input::{Link, LinkAddress};
+use bindery_types::{IfIndex, Ipv4Addr, MacAddr};
+use netlink_packet_core::NLM_F_DUMP;
+use netlink_packet_route::{
+    AddressFamily, RouteNetlinkMessage,
+    address::{AddressAttribute, AddressMessage},
+    link::{LinkAttribute, LinkFlags, LinkMessage},
+    route::{RouteAddress, RouteAttribute, RouteMessage},
+};
+use socket2::{SockFilter, SockRef};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    os::fd::{AsFd, BorrowedFd},
+};
+
+/// Multicast groups of links, IPv4 addresses and IPv4 routes.
+const GROUPS: u32 = (libc::RTMGRP_LINK | libc::RTMGRP_IPV4_IFADDR | libc::RTMGRP_IPV4_ROUTE) as u32;
+
+/// Notifications read in one go; the rest waits for the next.
+const DATAGRAMS_MAX: usize = 256;
+
+/// Something that concerns links or routes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum LinkEvent {
+    /// An interface appeared or changed; the whole state of it.
+    Set(Link),
+    /// An interface is gone, and its routes.
+    Gone(IfIndex),
+    /// An interface was down, if only for a moment: its routes and neighbours are gone.
+    WasDown(IfIndex),
+    /// An address was removed: routes with it as source are gone, and all of the interface with its last address.
+    AddressLost(IfIndex, Ipv4Addr),
+    /// An address was added.
+    AddressAdded(IfIndex, Ipv4Addr),
+    /// Somebody else removed or replaced a host route in this table.
+    RouteTouched(u32, Ipv4Addr),
+    /// Notifications were lost; everything may have changed. Links have been read again.
+    Overrun,
+}
+
+/// Every link of the calling thread's network namespace with its addresses, by index.
+///
+/// # Errors
+/// The kernel cannot be asked.
+pub fn links() -> Result<Vec<Link>, OpenError> {
+    let mut query = RouteSocket::open(0)?;
+    let read = read_all(&mut query).map_err(|fault| OpenError::System {
+        what: "reading the interfaces",
+        errno: match fault {
+            Fault::System(errno) => errno,
+            Fault::AcksLost => nix::errno::Errno::ENOBUFS,
+            Fault::Silent => nix::errno::Errno::ETIMEDOUT,
+        },
+    })?;
+    Ok(read.into_values().collect())
+}
+
+/// Listens to changes and keeps what is known of each link.
+pub(crate) struct Links {
+    notifications: RouteSocket,
+    query: RouteSocket,
+    known: BTreeMap<IfIndex, Link>,
+    /// Links that changed since they were read.
+    stale: BTreeSet<IfIndex>,
+    /// Notifications were lost.
+    missed: bool,
+}
+
+impl Links {
+    /// Starts to listen. What the socket `own_port` does to routes is not heard: those are our own changes.
+    pub(crate) fn open(own_port: u32) -> Result<Self, OpenError> {
+        let notifications = RouteSocket::open(GROUPS)?;
+        SockRef::from(&notifications)
+            .attach_filter(&filter(own_port))
+            .map_err(OpenError::system("setting the notification filter"))?;
+        Ok(Self {
+            notifications,
+            query: RouteSocket::open(0)?,
+            known: BTreeMap::new(),
+            stale: BTreeSet::new(),
+            missed: false,
+        })
+    }
+
+    /// Starts to listen anew after a fault, from what is known.
+    pub(crate) fn reopen(&mut self, own_port: u32) -> Result<Self, OpenError> {
+        let mut links = Self::open(own_port)?;
+        links.known = std::mem::take(&mut self.known);
+        // What was missed shows when each is read again.
+        links.missed = true;
+        Ok(links)
+    }
+
+    /// Whether a link can carry routes, as far as is known.
+    pub(crate) fn is_up(&self, link: IfIndex) -> bool {
+        self.known.get(&link).is_some_and(|link| link.up)
+    }
+
+    /// Whether a link has an IPv4 address.
+    pub(crate) fn has_address(&self, link: IfIndex) -> bool {
+        self.known.get(&link).is_some_and(|link| !link.addresses.is_empty())
+    }
+
+    /// Reads all links again; appends what changed.
+    pub(crate) fn read_again(&mut self, events: &mut Vec<LinkEvent>) -> Result<(), Fault> {
+        let now = read_all(&mut self.query)?;
+        self.stale.clear();
+        events.extend(self.known.keys().filter(|index| !now.contains_key(index)).map(|i| LinkEvent::Gone(*i)));
+        for (index, link) in &now {
+            if self.known.get(index) != Some(link) {
+                events.push(LinkEvent::Set(link.clone()));
+            }
+        }
+        self.known = now;
+        Ok(())
+    }
+
+    /// Appends what has changed, without waiting; whether more may be waiting.
+    ///
+    /// # Errors
+    /// The socket is out of order.
+    pub(crate) fn read(&mut self, events: &mut Vec<LinkEvent>) -> Result<bool, Fault> {
+        let mut more = true;
+        for _ in 0..DATAGRAMS_MAX {
+            let stale = &mut self.stale;
+            let read = self.notifications.read_notification(|bytes| {
+                if let Some(message) = parse(bytes) {
+                    note(message, stale, events);
+                }
+            });
+            match read {
+                Ok(true) => {}
+                Ok(false) => {
+                    more = false;
+                    break;
+                }
+                Err(Fault::AcksLost) => self.missed = true,
+                Err(fault) => return Err(fault),
+            }
+        }
+        if self.missed {
+            self.read_again(events)?;
+            self.missed = false;
+            events.push(LinkEvent::Overrun);
+        }
+        self.refresh(events)?;
+        Ok(more)
+    }
+
+    /// Reads the links that changed.
+    fn refresh(&mut self, events: &mut Vec<LinkEvent>) -> Result<(), Fault> {
+        while let Some(index) = self.stale.pop_first() {
+            match read_one(&mut self.query, index)? {
+                Some(link) => {
+                    if self.known.get(&index) != Some(&link) {
+                        events.push(LinkEvent::Set(link.clone()));
+                        self.known.insert(index, link);
+                    }
+                }
+                None => {
+                    if self.known.remove(&index).is_some() {
+                        events.push(LinkEvent::Gone(index));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Links {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.notifications.as_fd()
+    }
+}
+
+/// Takes from a notification what the state read afterwards will not show.
+fn note(message: RouteNetlinkMessage, stale: &mut BTreeSet<IfIndex>, events: &mut Vec<LinkEvent>) {
+    match message {
+        RouteNetlinkMessage::NewLink(link) => {
+            let index = IfIndex(link.header.index);
+            stale.insert(index);
+            if !link.header.flags.contains(LinkFlags::Up) {
+                events.push(LinkEvent::WasDown(index));
+            }
+        }
+        RouteNetlinkMessage::DelLink(link) => {
+            // Also sent when a link leaves a bridge, with the family AF_BRIDGE; so it is read again, not believed.
+            stale.insert(IfIndex(link.header.index));
+        }
+        RouteNetlinkMessage::NewAddress(message) => {
+            if let Some((index, address)) = local_address(&message) {
+                stale.insert(index);
+                events.push(LinkEvent::AddressAdded(index, address.address));
+            }
+        }
+        RouteNetlinkMessage::DelAddress(message) => {
+            if let Some((index, address)) = local_address(&message) {
+                stale.insert(index);
+                events.push(LinkEvent::AddressLost(index, address.address));
+            }
+        }
+        RouteNetlinkMessage::NewRoute(route) | RouteNetlinkMessage::DelRoute(route) => {
+            if let Some((table, dst)) = host_route(&route) {
+                events.push(LinkEvent::RouteTouched(table, dst));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn host_route(route: &RouteMessage) -> Option<(u32, Ipv4Addr)> {
+    if route.header.destination_prefix_length != 32 {
+        return None;
+    }
+    let mut table = u32::from(route.header.table);
+    let mut dst = None;
+    for attribute in &route.attributes {
+        match attribute {
+            RouteAttribute::Table(number) => table = *number,
+            RouteAttribute::Destination(RouteAddress::Inet(address)) => dst = Some(*address),
+            _ => {}
+        }
+    }
+    Some((table, dst?))
+}
+
+fn read_all(query: &mut RouteSocket) -> Result<BTreeMap<IfIndex, Link>, Fault> {
+    let mut links = BTreeMap::new();
+    query.push(RouteNetlinkMessage::GetLink(LinkMessage::default()), NLM_F_DUMP, 0);
+    query.flush(|answer| {
+        if let Answer::Message(_, bytes) = answer
+            && let Some(RouteNetlinkMessage::NewLink(message)) = parse(bytes)
+        {
+            let link = link_of(&message);
+            links.insert(link.index, link);
+        }
+    })?;
+    query.push(get_addresses(IfIndex(0)), NLM_F_DUMP, 0);
+    query.flush(|answer| {
+        if let Answer::Message(_, bytes) = answer
+            && let Some(RouteNetlinkMessage::NewAddress(message)) = parse(bytes)
+            && let Some((index, address)) = local_address(&message)
+            && let Some(link) = links.get_mut(&index)
+        {
+            link.addresses.push(address);
+        }
+    })?;
+    Ok(links)
+}
+
+fn read_one(query: &mut RouteSocket, index: IfIndex) -> Result<Option<Link>, Fault> {
+    let mut request = LinkMessage::default();
+    request.header.index = index.0;
+    query.push(RouteNetlinkMessage::GetLink(request), 0, 0);
+    let mut link = None;
+    query.flush(|answer| {
+        if let Answer::Message(_, bytes) = answer
+            && let Some(RouteNetlinkMessage::NewLink(message)) = parse(bytes)
+        {
+            link = Some(link_of(&message));
+        }
+    })?;
+    let Some(mut link) = link else { return Ok(None) };
+    query.push(get_addresses(index), NLM_F_DUMP, 0);
+    query.flush(|answer| {
+        if let Answer::Message(_, bytes) = answer
+            && let Some(RouteNetlinkMessage::NewAddress(message)) = parse(bytes)
+            && let Some((of, address)) = local_address(&message)
+            && of == index
+        {
+            link.addresses.push(address);
+        }
+    })?;
+    Ok(Some(link))
+}
+
+/// RTM_GETADDR that dumps the IPv4 addresses of one link, or of all (0).
+fn get_addresses(link: IfIndex) -> RouteNetlinkMessage {
+    let mut message = AddressMessage::default();
+    message.header.family = AddressFamily::Inet;
+    message.header.index = link.0;
+    RouteNetlinkMessage::GetAddress(message)
+}
+
+fn link_of(message: &LinkMessage) -> Link {
+    let flags = message.header.flags;
+    let loopback = flags.contains(LinkFlags::Loopback);
+    let mut link = Link {
+        index: IfIndex(message.header.index),
+        name: "".into(),
+        up: flags.contains(LinkFlags::Up | LinkFlags::LowerUp),
+        loopback,
+        mac: None,
+        addresses: Vec::new(),
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => link.name = name.as_str().into(),
+            LinkAttribute::Address(bytes) if !loopback => {
+                link.mac = bytes.as_slice().try_into().ok().map(MacAddr);
+            }
+            _ => {}
+        }
+    }
+    link
+}
+
+fn local_address(message: &AddressMessage) -> Option<(IfIndex, LinkAddress)> {
+    if message.header.family != AddressFamily::Inet {
+        return None;
+    }
+    // On a point-to-point link the address is the peer's, and the local one is ours.
+    let mut address = None;
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(IpAddr::V4(local)) => address = Some(*local),
+            AddressAttribute::Address(IpAddr::V4(peer)) => address = address.or(Some(*peer)),
+            _ => {}
+        }
+    }
+    let address = LinkAddress { address: address?, len: message.header.prefix_len };
+    Some((IfIndex(message.header.index), address))
+}
+
+/// A filter for the notification socket: links and addresses pass; of routes pass host routes that somebody else than
+/// `port` removed or replaced. Without it a full rate of our own changes would overrun the socket.
+fn filter(port: u32) -> [SockFilter; 13] {
+    const LOAD_WORD: u16 = 0x20;
+    const LOAD_HALF: u16 = 0x28;
+    const LOAD_BYTE: u16 = 0x30;
+    const JUMP_EQUAL: u16 = 0x15;
+    const JUMP_ANY_BIT: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    // The filter loads in network byte order what netlink writes in the machine's.
+    let new_route = u32::from(libc::RTM_NEWROUTE.to_be());
+    let del_route = u32::from(libc::RTM_DELROUTE.to_be());
+    let replace = u32::from((libc::NLM_F_REPLACE as u16).to_be());
+    [
+        SockFilter::new(LOAD_HALF, 0, 0, 4),
+        SockFilter::new(JUMP_EQUAL, 2, 0, new_route),
+        SockFilter::new(JUMP_EQUAL, 4, 0, del_route),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+        SockFilter::new(LOAD_HALF, 0, 0, 6),
+        SockFilter::new(JUMP_ANY_BIT, 1, 0, replace),
+        SockFilter::new(RETURN, 0, 0, 0),
+        // The prefix length, behind the netlink header and the family.
+        SockFilter::new(LOAD_BYTE, 0, 0, 17),
+        SockFilter::new(JUMP_EQUAL, 0, 2, 32),
+        SockFilter::new(LOAD_WORD, 0, 0, 12),
+        SockFilter::new(JUMP_EQUAL, 0, 1, port.to_be()),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ]
+}

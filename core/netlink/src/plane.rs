@@ -1,0 +1,263 @@
+//! Routes and neighbours in the kernel: the forwarding plane that every Linux has.
+
+use crate::{
+    Fault, OpenError, PROTOCOL_DEFAULT, TABLE_MAIN,
+    desired::Key,
+    message::{self, FoundRoute},
+    socket::{Answer, RouteSocket},
+};
+use bindery_engine::route::{ForwardingPlane, Route, RouteChange, RouteError, RouteFailure, RouteOp};
+use bindery_types::{IfIndex, InstanceId, Ipv4Addr};
+use foldhash::fast::RandomState;
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use nix::errno::Errno;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Operations per system call. The rate is flat from 64 to 4,096; a smaller batch lets what is urgent in sooner.
+pub(crate) const BATCH: usize = 256;
+
+/// How to program routes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PlaneSettings {
+    /// Protocol number of our routes and neighbours, 5 to 255 and used by nobody else in the network namespace.
+    pub protocol: u8,
+    /// Kernel table of each routing instance. Operations for an instance that is not here fail with
+    /// [`RouteError::Refused`] and ENOENT.
+    pub tables: BTreeMap<InstanceId, u32>,
+}
+
+impl Default for PlaneSettings {
+    /// Protocol 201, and the main table for the default instance.
+    fn default() -> Self {
+        Self { protocol: PROTOCOL_DEFAULT, tables: BTreeMap::from([(InstanceId(0), TABLE_MAIN)]) }
+    }
+}
+
+/// Programs the kernel's routes. Use it from the thread that opened it or any other, one at a time.
+pub struct Plane {
+    pub(crate) socket: RouteSocket,
+    pub(crate) settings: PlaneSettings,
+    /// The neighbour entries that are known to be ours.
+    pub(crate) neighbours: HashMap<Key, IfIndex, RandomState>,
+    tasks: Vec<Task>,
+    keys: HashSet<Key, RandomState>,
+}
+
+/// An operation of the batch at hand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Task {
+    op: usize,
+    pub(crate) key: Key,
+    /// The kernel's table; `None` where the instance has none, and nothing is tried.
+    pub(crate) table: Option<u32>,
+    /// What is to stand; `None` to remove.
+    pub(crate) wanted: Option<Route>,
+    /// How it goes so far.
+    pub(crate) result: Result<(), RouteError>,
+    /// The route was refused because one stands there.
+    pub(crate) route_exists: bool,
+    /// The neighbour was refused because one stands there.
+    pub(crate) neighbour_exists: bool,
+    /// The neighbour was ours before.
+    pub(crate) neighbour_ours: bool,
+}
+
+/// What a tag says beside the number of its task.
+pub(crate) const PART_ROUTE: u32 = 0;
+pub(crate) const PART_NEIGHBOUR: u32 = 1;
+/// A removal of something that may be gone already.
+pub(crate) const PART_OLD: u32 = 2;
+
+pub(crate) const fn tag(task: usize, part: u32) -> u32 {
+    (task as u32) << 2 | part
+}
+
+impl Plane {
+    /// Opens a plane for the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// [`OpenError`]: no privilege, or a kernel older than 4.20.
+    pub fn open(settings: PlaneSettings) -> Result<Self, OpenError> {
+        let mut plane = Self {
+            socket: RouteSocket::open(0)?,
+            settings,
+            neighbours: HashMap::default(),
+            tasks: Vec::with_capacity(BATCH),
+            keys: HashSet::default(),
+        };
+        // A removal of nothing tells whether the kernel lets us.
+        let nothing = message::del_route(Ipv4Addr::UNSPECIFIED, TABLE_MAIN, plane.settings.protocol);
+        plane.socket.push(nothing, 0, 0);
+        let mut refused = false;
+        let asked = plane.socket.flush(|answer| {
+            refused |= matches!(answer, Answer::Error(_, Errno::EPERM | Errno::EACCES));
+        });
+        match asked {
+            Ok(()) if refused => Err(OpenError::Privilege),
+            Ok(()) => Ok(plane),
+            Err(fault) => Err(OpenError::System {
+                what: "asking on a netlink socket",
+                errno: match fault {
+                    Fault::AcksLost => Errno::ENOBUFS,
+                    Fault::Silent => Errno::ETIMEDOUT,
+                    Fault::System(errno) => errno,
+                },
+            }),
+        }
+    }
+
+    /// Opens a new socket after a fault.
+    pub(crate) fn reopen(&mut self) -> Result<(), OpenError> {
+        self.socket = RouteSocket::open(0)?;
+        Ok(())
+    }
+
+    /// The kernel's name of the socket that changes routes.
+    pub(crate) fn port(&self) -> u32 {
+        self.socket.port()
+    }
+
+    /// The routing instance of a table.
+    pub(crate) fn instance_of(&self, table: u32) -> Option<InstanceId> {
+        self.settings.tables.iter().find(|(_, number)| **number == table).map(|(instance, _)| *instance)
+    }
+
+    /// Removes exactly these routes; those that are gone already are fine.
+    pub(crate) fn remove_routes(&mut self, routes: &[FoundRoute]) -> Result<(), Fault> {
+        for chunk in routes.chunks(BATCH) {
+            for route in chunk {
+                self.socket.push(message::del_exactly(route), 0, 0);
+            }
+            self.socket.flush(|_| {})?;
+        }
+        Ok(())
+    }
+
+    /// Removes these neighbour entries of ours.
+    pub(crate) fn remove_neighbours(&mut self, neighbours: &[(Ipv4Addr, IfIndex)]) -> Result<(), Fault> {
+        for chunk in neighbours.chunks(BATCH) {
+            for (dst, link) in chunk {
+                self.socket.push(message::del_neighbour(*dst, *link), 0, 0);
+            }
+            self.socket.flush(|_| {})?;
+        }
+        Ok(())
+    }
+
+    /// How many of `ops` make one batch: no destination twice, so that a conflict can be settled when the rest of the
+    /// batch is done without undoing a later operation.
+    fn batch_len(&mut self, ops: &[RouteOp]) -> usize {
+        self.keys.clear();
+        ops.iter().take(BATCH).take_while(|op| self.keys.insert(key_of(&op.change))).count()
+    }
+
+    fn apply_batch(&mut self, ops: &[RouteOp], failed: &mut Vec<RouteFailure>) -> Result<(), Fault> {
+        let mut tasks = std::mem::take(&mut self.tasks);
+        tasks.clear();
+        tasks.extend(ops.iter().enumerate().map(|(op, request)| self.task(op, request)));
+        let done = self
+            .try_all(&mut tasks)
+            .and_then(|()| self.settle_routes(&mut tasks))
+            .and_then(|()| self.settle_neighbours(&mut tasks))
+            .and_then(|()| self.clean_up(&tasks));
+        for task in &tasks {
+            if let (Err(error), Some(op)) = (task.result, ops.get(task.op))
+                && done.is_ok()
+            {
+                failed.push(RouteFailure { seq: op.seq, error });
+            }
+        }
+        self.tasks = tasks;
+        done
+    }
+
+    fn task(&self, op: usize, request: &RouteOp) -> Task {
+        let key = key_of(&request.change);
+        let table = self.settings.tables.get(&key.instance).copied();
+        let wanted = match request.change {
+            RouteChange::Set(route) => Some(route),
+            RouteChange::Unset { .. } => None,
+        };
+        Task {
+            op,
+            key,
+            table,
+            wanted,
+            result: table.map(drop).ok_or(RouteError::Refused(Errno::ENOENT as i32)),
+            route_exists: false,
+            neighbour_exists: false,
+            neighbour_ours: false,
+        }
+    }
+
+    /// Asks for everything once, in one system call.
+    fn try_all(&mut self, tasks: &mut [Task]) -> Result<(), Fault> {
+        let protocol = self.settings.protocol;
+        for (at, task) in tasks.iter_mut().enumerate() {
+            let Some(table) = task.table else { continue };
+            // The client may have moved: its entry on another interface goes.
+            let old = self.neighbours.get(&task.key).copied();
+            let new = task.wanted.and_then(|route| route.neighbour.map(|mac| (route.link, mac)));
+            if let Some(old) = old.filter(|old| new.is_none_or(|(link, _)| link != *old)) {
+                self.socket.push(message::del_neighbour(task.key.dst, old), 0, tag(at, PART_OLD));
+                self.neighbours.remove(&task.key);
+            }
+            let Some(route) = task.wanted else {
+                let request = message::del_route(task.key.dst, table, protocol);
+                self.socket.push(request, 0, tag(at, PART_ROUTE));
+                continue;
+            };
+            let request = message::new_route(&route, table, protocol);
+            self.socket.push(request, NLM_F_CREATE | NLM_F_EXCL, tag(at, PART_ROUTE));
+            if let Some((link, mac)) = new {
+                let request = message::new_neighbour(route.dst, link, mac, protocol);
+                self.socket.push(request, NLM_F_CREATE | NLM_F_EXCL, tag(at, PART_NEIGHBOUR));
+                task.neighbour_ours = self.neighbours.insert(task.key, link).is_some();
+            }
+        }
+        self.socket.flush(|answer| {
+            let Answer::Error(tag, errno) = answer else { return };
+            let Some(task) = tasks.get_mut((tag >> 2) as usize) else { return };
+            match (tag & 3, errno) {
+                (PART_ROUTE, Errno::EEXIST) => task.route_exists = true,
+                (PART_NEIGHBOUR, Errno::EEXIST) => task.neighbour_exists = true,
+                // Nothing of ours there to remove, which is what was asked for.
+                (PART_ROUTE, Errno::ESRCH) if task.wanted.is_none() => {}
+                (PART_OLD, _) => {}
+                (_, errno) => task.fail(errno),
+            }
+        })
+    }
+}
+
+impl Task {
+    /// The first failure of a task is the one to tell.
+    pub(crate) fn fail(&mut self, errno: Errno) {
+        let error = match errno {
+            Errno::ENETDOWN | Errno::ENODEV => RouteError::LinkDown,
+            errno => RouteError::Refused(errno as i32),
+        };
+        self.result = self.result.and(Err(error));
+    }
+}
+
+pub(crate) fn key_of(change: &RouteChange) -> Key {
+    match change {
+        RouteChange::Set(route) => Key::of(route),
+        RouteChange::Unset { instance, dst } => Key { instance: *instance, dst: *dst },
+    }
+}
+
+impl ForwardingPlane for Plane {
+    type Fault = Fault;
+
+    fn apply(&mut self, ops: &[RouteOp], failed: &mut Vec<RouteFailure>) -> Result<(), Fault> {
+        let mut rest = ops;
+        while !rest.is_empty() {
+            let (batch, later) = rest.split_at(self.batch_len(rest).clamp(1, rest.len()));
+            self.apply_batch(batch, failed)?;
+            rest = later;
+        }
+        Ok(())
+    }
+}

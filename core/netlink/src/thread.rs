@@ -1,0 +1,152 @@
+//! The route thread as others see it.
+
+use crate::{
+    OpenError, Plane, PlaneSettings, SweepReport,
+    inbox::{Inbox, Request},
+    links::Links,
+    worker::Worker,
+};
+use bindery_engine::{
+    input::Link,
+    route::{Route, RouteError, RouteFailure, RouteOp, RouteSeq},
+};
+use bindery_types::{IfIndex, InstanceId, Ipv4Addr};
+use std::{
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+/// How the route thread works.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RouteThreadSettings {
+    /// How it programs routes.
+    pub plane: PlaneSettings,
+    /// Time from the end of one reconciliation to the next, whatever else goes on. At least 1 s; 30 s by default.
+    pub sweep_interval: Duration,
+}
+
+impl Default for RouteThreadSettings {
+    fn default() -> Self {
+        Self { plane: PlaneSettings::default(), sweep_interval: Duration::from_secs(30) }
+    }
+}
+
+/// What the route thread tells. The callback runs on the route thread; it should hand on and return.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RouteEvent {
+    /// Every operation up to `up_to` was tried; goes to the engine as `Input::Routed`.
+    Routed {
+        /// The highest tried position.
+        up_to: RouteSeq,
+        /// The failures among them, in order.
+        failed: Vec<RouteFailure>,
+    },
+    /// The kernel flushed routes of this interface; goes to the engine as `Input::RoutesLost`. They come back without
+    /// being asked for when that is possible, but later than an operation of the engine.
+    RoutesLost(IfIndex),
+    /// An interface appeared or changed; goes to the engine as `Input::LinkSet`. The interfaces of the start come
+    /// first.
+    LinkSet(Link),
+    /// An interface is gone; goes to the engine as `Input::LinkGone`.
+    LinkGone(IfIndex),
+    /// Reconciliation found that a wanted route can, or can again, not stand (`error`), or that it stands at last.
+    /// Told only on change, and not for a link that is down. For the log and alarms.
+    RouteChanged {
+        /// Routing instance.
+        instance: InstanceId,
+        /// Destination.
+        dst: Ipv4Addr,
+        /// Why it does not stand; `None` when it does.
+        error: Option<RouteError>,
+    },
+    /// A reconciliation ended.
+    Swept(SweepReport),
+    /// Netlink is out of order; the thread goes on trying. Operations wait.
+    Faulted(String),
+    /// Netlink works again after [`RouteEvent::Faulted`].
+    Recovered,
+}
+
+/// Talks to the route thread. Cheap to clone.
+#[derive(Clone)]
+pub struct RouteHandle {
+    inbox: Arc<Inbox>,
+}
+
+impl RouteHandle {
+    /// Takes over the operations of a flush; `ops` keeps its capacity. Never blocks, never drops: where more than
+    /// 65,536 wait, those to one destination are merged.
+    pub fn submit(&self, ops: &mut Vec<RouteOp>) {
+        self.inbox.submit(ops);
+    }
+
+    /// Says which routes the session database wants, and starts reconciliation with them. Call it once, after start
+    /// and before the first [`RouteHandle::submit`]; until then nothing of ours in the kernel is removed or repaired.
+    /// A route that was submitted before stays as submitted.
+    pub fn seed(&self, routes: Vec<Route>) {
+        self.inbox.request(Request::Seed(routes));
+    }
+
+    /// Reconciles now; [`RouteEvent::Swept`] tells when it is done.
+    pub fn sweep(&self) {
+        self.inbox.request(Request::Sweep);
+    }
+
+    /// Removes every route and neighbour of ours and wants none any more; how many routes were removed. Blocks until
+    /// it is done; `None` when the thread has ended or could not do it.
+    pub fn withdraw(&self) -> Option<usize> {
+        let (done, result) = mpsc::channel();
+        self.inbox.request(Request::Withdraw(done));
+        result.recv().ok()
+    }
+}
+
+/// The route thread. Dropping it ends the thread; the routes stay.
+pub struct RouteThread {
+    handle: RouteHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl RouteThread {
+    /// Starts the thread in the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// [`OpenError`]: no privilege, or a kernel older than 4.20.
+    pub fn start(
+        settings: RouteThreadSettings,
+        on_event: impl FnMut(RouteEvent) + Send + 'static,
+    ) -> Result<Self, OpenError> {
+        let plane = Plane::open(settings.plane)?;
+        let links = Links::open(plane.port())?;
+        let inbox = Inbox::new()
+            .map_err(|errno| OpenError::System { what: "making an eventfd", errno })
+            .map(Arc::new)?;
+        let interval = settings.sweep_interval.max(Duration::from_secs(1));
+        let worker = Worker::new(plane, links, Arc::clone(&inbox), interval, Box::new(on_event));
+        let thread = thread::Builder::new()
+            .name("routes".into())
+            .spawn(move || worker.run())
+            .map_err(OpenError::system("starting the route thread"))?;
+        Ok(Self { handle: RouteHandle { inbox }, thread: Some(thread) })
+    }
+
+    /// A handle for other threads.
+    pub fn handle(&self) -> RouteHandle {
+        self.handle.clone()
+    }
+
+    /// Carries out what waits, then ends the thread. The routes stay.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for RouteThread {
+    fn drop(&mut self) {
+        self.handle.inbox.request(Request::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! The route thread's loop.
+//!
+//! ```text
+//!   engine ── ops, seed, withdraw ──▶ inbox ─┐
+//!                                            ├─▶ worker ── batches ──▶ kernel
+//!   kernel ── links, addresses, routes ──────┘     │
+//!                                                  └── RouteEvent ──▶ daemon
+//! ```
+//!
+//! Engine operations go first, 256 at a time and in order. Repairs and the sweep go in slices of about the same length,
+//! one whenever no operation waits and one after every eighth slice of operations; so neither starves the other.
+
+use crate::{
+    Fault, OpenError, Plane, RouteEvent, SweepReport,
+    desired::{Desired, Key},
+    inbox::{Inbox, Pending, Request},
+    links::{LinkEvent, Links},
+    plane::{BATCH, key_of},
+    sweep::{Sweep, SweepFault},
+};
+use bindery_engine::route::{ForwardingPlane, Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
+use bindery_types::IfIndex;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::{
+    os::fd::AsFd,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// Slices of operations after which a slice of repairs gets its turn.
+const SLICES_PER_REPAIR: u32 = 8;
+
+/// Longest wait between tries to open netlink again after a fault.
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+
+pub(crate) struct Worker {
+    plane: Plane,
+    links: Links,
+    inbox: Arc<Inbox>,
+    interval: Duration,
+    on_event: Box<dyn FnMut(RouteEvent) + Send>,
+    desired: Desired,
+    sweep: Option<Sweep>,
+    /// When the next sweep is due; `None` before the seed, which is when nothing may be removed.
+    next_sweep: Option<Instant>,
+    /// A sweep was asked for while one ran.
+    sweep_again: bool,
+    stopping: bool,
+    pending: Vec<Pending>,
+    ops: Vec<RouteOp>,
+    failed: Vec<RouteFailure>,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        plane: Plane,
+        links: Links,
+        inbox: Arc<Inbox>,
+        interval: Duration,
+        on_event: Box<dyn FnMut(RouteEvent) + Send>,
+    ) -> Self {
+        Self {
+            plane,
+            links,
+            inbox,
+            interval,
+            on_event,
+            desired: Desired::default(),
+            sweep: None,
+            next_sweep: None,
+            sweep_again: false,
+            stopping: false,
+            pending: Vec::new(),
+            ops: Vec::new(),
+            failed: Vec::new(),
+        }
+    }
+
+    pub(crate) fn run(mut self) {
+        let mut events = Vec::new();
+        if let Err(fault) = self.links.read_again(&mut events) {
+            self.recover(fault);
+        }
+        self.handle_link_events(&mut events);
+        let mut slices = 0;
+        loop {
+            self.inbox.drain_wakes();
+            while let Some(request) = self.inbox.take_request() {
+                self.handle_request(request);
+            }
+            let more_ops = self.carry_out();
+            if self.stopping && !more_ops {
+                return;
+            }
+            let more_changes = self.hear();
+            slices += 1;
+            if !more_ops || slices >= SLICES_PER_REPAIR {
+                slices = 0;
+                self.repair();
+                self.advance_sweep();
+            }
+            let busy = more_ops || more_changes || self.sweep.is_some() || !self.desired.is_clean();
+            if !busy {
+                self.wait();
+            }
+        }
+    }
+
+    fn handle_request(&mut self, request: Request) {
+        match request {
+            Request::Seed(routes) => {
+                for route in &routes {
+                    self.desired.seed(route);
+                }
+                self.sweep_now();
+            }
+            Request::Sweep => self.sweep_now(),
+            Request::Withdraw(done) => {
+                self.sweep = None;
+                self.desired.clear();
+                // Where it faults the sender is dropped, which tells.
+                if let Some(report) = self.sweep_through() {
+                    let _ = done.send(report.removed);
+                }
+            }
+            Request::Stop => self.stopping = true,
+        }
+    }
+
+    /// Carries out a slice of the engine's operations; whether more wait.
+    fn carry_out(&mut self) -> bool {
+        let mut pending = std::mem::take(&mut self.pending);
+        let more = self.inbox.take(BATCH, &mut pending);
+        if let Some(last) = pending.last() {
+            let up_to = last.op.seq;
+            self.ops.clear();
+            self.ops.extend(pending.iter().map(|pending| pending.op));
+            for op in &self.ops {
+                match &op.change {
+                    RouteChange::Set(route) => self.desired.set(route),
+                    RouteChange::Unset { .. } => self.desired.unset(key_of(&op.change)),
+                }
+            }
+            if self.apply() {
+                self.note_results(&pending);
+                self.report(up_to, &pending);
+            }
+        }
+        pending.clear();
+        self.pending = pending;
+        more
+    }
+
+    /// Applies `self.ops`, through faults; false when the thread is to stop instead.
+    fn apply(&mut self) -> bool {
+        loop {
+            self.failed.clear();
+            match self.plane.apply(&self.ops, &mut self.failed) {
+                Ok(()) => return true,
+                Err(fault) => {
+                    if !self.recover(fault) {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+
+    fn note_results(&mut self, pending: &[Pending]) {
+        let mut failures = self.failed.iter().peekable();
+        for pending in pending {
+            let error = failures.next_if(|failure| failure.seq == pending.op.seq).map(|failure| failure.error);
+            self.desired.note(key_of(&pending.op.change), error);
+        }
+    }
+
+    /// Tells the engine how the slice went. An operation that replaced others speaks for them.
+    fn report(&mut self, up_to: RouteSeq, pending: &[Pending]) {
+        let mut failed = std::mem::take(&mut self.failed);
+        let direct = failed.len();
+        for at in 0..direct {
+            let Some(failure) = failed.get(at).copied() else { break };
+            let merged = pending.iter().find(|pending| pending.op.seq == failure.seq).map(|pending| &pending.merged);
+            failed.extend(merged.into_iter().flatten().map(|seq| RouteFailure { seq: *seq, error: failure.error }));
+        }
+        failed.sort_unstable_by_key(|failure| failure.seq);
+        self.tell(RouteEvent::Routed { up_to, failed });
+    }
+
+    /// Hears what the kernel has to say; whether more may wait.
+    fn hear(&mut self) -> bool {
+        let mut events = Vec::new();
+        let more = match self.links.read(&mut events) {
+            Ok(more) => more,
+            Err(fault) => {
+                self.recover(fault);
+                true
+            }
+        };
+        self.handle_link_events(&mut events);
+        more
+    }
+
+    fn handle_link_events(&mut self, events: &mut Vec<LinkEvent>) {
+        for event in events.drain(..) {
+            match event {
+                LinkEvent::Set(link) => {
+                    let (index, up) = (link.index, link.up);
+                    self.tell(RouteEvent::LinkSet(link));
+                    if up {
+                        self.desired.mark_dirty_where(|route| route.link == index);
+                    }
+                }
+                LinkEvent::Gone(index) => {
+                    self.tell(RouteEvent::LinkGone(index));
+                    self.lose(|route| route.link == index);
+                }
+                LinkEvent::WasDown(index) => self.lose(|route| route.link == index),
+                LinkEvent::AddressLost(index, address) => {
+                    let last = !self.links.has_address(index);
+                    self.lose(|route| route.src == Some(address) || (last && route.link == index));
+                }
+                LinkEvent::AddressAdded(index, address) => {
+                    self.desired.mark_dirty_where(|route| route.src == Some(address) || route.link == index);
+                }
+                LinkEvent::RouteTouched(table, dst) => {
+                    if let Some(instance) = self.plane.instance_of(table) {
+                        self.desired.mark_dirty(Key { instance, dst });
+                    }
+                }
+                LinkEvent::Overrun => self.sweep_now(),
+            }
+        }
+    }
+
+    /// Routes that the kernel has flushed: they are to be repaired, and the engine is told.
+    fn lose(&mut self, choose: impl FnMut(&Route) -> bool) {
+        let links: Vec<IfIndex> = self.desired.mark_dirty_where(choose);
+        for link in links {
+            self.tell(RouteEvent::RoutesLost(link));
+        }
+    }
+
+    /// Repairs a slice of the routes that are known or suspected not to stand.
+    fn repair(&mut self) {
+        self.ops.clear();
+        // Those of links that are down would be refused one by one; they come back with the link.
+        for _ in 0..BATCH {
+            let Some(route) = self.desired.pop_dirty() else { break };
+            if self.links.is_up(route.link) {
+                let seq = RouteSeq(self.ops.len() as u64);
+                self.ops.push(RouteOp { seq, urgent: false, change: RouteChange::Set(route) });
+            } else {
+                self.desired.note(Key::of(&route), Some(RouteError::LinkDown));
+            }
+        }
+        if self.ops.is_empty() || !self.apply() {
+            return;
+        }
+        let mut failures = std::mem::take(&mut self.failed).into_iter().peekable();
+        for op in std::mem::take(&mut self.ops) {
+            let key = key_of(&op.change);
+            let error = failures.next_if(|failure| failure.seq == op.seq).map(|failure| failure.error);
+            let before = self.desired.note(key, error);
+            let of_link = |error| matches!(error, None | Some(RouteError::LinkDown));
+            if before != error && !(of_link(before) && of_link(error)) {
+                self.tell(RouteEvent::RouteChanged { instance: key.instance, dst: key.dst, error });
+            }
+        }
+    }
+
+    fn sweep_now(&mut self) {
+        if self.sweep.is_some() {
+            self.sweep_again = true;
+        }
+        self.next_sweep = Some(Instant::now());
+    }
+
+    /// Starts a sweep that is due, or does a piece of the one that runs.
+    fn advance_sweep(&mut self) {
+        if self.sweep.is_none() {
+            if self.next_sweep.is_none_or(|due| due > Instant::now()) {
+                return;
+            }
+            match Sweep::start(&self.plane, &mut self.desired) {
+                Ok(sweep) => self.sweep = Some(sweep),
+                Err(SweepFault::Fault(fault)) => drop(self.recover(fault)),
+                Err(SweepFault::Open(error)) => {
+                    self.tell(RouteEvent::Faulted(error.to_string()));
+                    self.next_sweep = Some(Instant::now() + self.interval);
+                }
+            }
+        }
+        let Some(sweep) = &mut self.sweep else { return };
+        match sweep.step(&mut self.plane, &mut self.desired) {
+            Ok(None) => {}
+            Ok(Some(report)) => self.finish_sweep(report),
+            Err(fault) => {
+                self.sweep = None;
+                self.recover(fault);
+            }
+        }
+    }
+
+    fn finish_sweep(&mut self, report: SweepReport) {
+        self.sweep = None;
+        let again = std::mem::take(&mut self.sweep_again);
+        self.next_sweep = Some(Instant::now() + if again { Duration::ZERO } else { self.interval });
+        self.tell(RouteEvent::Swept(report));
+    }
+
+    /// A whole sweep at once; `None` when it faulted.
+    fn sweep_through(&mut self) -> Option<SweepReport> {
+        let mut sweep = Sweep::start(&self.plane, &mut self.desired).ok()?;
+        loop {
+            match sweep.step(&mut self.plane, &mut self.desired) {
+                Ok(None) => {}
+                Ok(Some(report)) => return Some(report),
+                Err(fault) => {
+                    self.recover(fault);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Opens netlink again after a fault and reconciles; false when the thread is to stop instead.
+    fn recover(&mut self, fault: Fault) -> bool {
+        self.tell(RouteEvent::Faulted(fault.to_string()));
+        let mut backoff = Duration::from_millis(100);
+        loop {
+            match self.reopen() {
+                Ok(()) => break,
+                Err(error) => self.tell(RouteEvent::Faulted(error.to_string())),
+            }
+            let deadline = Instant::now() + backoff;
+            backoff = (backoff * 2).min(BACKOFF_MAX);
+            self.wait_for_requests(deadline);
+            if self.stopping {
+                return false;
+            }
+        }
+        self.tell(RouteEvent::Recovered);
+        if self.next_sweep.is_some() {
+            self.sweep_now();
+        }
+        true
+    }
+
+    fn reopen(&mut self) -> Result<(), OpenError> {
+        self.plane.reopen()?;
+        self.links = self.links.reopen(self.plane.port())?;
+        Ok(())
+    }
+
+    /// Waits until `deadline`, for what asks to stop only.
+    fn wait_for_requests(&mut self, deadline: Instant) {
+        while !self.stopping {
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else { return };
+            let mut fds = [PollFd::new(self.inbox.as_fd(), PollFlags::POLLIN)];
+            let _ = poll(&mut fds, millis(left));
+            self.inbox.drain_wakes();
+            self.stopping |= self.inbox.asks_to_stop();
+        }
+    }
+
+    /// Waits for something to do.
+    fn wait(&self) {
+        let timeout = match self.next_sweep {
+            None => PollTimeout::NONE,
+            Some(due) => millis(due.saturating_duration_since(Instant::now())),
+        };
+        let mut fds = [
+            PollFd::new(self.inbox.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.links.as_fd(), PollFlags::POLLIN),
+        ];
+        // Whatever ends the wait, the loop looks at everything.
+        let _ = poll(&mut fds, timeout);
+    }
+
+    fn tell(&mut self, event: RouteEvent) {
+        (self.on_event)(event);
+    }
+}
+
+fn millis(duration: Duration) -> PollTimeout {
+    PollTimeout::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX)
+}
