@@ -7,8 +7,8 @@ use crate::{
     exchange::ExchangeState,
     input::{CommandId, StoreSeq},
     output::Destination,
-    route::RouteSeq,
     record::{BindingKey, Bound, LeaseRecord, RouteRecord},
+    route::RouteSeq,
     session::{IdentityBuf, NameId, Record, SlotRef, State},
 };
 use alloc::{collections::VecDeque, vec::Vec};

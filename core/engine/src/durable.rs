@@ -52,8 +52,12 @@ impl Engine {
         answer: Option<Answer>,
         command: Option<CommandId>,
     ) -> LeaseTime {
-        let Some(record) = self.sessions.get(slot).copied() else { return turn.lease };
-        let Transition::To(state) = binding::next(record.state(), event) else { return turn.lease };
+        let Some(record) = self.sessions.get(slot).copied() else {
+            return turn.lease;
+        };
+        let Transition::To(state) = binding::next(record.state(), event) else {
+            return turn.lease;
+        };
         let mut change = Change::of(&record).to_state(state, turn.lease);
         if state == State::Declined {
             change.end = turn.lease.plus_secs(QUARANTINE_SECS);
@@ -67,7 +71,9 @@ impl Engine {
 
     /// Removes a tombstone from the database; memory follows.
     pub(crate) fn commit_purge(&mut self, turn: Turn, slot: Slot) {
-        let Some(record) = self.sessions.get(slot).copied() else { return };
+        let Some(record) = self.sessions.get(slot).copied() else {
+            return;
+        };
         let key = BindingKey { session: record.id(), index: record.index };
         let op = StoreOp::Delete { key, session: Some(record.id()) };
         self.push_commit(turn, Purpose::Purge, slot, None, None, (ExchangeState::AwaitCommit, None, None), op);
@@ -84,8 +90,12 @@ impl Engine {
     ) {
         self.change += 1;
         change.change = self.change;
-        let Some(record) = self.sessions.get(slot).copied() else { return };
-        let Some(lease) = change.lease(&record, self.sessions.nonce(slot)) else { return };
+        let Some(record) = self.sessions.get(slot).copied() else {
+            return;
+        };
+        let Some(lease) = change.lease(&record, self.sessions.nonce(slot)) else {
+            return;
+        };
         let stored = identity.as_ref().map(|buf| Box::new(self.identity_record(buf, &change)));
         let op = StoreOp::Put { lease, identity: stored };
         self.push_commit(turn, purpose, slot, Some(change), identity, wait, op);
@@ -102,7 +112,9 @@ impl Engine {
         (state, answer, command): (ExchangeState, Option<Answer>, Option<CommandId>),
         op: StoreOp,
     ) {
-        let Some(handle) = self.sessions.handle(slot) else { return };
+        let Some(handle) = self.sessions.handle(slot) else {
+            return;
+        };
         if let Some(record) = self.sessions.get_mut(slot) {
             record.pending |= BUSY_STORE;
         }
@@ -150,7 +162,9 @@ impl Engine {
     /// route leave.
     pub(crate) fn durable(&mut self, turn: Turn, up_to: StoreSeq) {
         while let Some(entry) = self.rings.pop_durable(up_to) {
-            let Some(slot) = self.sessions.resolve(entry.slot) else { continue };
+            let Some(slot) = self.sessions.resolve(entry.slot) else {
+                continue;
+            };
             if let Some(record) = self.sessions.get_mut(slot) {
                 record.pending &= !BUSY_STORE;
             }
@@ -165,7 +179,9 @@ impl Engine {
     }
 
     fn bound(&mut self, turn: Turn, slot: Slot, entry: Committing) {
-        let Some(before) = self.sessions.get(slot).copied() else { return };
+        let Some(before) = self.sessions.get(slot).copied() else {
+            return;
+        };
         let Some(change) = entry.change else { return };
         self.apply(slot, &change, entry.identity.as_ref());
         self.shadows.remove(&slot);
@@ -204,7 +220,9 @@ impl Engine {
     }
 
     fn ended(&mut self, turn: Turn, slot: Slot, entry: Committing) {
-        let Some(before) = self.sessions.get(slot).copied() else { return };
+        let Some(before) = self.sessions.get(slot).copied() else {
+            return;
+        };
         let Some(change) = entry.change else { return };
         self.apply(slot, &change, entry.identity.as_ref());
         // The last packet first, then the route (design §2.6).
@@ -247,7 +265,9 @@ impl Engine {
             debug_assert!(kept.is_ok(), "{kept:?}");
         }
         self.sessions.set_link(slot, change.link);
-        let Some(record) = self.sessions.get_mut(slot) else { return };
+        let Some(record) = self.sessions.get_mut(slot) else {
+            return;
+        };
         if record.route != change.route {
             record.route_epoch = 0;
         }
@@ -268,7 +288,9 @@ impl Engine {
 
     /// What is missing before the ACK of a durable binding may leave.
     fn missing_route(&mut self, slot: Slot, before: &Record, rewritten: bool) -> Missing {
-        let Some(record) = self.sessions.get(slot).copied() else { return Missing::Link };
+        let Some(record) = self.sessions.get(slot).copied() else {
+            return Missing::Link;
+        };
         if record.route == RouteRecord::None {
             // It had one through another relay: that one goes.
             if before.state() == State::Bound && before.route != RouteRecord::None {
@@ -325,8 +347,12 @@ impl Engine {
         while let Some(entry) = self.rings.pop_routed(up_to) {
             while failed.next_if(|f| f.seq < entry.seq).is_some() {}
             let failure = failed.next_if(|f| f.seq == entry.seq).map(|f| f.error);
-            let Some(slot) = self.sessions.resolve(entry.slot) else { continue };
-            let Some(record) = self.sessions.get_mut(slot) else { continue };
+            let Some(slot) = self.sessions.resolve(entry.slot) else {
+                continue;
+            };
+            let Some(record) = self.sessions.get_mut(slot) else {
+                continue;
+            };
             record.pending &= !BUSY_ROUTE;
             match failure {
                 None => {
@@ -345,7 +371,9 @@ impl Engine {
     }
 
     fn route_failed(&mut self, turn: Turn, slot: Slot, entry: &Routing, error: RouteError) {
-        let Some(record) = self.sessions.get(slot).copied() else { return };
+        let Some(record) = self.sessions.get(slot).copied() else {
+            return;
+        };
         if let Ok(ExchangeState::Dropped(reason)) = exchange::next(entry.state, ExchangeEvent::RouteFailed) {
             self.counters.drop(reason);
         }
@@ -377,8 +405,12 @@ impl Engine {
             if let Some(command) = entry.command {
                 self.clear_done(command, false);
             }
-            let Some(slot) = self.sessions.resolve(entry.slot) else { continue };
-            let Some(record) = self.sessions.get_mut(slot) else { continue };
+            let Some(slot) = self.sessions.resolve(entry.slot) else {
+                continue;
+            };
+            let Some(record) = self.sessions.get_mut(slot) else {
+                continue;
+            };
             record.pending &= !BUSY_STORE;
             let key = BindingKey { session: record.id(), index: record.index };
             self.rings.uncertain.push((entry.slot, key));
@@ -405,7 +437,9 @@ impl Engine {
 
     fn repair(&mut self, turn: Turn, handle: SlotRef, slot: Slot, key: BindingKey) {
         let shadow = self.shadows.get(&slot).copied();
-        let Some(record) = shadow.or_else(|| self.sessions.get(slot).copied()) else { return };
+        let Some(record) = shadow.or_else(|| self.sessions.get(slot).copied()) else {
+            return;
+        };
         let change = Change::of(&record);
         let op = match (change.lease(&record, self.sessions.nonce(slot)), self.identity_of(slot)) {
             (Some(lease), Some(identity)) => {
@@ -427,8 +461,12 @@ impl Engine {
         }
         let wanted: Vec<SlotRef> = core::mem::take(&mut self.clear_wanted);
         for handle in wanted {
-            let Some(slot) = self.sessions.resolve(handle) else { continue };
-            let Some(record) = self.sessions.get(slot) else { continue };
+            let Some(slot) = self.sessions.resolve(handle) else {
+                continue;
+            };
+            let Some(record) = self.sessions.get(slot) else {
+                continue;
+            };
             if record.pending != 0 {
                 self.clear_wanted.push(handle);
             } else if record.state() == State::Bound {

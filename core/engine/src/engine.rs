@@ -102,6 +102,8 @@ pub struct Engine {
     pub(crate) unprojected: Vec<NameId>,
     /// How far their projection has come.
     pub(crate) projected: u32,
+    /// No further event about exhausted pools before this.
+    pub(crate) exhausted_quiet_until: LeaseTime,
 }
 
 impl Engine {
@@ -137,6 +139,7 @@ impl Engine {
             tombstones_max: TOMBSTONES_MIN,
             unprojected: Vec::new(),
             projected: 0,
+            exhausted_quiet_until: LeaseTime(0),
         };
         engine.configure(config);
         engine
@@ -325,8 +328,12 @@ impl Engine {
             if !self.rings.has_room() {
                 return;
             }
-            let Some(slot) = self.sessions.pop_due(due) else { return };
-            let Some(record) = self.sessions.get(slot).copied() else { continue };
+            let Some(slot) = self.sessions.pop_due(due) else {
+                return;
+            };
+            let Some(record) = self.sessions.get(slot).copied() else {
+                continue;
+            };
             let deadline = deadline_of(&record);
             if deadline > due {
                 self.sessions.schedule(slot, deadline);
@@ -352,7 +359,9 @@ impl Engine {
 
     /// An offer ends without a lease: the address is free, a tombstone below it comes back.
     pub(crate) fn lapse_offer(&mut self, slot: Slot) {
-        let Some(record) = self.sessions.get(slot).copied() else { return };
+        let Some(record) = self.sessions.get(slot).copied() else {
+            return;
+        };
         if record.state() != State::Offered || record.pending != 0 {
             return;
         }
@@ -375,9 +384,15 @@ impl Engine {
             if self.tombstones.len() <= self.tombstones_max || !self.rings.has_room() {
                 return;
             }
-            let Some(oldest) = self.tombstones.pop_front() else { return };
-            let Some(slot) = self.sessions.resolve(oldest) else { continue };
-            let Some(record) = self.sessions.get(slot) else { continue };
+            let Some(oldest) = self.tombstones.pop_front() else {
+                return;
+            };
+            let Some(slot) = self.sessions.resolve(oldest) else {
+                continue;
+            };
+            let Some(record) = self.sessions.get(slot) else {
+                continue;
+            };
             match record.state() {
                 State::Cleared if turn.lease < record.end => self.tombstones.push_back(oldest),
                 State::Released | State::Expired | State::Cleared if record.pending == 0 => {
@@ -387,7 +402,6 @@ impl Engine {
             }
         }
     }
-
 }
 
 /// When a record is next looked at.

@@ -141,8 +141,15 @@ mod tests {
             (S::AwaitRoute, E::Reply, S::Replied),
             (S::AwaitRoute, E::RouteFailed, S::Dropped(DropReason::RouteFault)),
         ];
-        let states =
-            [S::Classified, S::AwaitHook, S::Shaped, S::AwaitCommit, S::AwaitRoute, S::Replied, S::Dropped(DropReason::Policy)];
+        let states = [
+            S::Classified,
+            S::AwaitHook,
+            S::Shaped,
+            S::AwaitCommit,
+            S::AwaitRoute,
+            S::Replied,
+            S::Dropped(DropReason::Policy),
+        ];
         for state in states {
             for event in E::ALL {
                 let wanted = legal.iter().find(|(s, e, _)| *s == state && *e == event).map(|(_, _, to)| *to);

@@ -82,11 +82,8 @@ impl Links {
 
     /// Works out anew what the configuration says of every interface, after either changed.
     pub(crate) fn resolve(&mut self, config: &Config, pools: &mut Pools) {
-        self.own = self
-            .by_index
-            .values()
-            .flat_map(|l| l.link.addresses.iter().map(|a| (a.address, l.link.index)))
-            .collect();
+        self.own =
+            self.by_index.values().flat_map(|l| l.link.addresses.iter().map(|a| (a.address, l.link.index))).collect();
         pools.exclude_own(self.own.keys().copied());
         let mut loopback: Vec<Ipv4Addr> = self
             .by_index

@@ -40,7 +40,9 @@ impl Engine {
                 self.counters = Counters::default();
                 Reply::Cleared
             }
-            Verb::ClearBindings { filter, cursor } => return self.clear_page(turn, id, &filter, cursor),
+            Verb::ClearBindings { filter, cursor } => {
+                return self.clear_page(turn, id, &filter, cursor);
+            }
             Verb::Routes { cursor } => {
                 let (slots, next) = self.select(&Filter::All, cursor);
                 let rows = slots.into_iter().filter_map(|slot| self.route_view(turn, slot)).collect();
@@ -67,7 +69,9 @@ impl Engine {
                 (slots, next)
             }
             // One instance so far: the filters name no other.
-            Filter::Address(address) => (self.sessions.find_by_address(InstanceId(0), *address).into_iter().collect(), None),
+            Filter::Address(address) => {
+                (self.sessions.find_by_address(InstanceId(0), *address).into_iter().collect(), None)
+            }
             Filter::Session(id) => (self.sessions.find_by_id(*id).into_iter().collect(), None),
             Filter::Mac(mac) => (self.sessions.by_hw(&HwAddr::from(*mac)).take(PAGE_MAX).collect(), None),
         }
@@ -169,7 +173,9 @@ impl Engine {
         let (slots, next) = self.select(filter, cursor);
         let mut page = ClearPage { id, waiting: 0, count: 0, failed: false, next };
         for slot in slots {
-            let Some(record) = self.sessions.get(slot).copied() else { continue };
+            let Some(record) = self.sessions.get(slot).copied() else {
+                continue;
+            };
             match record.state() {
                 // Its exchange is running: it ends right after.
                 State::Bound if record.pending != 0 => {

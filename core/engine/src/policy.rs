@@ -73,6 +73,8 @@ pub struct PolicyAnswer {
 pub struct ShapeReply<'a> {
     /// The request as received.
     pub request: &'a Packet<'a>,
+    /// Whether the request came to our unicast address: a REQUEST with ciaddr is then RENEWING, else REBINDING.
+    pub unicast: bool,
     /// Type of the reply.
     pub message: MessageType,
     /// The group that serves the client.
@@ -91,22 +93,6 @@ pub struct ShapeReply<'a> {
 }
 
 impl<'a> ShapeReply<'a> {
-    /// Ties a request to the reply being built for it.
-    #[allow(clippy::too_many_arguments)]
-    pub fn new(
-        request: &'a Packet<'a>,
-        message: MessageType,
-        names: (&'a str, &'a str),
-        session: Option<SessionId>,
-        address: Ipv4Addr,
-        lease_secs: u32,
-        token: Token,
-        options: &'a mut OptionList,
-    ) -> Self {
-        let (group, interface) = names;
-        Self { request, message, group, interface, session, address, lease_secs, token, options }
-    }
-
     /// Xid of the exchange.
     pub fn xid(&self) -> Xid {
         self.request.xid()
@@ -120,6 +106,11 @@ impl<'a> ShapeReply<'a> {
     /// An option of the request, instances concatenated.
     pub fn request_option(&self, code: OptionCode) -> Option<Cow<'_, [u8]>> {
         self.request.option(code)
+    }
+
+    /// The options of the reply as they stand.
+    pub fn reply_options(&self) -> impl Iterator<Item = (OptionCode, &[u8])> {
+        self.options.iter()
     }
 
     /// An option of the reply as it stands.

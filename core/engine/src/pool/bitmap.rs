@@ -44,7 +44,9 @@ impl Bitmap {
     pub(super) fn insert(&mut self, position: u32) {
         let mut position = position as usize;
         for words in &mut self.levels {
-            let Some(word) = words.get_mut(position / BITS) else { return };
+            let Some(word) = words.get_mut(position / BITS) else {
+                return;
+            };
             *word |= 1 << (position % BITS);
             if *word != u64::MAX {
                 return;
@@ -57,7 +59,9 @@ impl Bitmap {
     pub(super) fn remove(&mut self, position: u32) {
         let mut position = position as usize;
         for words in &mut self.levels {
-            let Some(word) = words.get_mut(position / BITS) else { return };
+            let Some(word) = words.get_mut(position / BITS) else {
+                return;
+            };
             let was_full = *word == u64::MAX;
             *word &= !(1 << (position % BITS));
             if !was_full {
@@ -91,7 +95,9 @@ impl Bitmap {
 
     /// Positions in the set, told by counting.
     pub(super) fn count(&self, len: u32) -> u64 {
-        let Some(words) = self.levels.first() else { return 0 };
+        let Some(words) = self.levels.first() else {
+            return 0;
+        };
         let padding = words.len() * BITS - len as usize;
         words.iter().map(|word| u64::from(word.count_ones())).sum::<u64>() - padding as u64
     }

@@ -258,9 +258,15 @@ impl Pools {
         let cursors: BTreeMap<&str, Ipv4Addr> =
             old.pools.iter().filter_map(|pool| Some((&*pool.name, pool.address(pool.cursor)?))).collect();
         for index in 0..self.pools.len() {
-            let Some(pool) = self.pools.get(index) else { continue };
-            let Some(&address) = cursors.get(&*pool.name) else { continue };
-            let Some((id, position)) = self.position(pool.instance, address) else { continue };
+            let Some(pool) = self.pools.get(index) else {
+                continue;
+            };
+            let Some(&address) = cursors.get(&*pool.name) else {
+                continue;
+            };
+            let Some((id, position)) = self.position(pool.instance, address) else {
+                continue;
+            };
             if usize::from(id.0) == index
                 && let Some(pool) = self.pools.get_mut(index)
             {

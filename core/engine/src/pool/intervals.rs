@@ -33,7 +33,9 @@ impl Intervals {
         let mut next = Some(low);
         let at = self.0.partition_point(|&(_, end)| end < low);
         for &(start, end) in self.0.get(at..).unwrap_or(&[]) {
-            let Some(from) = next.filter(|&from| from <= high && start <= high) else { break };
+            let Some(from) = next.filter(|&from| from <= high && start <= high) else {
+                break;
+            };
             if from < start {
                 out.push((from, start - 1));
             }

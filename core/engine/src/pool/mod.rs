@@ -422,7 +422,9 @@ impl Pools {
     /// `address` becomes one of ours.
     fn own(&mut self, instance: InstanceId, address: Ipv4Addr) {
         let held = self.is_held(instance, address);
-        let Some((pool, place)) = self.locate(instance, address) else { return };
+        let Some((pool, place)) = self.locate(instance, address) else {
+            return;
+        };
         if let Some(pool) = self.pool_mut(pool) {
             pool.total -= 1;
             if let Place::Position(position) = place {
@@ -435,14 +437,18 @@ impl Pools {
 
     /// `address` is ours no longer.
     fn disown(&mut self, instance: InstanceId, address: Ipv4Addr) {
-        let Some(special) = self.specials.get_mut(&(instance, address)).filter(|special| special.own) else { return };
+        let Some(special) = self.specials.get_mut(&(instance, address)).filter(|special| special.own) else {
+            return;
+        };
         special.own = false;
         let special = *special;
         if special.host.is_none() {
             self.specials.remove(&(instance, address));
         }
         let position = self.position(instance, address).map(|(_, position)| position);
-        let Some(pool) = self.pool_mut(special.pool) else { return };
+        let Some(pool) = self.pool_mut(special.pool) else {
+            return;
+        };
         pool.total += 1;
         if special.host.is_none()
             && !special.held

@@ -59,7 +59,9 @@ impl Deadlines {
 
     /// Takes `slot` out, if it is queued.
     pub fn cancel(&mut self, slot: Slot) {
-        let Some(&node) = self.nodes.get(slot.0) else { return };
+        let Some(&node) = self.nodes.get(slot.0) else {
+            return;
+        };
         if node.at == LeaseTime::NEVER {
             return;
         }

@@ -15,7 +15,9 @@ impl SessionTable {
         let mut counts = [0u32; State::ALL.len()];
         let mut live = alloc::vec![0u32; self.live_on_link.len()];
         for slot in (0..self.records.len()).map(Slot) {
-            let Some(record) = self.get(slot) else { continue };
+            let Some(record) = self.get(slot) else {
+                continue;
+            };
             len += 1;
             counts[record.state as usize] += 1;
             if record.state.is_live() {

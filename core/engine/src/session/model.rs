@@ -223,8 +223,9 @@ impl Pair {
                 }
             }
             Op::Schedule { id, at } => {
-                let sooner =
-                    |due: Option<u64>| if at == u64::MAX { due } else { Some(due.map_or(at, |due| due.min(at))) };
+                let sooner = |due: Option<u64>| {
+                    if at == u64::MAX { due } else { Some(due.map_or(at, |due| due.min(at))) }
+                };
                 if let Some((slot, _)) = self.change(id, |session| session.due = sooner(session.due)) {
                     self.table.schedule(slot, LeaseTime(at));
                 }
@@ -293,7 +294,7 @@ impl Pair {
                 self.model.values().filter(|s| s.who.hw == hw.hw).map(|s| s.slot.slot).collect();
             found.sort();
             expected.sort();
-            assert_eq!(found, expected, "sessions of {}", hw.hw().to_string());
+            assert_eq!(found, expected, "sessions of {}", hw.hw());
         }
         for state in State::ALL {
             let expected = self.model.values().filter(|s| s.state == state).count();

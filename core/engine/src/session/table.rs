@@ -339,7 +339,9 @@ impl SessionTable {
 
     /// Changes the interface that the client logged in on.
     pub fn set_link(&mut self, slot: Slot, link: NameId) {
-        let Some(&Record { state, link: old, .. }) = self.get(slot) else { return };
+        let Some(&Record { state, link: old, .. }) = self.get(slot) else {
+            return;
+        };
         self.uncount(state, old);
         self.count(state, link);
         if let Some(record) = self.records.get_mut(slot.0) {
@@ -418,7 +420,9 @@ impl SessionTable {
 
     /// Changes the forcerenew nonce. A new value in place of an old one costs no allocation.
     pub fn set_nonce(&mut self, slot: Slot, nonce: Option<Nonce>) {
-        let Some(record) = self.records.get_mut(slot.0).filter(|record| record.occupied) else { return };
+        let Some(record) = self.records.get_mut(slot.0).filter(|record| record.occupied) else {
+            return;
+        };
         if let Some(blob) = self.blobs.get_mut(slot.0) {
             blob.set_nonce(record.has_nonce, nonce);
             record.has_nonce = nonce.is_some();
@@ -535,7 +539,9 @@ impl SessionTable {
     }
 
     fn unlink_hw(&mut self, slot: Slot) {
-        let Some(&Record { hw_hash, hw_prev, hw_next, .. }) = self.get(slot) else { return };
+        let Some(&Record { hw_hash, hw_prev, hw_next, .. }) = self.get(slot) else {
+            return;
+        };
         self.edit(hw_next, |next| next.hw_prev = hw_prev);
         if hw_prev != Slot::NONE {
             self.edit(hw_prev, |prev| prev.hw_next = hw_next);

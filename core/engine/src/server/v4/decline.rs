@@ -5,8 +5,6 @@ use crate::{
     Engine,
     binding::BindingEvent,
     classify::client_key,
-    config::Config,
-    engine::Turn,
     event::{DropReason, Event},
 };
 use bindery_wire::v4::OptionCode;
@@ -14,7 +12,7 @@ use bindery_wire::v4::OptionCode;
 impl Engine {
     /// Puts the address that the client found in use into quarantine. Only its holder may: another client could
     /// drain the pool. There is no answer.
-    pub(super) fn decline4(&mut self, turn: Turn, config: &Config, request: Request<'_>) -> Outcome {
+    pub(super) fn decline4(&mut self, request: Request<'_>) -> Outcome {
         let packet = request.packet;
         let id = client_id(packet);
         let key = client_key(packet, Some(&id));
@@ -22,7 +20,7 @@ impl Engine {
         let address = packet.address_option(OptionCode::REQUESTED_IP_ADDRESS).ok_or(DropReason::BadOptions)?;
         let found = self.session_at(instance, address, &key);
         if let Some(named) = packet.address_option(OptionCode::SERVER_IDENTIFIER)
-            && !self.is_our_server_id(config, named, found)
+            && !self.is_our_server_id(request.config, named, found)
         {
             return Err(DropReason::InvalidServerAddress);
         }
@@ -37,7 +35,7 @@ impl Engine {
         if !self.rings.has_room() {
             return Err(DropReason::Overload);
         }
-        let until = self.commit_end(turn, slot, BindingEvent::Decline, None, None);
+        let until = self.commit_end(request.turn, slot, BindingEvent::Decline, None, None);
         self.outbox.events.push(Event::Declined { hw: packet.hw_addr(), address, until });
         Ok(())
     }

@@ -13,54 +13,45 @@ use crate::{
 use bindery_types::{HwAddr, Ipv4Addr, LeaseTime, PoolId};
 use bindery_wire::v4::{MessageType, OptionCode, Packet};
 
+/// How long nothing more is said about exhausted pools, seconds.
+const EXHAUSTED_QUIET_SECS: u64 = 10;
+
 impl Engine {
-    pub(super) fn discover4(
-        &mut self,
-        turn: Turn,
-        config: &Config,
-        request: Request<'_>,
-        policy: &mut dyn Policy,
-    ) -> Outcome {
+    pub(super) fn discover4(&mut self, request: Request<'_>, policy: &mut dyn Policy) -> Outcome {
         if self.rings.store_down {
             return Err(DropReason::StoreFault);
         }
         if !self.rings.has_room_for_discover() {
             return Err(DropReason::Overload);
         }
-        let class = classify(config, &self.links, &self.pools, request.packet, &request.meta)?;
+        let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
         let id = client_id(request.packet);
         let key = client_key(request.packet, Some(&id));
-        let slot = self.offer_session(turn, config, request, &class, &key)?;
-        self.offer4(turn, config, request, &class, slot, policy)
+        let slot = self.offer_session(request, &class, &key)?;
+        self.offer4(request, &class, slot, policy)
     }
 
     /// The session to offer: the client's own, or a new one with a free address.
-    fn offer_session(
-        &mut self,
-        turn: Turn,
-        config: &Config,
-        request: Request<'_>,
-        class: &Class,
-        key: &ClientKey<'_>,
-    ) -> Result<Slot, DropReason> {
+    fn offer_session(&mut self, request: Request<'_>, class: &Class, key: &ClientKey<'_>) -> Result<Slot, DropReason> {
         let found = self.sessions.find_by_client(class.instance, self.pools.scope(class.pool), key);
         let record = found.and_then(|slot| Some((slot, *self.sessions.get(slot)?)));
         match record {
             Some((_, record)) if record.pending != 0 => Err(DropReason::Duplicate),
             Some((slot, record)) if record.state() == State::Bound => {
-                let renegotiates = class.served.overrides(config).is_some_and(|o| o.delete_binding_on_renegotiation);
+                let renegotiates =
+                    class.served.overrides(request.config).is_some_and(|o| o.delete_binding_on_renegotiation);
                 if renegotiates {
                     // The old binding ends first; the client's next DISCOVER finds it gone.
-                    self.commit_end(turn, slot, crate::binding::BindingEvent::Release, None, None);
+                    self.commit_end(request.turn, slot, crate::binding::BindingEvent::Release, None, None);
                     return Err(DropReason::ClientLookup);
                 }
                 Ok(slot)
             }
             Some((slot, record)) if record.state() == State::Offered => {
-                self.hold_offer(slot, turn.lease.plus_secs(OFFER_HOLD_SECS), &request, class);
+                self.hold_offer(slot, request.turn.lease.plus_secs(OFFER_HOLD_SECS), &request, class);
                 Ok(slot)
             }
-            tombstone => self.new_offer(turn, config, request, class, key, tombstone.map(|(slot, _)| slot)),
+            tombstone => self.new_offer(request, class, key, tombstone.map(|(slot, _)| slot)),
         }
     }
 
@@ -68,21 +59,27 @@ impl Engine {
     /// client's former one (its tombstone's), the one it asks for, the next free one.
     fn new_offer(
         &mut self,
-        turn: Turn,
-        config: &Config,
         request: Request<'_>,
         class: &Class,
         key: &ClientKey<'_>,
         tombstone: Option<Slot>,
     ) -> Result<Slot, DropReason> {
-        self.check_client_limit(config, class)?;
+        self.check_client_limit(request.config, class)?;
         let former = tombstone.and_then(|slot| self.sessions.get(slot)).map(|r| r.address());
         let wished = request.packet.address_option(OptionCode::REQUESTED_IP_ADDRESS);
         let Some((pool, address)) = self.allocate(class, request.packet.hw_addr(), [former, wished]) else {
-            self.outbox.events.push(Event::PoolExhausted { link: class.index });
+            self.tell_exhausted(request.turn, class);
             return Err(DropReason::NoAddresses);
         };
-        self.place_offer(turn, request, class, key, (pool, address), tombstone)
+        self.place_offer(request, class, key, (pool, address), tombstone)
+    }
+
+    /// Says that a pool is exhausted; a flood of DISCOVERs does not flood the log.
+    fn tell_exhausted(&mut self, turn: Turn, class: &Class) {
+        if turn.lease >= self.exhausted_quiet_until {
+            self.exhausted_quiet_until = turn.lease.plus_secs(EXHAUSTED_QUIET_SECS);
+            self.outbox.events.push(Event::PoolExhausted { link: class.index });
+        }
     }
 
     /// `interface-client-limit` (junos.md §2.4).
@@ -114,7 +111,6 @@ impl Engine {
     /// tombstone, which is kept in the shadow until the offer is bound or has lapsed.
     pub(super) fn place_offer(
         &mut self,
-        turn: Turn,
         request: Request<'_>,
         class: &Class,
         key: &ClientKey<'_>,
@@ -132,15 +128,15 @@ impl Engine {
         let pool = self.pool_name(pool);
         let group = self.group_names.get(usize::from(class.served.group.0)).copied().unwrap_or_default();
         if let Some(record) = self.sessions.get_mut(slot) {
-            record.start = turn.lease;
-            record.changed = turn.lease;
-            record.cltt = turn.lease;
+            record.start = request.turn.lease;
+            record.changed = request.turn.lease;
+            record.cltt = request.turn.lease;
             record.pool = pool;
             record.group = group;
             record.route = crate::record::RouteRecord::None;
             record.route_epoch = 0;
         }
-        self.hold_offer(slot, turn.lease.plus_secs(OFFER_HOLD_SECS), &request, class);
+        self.hold_offer(slot, request.turn.lease.plus_secs(OFFER_HOLD_SECS), &request, class);
         Ok(slot)
     }
 
@@ -176,17 +172,9 @@ impl Engine {
         self.sessions.schedule(slot, until);
     }
 
-    fn offer4(
-        &mut self,
-        turn: Turn,
-        config: &Config,
-        request: Request<'_>,
-        class: &Class,
-        slot: Slot,
-        policy: &mut dyn Policy,
-    ) -> Outcome {
+    fn offer4(&mut self, request: Request<'_>, class: &Class, slot: Slot, policy: &mut dyn Policy) -> Outcome {
         let record = *self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
-        let pool = self.pool_named(config, record.pool).ok_or(DropReason::InvalidSubnet)?;
+        let pool = self.pool_named(request.config, record.pool).ok_or(DropReason::InvalidSubnet)?;
         let draft = Draft {
             message: MessageType::Offer,
             served: class.served,
@@ -200,7 +188,7 @@ impl Engine {
             to: reply::to_newcomer(request, class, record.address()),
             then: Then::Send,
         };
-        self.shape4(turn, config, request, draft, policy)
+        self.shape4(request, draft, policy)
     }
 
     /// Fills the identity buffer from a packet; what it lacks is taken from the session's identity: a renewal by

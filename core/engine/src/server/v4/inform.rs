@@ -1,24 +1,18 @@
 //! DHCPINFORM: RFC 2131 §4.3.5.
 
 use super::{Draft, Outcome, Request, Then, reply};
-use crate::{Engine, classify::classify, config::Config, engine::Turn, event::DropReason, policy::Policy};
+use crate::{Engine, classify::classify, event::DropReason, policy::Policy};
 use bindery_types::Ipv4Addr;
 use bindery_wire::v4::MessageType;
 
 impl Engine {
     /// Answers with the pool's parameters where `process-inform` is set: to ciaddr, without lease and yiaddr, and
     /// without a session.
-    pub(super) fn inform4(
-        &mut self,
-        turn: Turn,
-        config: &Config,
-        request: Request<'_>,
-        policy: &mut dyn Policy,
-    ) -> Outcome {
+    pub(super) fn inform4(&mut self, request: Request<'_>, policy: &mut dyn Policy) -> Outcome {
         let served = self.links.get(request.meta.link).and_then(|l| l.served).ok_or(DropReason::NoInterfaceCfg)?;
-        let inform = served.overrides(config).and_then(|o| o.process_inform);
+        let inform = served.overrides(request.config).and_then(|o| o.process_inform);
         let inform = inform.ok_or(DropReason::InformNotProcessed)?;
-        let class = classify(config, &self.links, &self.pools, request.packet, &request.meta)?;
+        let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
         let ciaddr = request.packet.ciaddr();
         let pool = inform.pool.unwrap_or(class.pool);
         let to = match (ciaddr.is_unspecified(), request.is_relayed()) {
@@ -40,6 +34,6 @@ impl Engine {
             to,
             then: Then::Send,
         };
-        self.shape4(turn, config, request, draft, policy)
+        self.shape4(request, draft, policy)
     }
 }

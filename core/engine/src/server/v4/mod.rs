@@ -34,6 +34,8 @@ pub(crate) type Outcome = Result<(), DropReason>;
 pub(crate) struct Request<'p> {
     pub(crate) packet: &'p Packet<'p>,
     pub(crate) meta: RxMeta,
+    pub(crate) turn: Turn,
+    pub(crate) config: &'p Config,
 }
 
 impl Request<'_> {
@@ -49,7 +51,7 @@ impl Engine {
         let config = Arc::clone(&self.config);
         let rules = ParseRules { allow_no_end_option: self.allows_no_end_option(&config, &meta) };
         let outcome = match Packet::parse(bytes, rules) {
-            Ok(packet) => self.message4(turn, &config, Request { packet: &packet, meta }, policy),
+            Ok(packet) => self.message4(Request { packet: &packet, meta, turn, config: &config }, policy),
             Err(error) => Err(DropReason::from(&error)),
         };
         if let Err(reason) = outcome {
@@ -62,13 +64,7 @@ impl Engine {
         served.is_some_and(|s| s.overrides(config).is_some_and(|o| o.allow_no_end_option))
     }
 
-    fn message4(
-        &mut self,
-        turn: Turn,
-        config: &Config,
-        request: Request<'_>,
-        policy: &mut dyn Policy,
-    ) -> Outcome {
+    fn message4(&mut self, request: Request<'_>, policy: &mut dyn Policy) -> Outcome {
         let packet = request.packet;
         if packet.op() != Op::BootRequest {
             return Err(DropReason::BadBootpOpcode);
@@ -85,11 +81,11 @@ impl Engine {
             return Err(DropReason::BadGiAddress);
         }
         match message {
-            MessageType::Discover => self.discover4(turn, config, request, policy),
-            MessageType::Request => self.request4(turn, config, request, policy),
-            MessageType::Decline => self.decline4(turn, config, request),
-            MessageType::Release => self.release4(turn, config, request),
-            MessageType::Inform => self.inform4(turn, config, request, policy),
+            MessageType::Discover => self.discover4(request, policy),
+            MessageType::Request => self.request4(request, policy),
+            MessageType::Decline => self.decline4(request),
+            MessageType::Release => self.release4(request),
+            MessageType::Inform => self.inform4(request, policy),
             _ => Err(DropReason::BadDhcpOpcode),
         }
     }
@@ -154,12 +150,8 @@ fn nak_destinations(request: Request<'_>, server_id: Ipv4Addr) -> (Destination, 
     if request.is_relayed() {
         return (reply::to_relay(request), None);
     }
-    let broadcast = Destination::Frame {
-        link,
-        mac: bindery_types::MacAddr::BROADCAST,
-        src: server_id,
-        dst: Ipv4Addr::BROADCAST,
-    };
+    let broadcast =
+        Destination::Frame { link, mac: bindery_types::MacAddr::BROADCAST, src: server_id, dst: Ipv4Addr::BROADCAST };
     let ciaddr = packet.ciaddr();
     if ciaddr.is_unspecified() || packet.has(OptionCode::SERVER_IDENTIFIER) {
         return (broadcast, None);

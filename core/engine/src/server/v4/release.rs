@@ -1,22 +1,19 @@
 //! DHCPRELEASE: RFC 2131 §4.3.4.
 
 use super::{Outcome, Request, client_id};
-use crate::{
-    Engine, binding::BindingEvent, classify::client_key, config::Config, engine::Turn, event::DropReason,
-    session::State,
-};
+use crate::{Engine, binding::BindingEvent, classify::client_key, event::DropReason, session::State};
 use bindery_wire::v4::OptionCode;
 
 impl Engine {
     /// Ends the binding of ciaddr, when it is this client's. There is no answer.
-    pub(super) fn release4(&mut self, turn: Turn, config: &Config, request: Request<'_>) -> Outcome {
+    pub(super) fn release4(&mut self, request: Request<'_>) -> Outcome {
         let packet = request.packet;
         let id = client_id(packet);
         let key = client_key(packet, Some(&id));
         let instance = self.instance_of(&request.meta);
         let found = self.session_at(instance, packet.ciaddr(), &key);
         if let Some(named) = packet.address_option(OptionCode::SERVER_IDENTIFIER)
-            && !self.is_our_server_id(config, named, found)
+            && !self.is_our_server_id(request.config, named, found)
         {
             return Err(DropReason::InvalidServerAddress);
         }
@@ -35,7 +32,7 @@ impl Engine {
             self.lapse_offer(slot);
             return Ok(());
         }
-        self.commit_end(turn, slot, BindingEvent::Release, None, None);
+        self.commit_end(request.turn, slot, BindingEvent::Release, None, None);
         Ok(())
     }
 }

@@ -65,19 +65,13 @@ pub(crate) enum Then {
 
 impl Engine {
     /// Builds the reply of `draft`, runs the group's `shape-reply` chain, and hands the result on.
-    pub(crate) fn shape4(
-        &mut self,
-        turn: Turn,
-        config: &Config,
-        request: Request<'_>,
-        draft: Draft,
-        policy: &mut dyn Policy,
-    ) -> Outcome {
-        let chain = draft.served.shape_reply(config);
+    pub(crate) fn shape4(&mut self, request: Request<'_>, draft: Draft, policy: &mut dyn Policy) -> Outcome {
+        let chain = draft.served.shape_reply(request.config);
         let mut reply = core::mem::take(&mut self.reply);
-        let built = self.fill(config, &draft, request.packet, &mut reply);
+        let built = self.fill(request.config, &draft, request.packet, &mut reply);
         if built.is_err() || chain.is_empty() {
-            let outcome = built.and_then(|()| self.finish(turn, request.packet, draft, &reply, ExchangeState::Classified));
+            let outcome = built
+                .and_then(|()| self.finish(request.turn, request.packet, draft, &reply, ExchangeState::Classified));
             self.reply = reply;
             return outcome;
         }
@@ -85,21 +79,22 @@ impl Engine {
             self.reply = reply;
             return Err(DropReason::Overload);
         };
-        let names = (self.names.name(self.group_name(&draft)), self.names.name(draft.link));
-        let mut stage = ShapeReply::new(
-            request.packet,
-            draft.message,
-            names,
-            draft.session.map(|(_, id)| id),
-            draft.yiaddr,
-            draft.lease_secs.unwrap_or(0),
+        let mut stage = ShapeReply {
+            request: request.packet,
+            unicast: self.links.is_own(request.meta.dst),
+            message: draft.message,
+            group: self.names.name(self.group_name(&draft)),
+            interface: self.names.name(draft.link),
+            session: draft.session.map(|(_, id)| id),
+            address: draft.yiaddr,
+            lease_secs: draft.lease_secs.unwrap_or(0),
             token,
-            &mut reply.options,
-        );
-        let hook = policy.shape_reply(turn.now, chain, &mut stage);
+            options: &mut reply.options,
+        };
+        let hook = policy.shape_reply(request.turn.now, chain, &mut stage);
         let outcome = match hook {
             Hook::Done(Verdict::Continue) => {
-                self.finish(turn, request.packet, draft, &reply, ExchangeState::Classified)
+                self.finish(request.turn, request.packet, draft, &reply, ExchangeState::Classified)
             }
             Hook::Done(Verdict::Drop) => Err(DropReason::Policy),
             Hook::Pending { deadline } => {

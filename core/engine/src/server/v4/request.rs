@@ -7,7 +7,6 @@ use crate::{
     classify::{Class, classify, client_key, selector},
     commit::Change,
     config::Config,
-    engine::Turn,
     event::DropReason,
     links::Served,
     output::Destination,
@@ -44,13 +43,7 @@ struct Grant {
 }
 
 impl Engine {
-    pub(super) fn request4(
-        &mut self,
-        turn: Turn,
-        config: &Config,
-        request: Request<'_>,
-        policy: &mut dyn Policy,
-    ) -> Outcome {
+    pub(super) fn request4(&mut self, request: Request<'_>, policy: &mut dyn Policy) -> Outcome {
         if self.rings.store_down {
             return Err(DropReason::StoreFault);
         }
@@ -62,11 +55,11 @@ impl Engine {
         let key = client_key(request.packet, Some(&id));
         match state {
             ClientState::Selecting { server_id, address } => {
-                self.selecting4(turn, config, request, &key, (server_id, address), policy)
+                self.selecting4(request, &key, (server_id, address), policy)
             }
-            ClientState::InitReboot { address } => self.init_reboot4(turn, config, request, &key, address, policy),
+            ClientState::InitReboot { address } => self.init_reboot4(request, &key, address, policy),
             ClientState::Renewing { address } | ClientState::Rebinding { address } => {
-                self.extend4(turn, config, request, &key, (state, address), policy)
+                self.extend4(request, &key, (state, address), policy)
             }
         }
     }
@@ -90,38 +83,34 @@ impl Engine {
     /// SELECTING: the client takes one of the offers it got.
     fn selecting4(
         &mut self,
-        turn: Turn,
-        config: &Config,
         request: Request<'_>,
         key: &ClientKey<'_>,
         (server_id, address): (Ipv4Addr, Ipv4Addr),
         policy: &mut dyn Policy,
     ) -> Outcome {
-        let class = classify(config, &self.links, &self.pools, request.packet, &request.meta)?;
+        let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
         let found = self.sessions.find_by_client(class.instance, self.pools.scope(class.pool), key);
-        if !self.is_our_server_id(config, server_id, found) {
+        if !self.is_our_server_id(request.config, server_id, found) {
             // RFC 2131 §3.1 step 4: a REQUEST for another server declines our offer.
             if let Some(slot) = found {
                 self.lapse_offer(slot);
             }
             return Err(DropReason::InvalidServerAddress);
         }
-        self.judge4(turn, config, request, &class, key, (found, address), policy)
+        self.judge4(request, &class, key, (found, address), policy)
     }
 
     /// INIT-REBOOT: the client remembers an address and asks whether it still holds.
     fn init_reboot4(
         &mut self,
-        turn: Turn,
-        config: &Config,
         request: Request<'_>,
         key: &ClientKey<'_>,
         address: Ipv4Addr,
         policy: &mut dyn Policy,
     ) -> Outcome {
-        let class = classify(config, &self.links, &self.pools, request.packet, &request.meta)?;
+        let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
         // RFC 2131 §4.3.2: a client on the wrong network is told so.
-        let on_network = |id| config.pool(id).is_some_and(|p| p.network.contains(address));
+        let on_network = |id| request.config.pool(id).is_some_and(|p| p.network.contains(address));
         if !self.pools.chain(class.pool).any(on_network) {
             return self.nak4(request, class.server_id);
         }
@@ -130,14 +119,12 @@ impl Engine {
             // RFC 2131 §4.3.2: without a record of the client the server must remain silent.
             return Err(DropReason::ClientLookup);
         }
-        self.judge4(turn, config, request, &class, key, (found, address), policy)
+        self.judge4(request, &class, key, (found, address), policy)
     }
 
     /// Decides about a client that names `address`, by what is known of it.
     fn judge4(
         &mut self,
-        turn: Turn,
-        config: &Config,
         request: Request<'_>,
         class: &Class,
         key: &ClientKey<'_>,
@@ -147,15 +134,17 @@ impl Engine {
         let record = found.and_then(|slot| self.sessions.get(slot)).copied();
         let slot = match (found, record) {
             (Some(_), Some(record)) if record.pending != 0 => return Err(DropReason::Duplicate),
-            (Some(slot), Some(record)) if may_bind(&record, address, turn.lease) || is_selecting(&request, &record) => {
-                self.ensure_held(turn, request, class, key, slot, address)
+            (Some(slot), Some(record))
+                if may_bind(&record, address, request.turn.lease) || is_selecting(&request, &record) =>
+            {
+                self.ensure_held(request, class, key, slot, address)
             }
             (Some(_), Some(_)) => None,
             // Offers are not stored: after a restart the REQUEST is judged anew.
             _ => {
-                self.check_client_limit(config, class)?;
+                self.check_client_limit(request.config, class)?;
                 let pool = self.pools.take(class.pool, address, request.packet.hw_addr().mac()).ok();
-                pool.and_then(|pool| self.place_offer(turn, request, class, key, (pool, address), None).ok())
+                pool.and_then(|pool| self.place_offer(request, class, key, (pool, address), None).ok())
             }
         };
         let Some(slot) = slot else {
@@ -170,13 +159,12 @@ impl Engine {
             to: reply::to_newcomer(request, class, address),
             ciaddr: Ipv4Addr::UNSPECIFIED,
         };
-        self.grant4(turn, config, request, key, slot, grant, policy)
+        self.grant4(request, key, slot, grant, policy)
     }
 
     /// Takes the address for a tombstone's client again, when it is still free.
     fn ensure_held(
         &mut self,
-        turn: Turn,
         request: Request<'_>,
         class: &Class,
         key: &ClientKey<'_>,
@@ -188,14 +176,12 @@ impl Engine {
         }
         let mac = request.packet.hw_addr().mac();
         let pool = self.pools.take(class.pool, address, mac).ok()?;
-        self.place_offer(turn, request, class, key, (pool, address), Some(slot)).ok()
+        self.place_offer(request, class, key, (pool, address), Some(slot)).ok()
     }
 
     /// RENEWING and REBINDING: the client extends the lease of its ciaddr.
     fn extend4(
         &mut self,
-        turn: Turn,
-        config: &Config,
         request: Request<'_>,
         key: &ClientKey<'_>,
         (state, address): (ClientState, Ipv4Addr),
@@ -204,12 +190,12 @@ impl Engine {
         let instance = self.instance_of(&request.meta);
         let found = self.session_at(instance, address, key);
         if let Some(named) = request.packet.address_option(OptionCode::SERVER_IDENTIFIER)
-            && !self.is_our_server_id(config, named, found)
+            && !self.is_our_server_id(request.config, named, found)
         {
             return Err(DropReason::InvalidServerAddress);
         }
         let Some(slot) = found else {
-            return self.extend_unknown4(turn, config, request, key, (state, address), policy);
+            return self.extend_unknown4(request, key, (state, address), policy);
         };
         let record = *self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
         if record.pending != 0 {
@@ -219,21 +205,19 @@ impl Engine {
             // An offer is no lease yet: the client cannot renew it.
             return Err(DropReason::ClientLookup);
         }
-        let grant = self.extension4(config, request, state, &record)?;
-        if self.pool_of(config, &record).is_none() {
+        let grant = self.extension4(request, state, &record)?;
+        if self.pool_of(request.config, &record).is_none() {
             // No pool has the address any more: we end the binding, then say so.
             let answer = self.build_nak4(request, grant.server_id)?;
-            self.commit_end(turn, slot, BindingEvent::Clear, Some(answer), None);
+            self.commit_end(request.turn, slot, BindingEvent::Clear, Some(answer), None);
             return Ok(());
         }
-        self.grant4(turn, config, request, key, slot, grant, policy)
+        self.grant4(request, key, slot, grant, policy)
     }
 
     /// A renewal of an address that this client does not hold.
     fn extend_unknown4(
         &mut self,
-        turn: Turn,
-        config: &Config,
         request: Request<'_>,
         key: &ClientKey<'_>,
         (state, address): (ClientState, Ipv4Addr),
@@ -246,18 +230,18 @@ impl Engine {
         if record.is_some_and(|r| r.pending != 0) {
             return Err(DropReason::Duplicate);
         }
-        let server_id = self.nak_server_id(config, &request, record.as_ref());
+        let server_id = self.nak_server_id(&request, record.as_ref());
         if let (Some(_), Some(record)) = (known, record) {
             // The client's lease ran out unseen, or it came back after a release: it may go on while nobody else
             // has the address.
-            if may_bind(&record, address, turn.lease) && !record.state().is_live() {
-                let class = self.class_of_pool(config, request, pool)?;
-                return self.judge4(turn, config, request, &class, key, (known, address), policy);
+            if may_bind(&record, address, request.turn.lease) && !record.state().is_live() {
+                let class = self.class_of_pool(request, pool)?;
+                return self.judge4(request, &class, key, (known, address), policy);
             }
             return self.nak4(request, server_id.ok_or(DropReason::NoLocalAddress)?);
         }
         let taken = self.sessions.find_by_address(instance, address).and_then(|slot| self.sessions.get(slot));
-        let overrides = self.links.get(request.meta.link).and_then(|l| l.served?.overrides(config));
+        let overrides = self.links.get(request.meta.link).and_then(|l| l.served?.overrides(request.config));
         let wanted = match state {
             ClientState::Renewing { .. } => overrides.is_some_and(|o| o.nak_unknown_renew),
             _ => overrides.is_some_and(|o| o.nak_unknown_rebind),
@@ -270,40 +254,29 @@ impl Engine {
     }
 
     /// Option 54 for a NAK: what the session was given, else our address on the ingress interface.
-    fn nak_server_id(&self, config: &Config, request: &Request<'_>, record: Option<&Record>) -> Option<Ipv4Addr> {
+    fn nak_server_id(&self, request: &Request<'_>, record: Option<&Record>) -> Option<Ipv4Addr> {
         let given = record.map(|r| r.server_id).filter(|id| !id.is_unspecified());
-        let classified = || classify(config, &self.links, &self.pools, request.packet, &request.meta).ok();
+        let classified = || classify(request.config, &self.links, &self.pools, request.packet, &request.meta).ok();
         let own = Some(request.meta.dst).filter(|dst| self.links.is_own(*dst));
         given.or_else(|| classified().map(|c| c.server_id)).or(own)
     }
 
     /// The classification of a renewal whose session is a tombstone: its pool follows from its address.
-    fn class_of_pool(
-        &self,
-        config: &Config,
-        request: Request<'_>,
-        pool: Option<bindery_types::PoolId>,
-    ) -> Result<Class, DropReason> {
-        let class = classify(config, &self.links, &self.pools, request.packet, &request.meta)?;
+    fn class_of_pool(&self, request: Request<'_>, pool: Option<bindery_types::PoolId>) -> Result<Class, DropReason> {
+        let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
         Ok(Class { pool: pool.ok_or(DropReason::InvalidSubnet)?, ..class })
     }
 
     /// How a renewal of a live session is answered. The session supplies group and relay where the packet came by
     /// unicast through routers and says nothing of them (design §3).
-    fn extension4(
-        &self,
-        config: &Config,
-        request: Request<'_>,
-        state: ClientState,
-        record: &Record,
-    ) -> Result<Grant, DropReason> {
+    fn extension4(&self, request: Request<'_>, state: ClientState, record: &Record) -> Result<Grant, DropReason> {
         let ciaddr = request.packet.ciaddr();
         let arrived = self.links.get(request.meta.link);
         // A broadcast, or a relay, tells where the client is now; a unicast packet may have been routed here.
         let located = selector(request.packet).is_some() || matches!(state, ClientState::Rebinding { .. });
         let here = arrived.and_then(|link| Some((link, link.served?)));
         if located && let Some((link, served)) = here {
-            let class = classify(config, &self.links, &self.pools, request.packet, &request.meta)?;
+            let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
             let to = match request.is_relayed() {
                 true => reply::to_relay(request),
                 false => reply::to_address(ciaddr, record.server_id),
@@ -312,7 +285,7 @@ impl Engine {
             let (link, index) = (link.name, Some(class.index));
             return Ok(Grant { served, link, index, local: class.local, server_id, to, ciaddr });
         }
-        let served = self.served_by_name(config, record).or(here.map(|(_, served)| served));
+        let served = self.served_by_name(request.config, record).or(here.map(|(_, served)| served));
         let served = served.ok_or(DropReason::NoInterfaceCfg)?;
         let to = reply::to_address(ciaddr, record.server_id);
         let (link, server_id) = (record.link(), record.server_id);
@@ -339,8 +312,6 @@ impl Engine {
     /// Grants the lease: first or extended. The ACK leaves when the binding is durable and the route stands.
     fn grant4(
         &mut self,
-        turn: Turn,
-        config: &Config,
         request: Request<'_>,
         key: &ClientKey<'_>,
         slot: Slot,
@@ -352,17 +323,17 @@ impl Engine {
         let Transition::To(state) = binding::next(record.state(), BindingEvent::Bind) else {
             return Err(DropReason::ClientLookup);
         };
-        let pool = self.pool_of(config, &record).ok_or(DropReason::InvalidSubnet)?;
+        let pool = self.pool_of(request.config, &record).ok_or(DropReason::InvalidSubnet)?;
         let lease_secs = reply::lease_secs(pool, packet);
-        let mut change = Change::of(&record).to_state(state, turn.lease);
+        let mut change = Change::of(&record).to_state(state, request.turn.lease);
         change.end = match lease_secs {
             u32::MAX => LeaseTime::NEVER,
-            secs => turn.lease.plus_secs(u64::from(secs)),
+            secs => request.turn.lease.plus_secs(u64::from(secs)),
         };
         if record.state() == State::Offered {
-            change.start = turn.lease;
+            change.start = request.turn.lease;
         }
-        change.cltt = turn.lease;
+        change.cltt = request.turn.lease;
         change.xid = packet.xid();
         change.server_id = grant.server_id;
         change.link = grant.link;
@@ -370,7 +341,7 @@ impl Engine {
         change.pool = self.pool_ids_name(record.instance(), record.address()).unwrap_or(record.pool);
         if let Some(index) = grant.index {
             change.giaddr = packet.giaddr();
-            change.route = self.decide_route(config, &grant, index, packet.giaddr());
+            change.route = self.decide_route(request.config, &grant, index, packet.giaddr());
         }
         self.set_identity_scratch(packet, key, Some(slot))?;
         let fresh = record.state() != State::Bound;
@@ -394,7 +365,7 @@ impl Engine {
             to: grant.to,
             then: Then::Bind { slot: reference, change, identity },
         };
-        self.shape4(turn, config, request, draft, policy)
+        self.shape4(request, draft, policy)
     }
 
     /// The access-internal route of a client: on-link behind its interface, or via its relay where that is on-link.

@@ -1,0 +1,194 @@
+//! The packet thread: the engine with its sockets, and the writers behind it.
+//!
+//! poll -> up to 64 packets and all messages of other threads -> engine -> flush. No lock, no runtime, nothing that
+//! blocks but the poll.
+
+use crate::{clock, log, policy::Plugins};
+use bindery_engine::{
+    Engine, Input,
+    command::{Reply, Verb},
+    config::Config,
+    input::CommandId,
+};
+use bindery_net::{Sockets, Waker};
+use bindery_netlink::{RouteEvent, RouteThread};
+use bindery_plugin_host::PluginStats;
+use bindery_store::{StoreEvent, Writer};
+use bindery_types::Now;
+use crossbeam_channel::{Receiver, Sender};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::sync::oneshot;
+
+/// Most messages of other threads taken in one turn, so that packets never wait long.
+const MESSAGES_MAX: usize = 256;
+
+/// Messages that may wait for the packet thread. When it is full the sender waits: the store and route threads have
+/// at most one message under way each, and operators can wait.
+pub(crate) const INBOX: usize = 4_096;
+
+/// Longest sleep of the packet thread.
+const POLL_MAX: Duration = Duration::from_secs(10);
+
+/// What other threads tell the packet thread.
+pub(crate) enum Message {
+    /// From the store thread.
+    Store(StoreEvent),
+    /// From the route thread.
+    Route(RouteEvent),
+    /// An operator's command.
+    Command(Verb, oneshot::Sender<Reply>),
+    /// A commit: configuration and plugins change together, between two packets.
+    Configure(Arc<Config>, Plugins, oneshot::Sender<()>),
+    /// Counters of the plugins, in configuration order.
+    PluginStats(oneshot::Sender<Vec<PluginStats>>),
+    /// Counters of the sockets.
+    SocketStats(oneshot::Sender<(bindery_net::Counters, bindery_net::KernelDrops)>),
+    /// The process ends.
+    Stop,
+}
+
+/// Sends messages to the packet thread and wakes it.
+#[derive(Clone)]
+pub(crate) struct Inbox {
+    pub(crate) sender: Sender<Message>,
+    pub(crate) waker: Waker,
+}
+
+impl Inbox {
+    /// Sends one; waits while the inbox is full. A thread that has ended takes nothing more.
+    pub(crate) fn send(&self, message: Message) {
+        if self.sender.send(message).is_ok() {
+            self.waker.wake();
+        }
+    }
+}
+
+/// Everything the packet thread owns.
+pub(crate) struct PacketThread {
+    pub(crate) engine: Engine,
+    pub(crate) sockets: Sockets,
+    pub(crate) plugins: Plugins,
+    pub(crate) store: Writer,
+    pub(crate) routes: RouteThread,
+    pub(crate) inbox: Receiver<Message>,
+}
+
+impl PacketThread {
+    /// Runs until [`Message::Stop`]; then gives the writers back, to be ended in order.
+    pub(crate) fn run(mut self) -> (Writer, RouteThread) {
+        let mut commands = Commands::default();
+        loop {
+            let now = clock::now();
+            let timeout = self.engine.next_timeout().since(now.mono).min(POLL_MAX);
+            let ready = match self.sockets.poll(Some(timeout)) {
+                Ok(ready) => ready,
+                Err(errno) => {
+                    tracing::error!(%errno, "poll failed");
+                    bindery_net::Ready::default()
+                }
+            };
+            let now = clock::now();
+            let (engine, plugins) = (&mut self.engine, &mut self.plugins);
+            self.sockets.receive(ready, |meta, bytes| {
+                engine.handle(now, Input::Datagram4 { meta, bytes }, plugins);
+            });
+            for _ in 0..MESSAGES_MAX {
+                let Ok(message) = self.inbox.try_recv() else { break };
+                if matches!(message, Message::Stop) {
+                    self.flush(&mut commands);
+                    return (self.store, self.routes);
+                }
+                self.message(now, message, &mut commands);
+            }
+            if now.mono >= self.engine.next_timeout() {
+                self.engine.handle(now, Input::Tick, &mut self.plugins);
+            }
+            self.flush(&mut commands);
+        }
+    }
+
+    fn message(&mut self, now: Now, message: Message, commands: &mut Commands) {
+        let input = match message {
+            Message::Store(StoreEvent::Durable { up_to }) => Input::Durable { up_to },
+            Message::Store(StoreEvent::Failed(error)) => {
+                tracing::error!(%error, "the session database cannot be written: silent until it can");
+                Input::StoreFailed
+            }
+            Message::Store(StoreEvent::Ready) => Input::StoreReady,
+            Message::Route(event) => match event {
+                RouteEvent::Routed { up_to, failed } => Input::Routed { up_to, failed },
+                RouteEvent::RoutesLost(index) => Input::RoutesLost(index),
+                RouteEvent::LinkSet(link) => Input::LinkSet(link),
+                RouteEvent::LinkGone(index) => Input::LinkGone(index),
+            },
+            Message::Command(verb, reply) => Input::Command { id: commands.open(reply), verb },
+            Message::Configure(config, plugins, done) => {
+                self.plugins = plugins;
+                self.engine.handle(now, Input::Configure(config), &mut self.plugins);
+                // The asker may have gone; the commit stands.
+                let _ = done.send(());
+                return;
+            }
+            Message::PluginStats(reply) => {
+                let _ = reply.send(self.plugins.stats());
+                return;
+            }
+            Message::SocketStats(reply) => {
+                let drops = self.sockets.kernel_drops();
+                let _ = reply.send((self.sockets.counters().clone(), drops));
+                return;
+            }
+            Message::Stop => return,
+        };
+        self.engine.handle(now, input, &mut self.plugins);
+    }
+
+    /// Hands the outbox on: packets first, so that a route goes only after the last packet of its client.
+    fn flush(&mut self, commands: &mut Commands) {
+        let mut transmits = std::mem::take(&mut self.engine.outbox().transmits);
+        if !transmits.is_empty() {
+            let engine = &mut self.engine;
+            let failed = self.sockets.counters().send_errors_total();
+            self.sockets.transmit(&mut transmits, |buffer| engine.recycle(buffer));
+            for _ in failed..self.sockets.counters().send_errors_total() {
+                self.engine.send_failed();
+            }
+        }
+        self.engine.outbox().transmits = transmits;
+        let outbox = self.engine.outbox();
+        // The queues hold more than the engine lets wait, so a refusal means that the thread has ended: the batch
+        // stays, and the watchdog of the main thread ends the process.
+        if let Err(refused) = self.store.submit(&mut outbox.mutations) {
+            tracing::error!(%refused, "session database");
+        }
+        self.routes.submit(&mut outbox.routes);
+        for event in outbox.events.drain(..) {
+            log::event(&event);
+        }
+        for (id, reply) in outbox.replies.drain(..) {
+            commands.answer(id, reply);
+        }
+    }
+}
+
+/// Commands whose answer is outstanding.
+#[derive(Default)]
+struct Commands {
+    next: u64,
+    open: HashMap<u64, oneshot::Sender<Reply>>,
+}
+
+impl Commands {
+    fn open(&mut self, reply: oneshot::Sender<Reply>) -> CommandId {
+        self.next += 1;
+        self.open.insert(self.next, reply);
+        CommandId(self.next)
+    }
+
+    fn answer(&mut self, id: CommandId, reply: Reply) {
+        if let Some(sender) = self.open.remove(&id.0) {
+            // The asker may have gone.
+            let _ = sender.send(reply);
+        }
+    }
+}

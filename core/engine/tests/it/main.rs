@@ -1,0 +1,9 @@
+//! Scenarios over the pure engine: packets in, packets, mutations and routes out. No runtime, no time but the test's.
+
+mod endings;
+mod faults;
+mod lab;
+mod lease;
+mod policy;
+mod relay;
+mod restart;
