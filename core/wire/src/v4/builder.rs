@@ -1,7 +1,10 @@
 //! Messages of clients, relays and requestors: for tests, the simulator and the load generator.
 
 use super::options::write_option;
-use super::{FILE_LEN, FLAG_BROADCAST, MAGIC_COOKIE, MessageType, OPTIONS, Op, OptionCode, SNAME_LEN, SubOption};
+use super::{
+    FILE_LEN, FLAG_BROADCAST, MAGIC_COOKIE, MessageType, OPTIONS, Op, OptionCode, SNAME_LEN,
+    SubOption,
+};
 use alloc::vec::Vec;
 use bindery_types::{HwAddr, Ipv4Addr, MacAddr, Xid};
 
@@ -51,7 +54,7 @@ pub enum Fault {
     Overrun(OptionCode),
     /// The message cut off after this many bytes.
     Cut(usize),
-    /// Both the options field's end option and what follows replaced by a code without a length.
+    /// A code without a length in place of the end option and all behind it.
     LoneCode(OptionCode),
 }
 
@@ -89,7 +92,9 @@ impl MessageBuilder {
 
     /// DHCPREQUEST in SELECTING: answers an offer (RFC 2131 §4.3.2).
     pub fn request_selecting(mac: MacAddr, requested: Ipv4Addr, server: Ipv4Addr) -> Self {
-        Self::new(MessageType::Request, mac).requested(requested).server(server)
+        Self::new(MessageType::Request, mac)
+            .requested(requested)
+            .server(server)
     }
 
     /// DHCPREQUEST in INIT-REBOOT: checks an address after a restart (RFC 2131 §4.3.2).
@@ -104,12 +109,16 @@ impl MessageBuilder {
 
     /// DHCPDECLINE (RFC 2131 §4.4.1, table 5).
     pub fn decline(mac: MacAddr, requested: Ipv4Addr, server: Ipv4Addr) -> Self {
-        Self::new(MessageType::Decline, mac).requested(requested).server(server)
+        Self::new(MessageType::Decline, mac)
+            .requested(requested)
+            .server(server)
     }
 
     /// DHCPRELEASE (RFC 2131 §4.4.6).
     pub fn release(mac: MacAddr, ciaddr: Ipv4Addr, server: Ipv4Addr) -> Self {
-        Self::new(MessageType::Release, mac).ciaddr(ciaddr).server(server)
+        Self::new(MessageType::Release, mac)
+            .ciaddr(ciaddr)
+            .server(server)
     }
 
     /// DHCPINFORM (RFC 2131 §4.4.3).
@@ -133,7 +142,9 @@ impl MessageBuilder {
     }
 
     fn lease_query(giaddr: Ipv4Addr) -> Self {
-        Self::new(MessageType::LeaseQuery, MacAddr([0; 6])).hw_addr(HwAddr::default()).giaddr(giaddr)
+        Self::new(MessageType::LeaseQuery, MacAddr([0; 6]))
+            .hw_addr(HwAddr::default())
+            .giaddr(giaddr)
     }
 
     /// Sets `xid`.
@@ -234,9 +245,16 @@ impl MessageBuilder {
     }
 
     fn overload(mut self, bit: u8) -> Self {
-        let old = self.options.iter().find(|(code, _)| *code == OptionCode::OPTION_OVERLOAD);
-        let value = old.and_then(|(_, value)| value.first().copied()).unwrap_or(0) | bit;
-        self.options.retain(|(code, _)| *code != OptionCode::OPTION_OVERLOAD);
+        let old = self
+            .options
+            .iter()
+            .find(|(code, _)| *code == OptionCode::OPTION_OVERLOAD);
+        let value = old
+            .and_then(|(_, value)| value.first().copied())
+            .unwrap_or(0)
+            | bit;
+        self.options
+            .retain(|(code, _)| *code != OptionCode::OPTION_OVERLOAD);
         self.option(OptionCode::OPTION_OVERLOAD, &[value])
     }
 
@@ -259,17 +277,20 @@ impl MessageBuilder {
 
     /// Sets option 50.
     pub fn requested(self, address: Ipv4Addr) -> Self {
-        self.without(OptionCode::REQUESTED_IP_ADDRESS).address_option(OptionCode::REQUESTED_IP_ADDRESS, address)
+        self.without(OptionCode::REQUESTED_IP_ADDRESS)
+            .address_option(OptionCode::REQUESTED_IP_ADDRESS, address)
     }
 
     /// Sets option 54.
     pub fn server(self, address: Ipv4Addr) -> Self {
-        self.without(OptionCode::SERVER_IDENTIFIER).address_option(OptionCode::SERVER_IDENTIFIER, address)
+        self.without(OptionCode::SERVER_IDENTIFIER)
+            .address_option(OptionCode::SERVER_IDENTIFIER, address)
     }
 
     /// Sets option 51 to seconds.
     pub fn lease_time(self, secs: u32) -> Self {
-        self.without(OptionCode::IP_ADDRESS_LEASE_TIME).option(OptionCode::IP_ADDRESS_LEASE_TIME, &secs.to_be_bytes())
+        self.without(OptionCode::IP_ADDRESS_LEASE_TIME)
+            .option(OptionCode::IP_ADDRESS_LEASE_TIME, &secs.to_be_bytes())
     }
 
     /// Sets option 57 to bytes.
@@ -280,13 +301,15 @@ impl MessageBuilder {
 
     /// Sets option 61.
     pub fn client_id(self, value: &[u8]) -> Self {
-        self.without(OptionCode::CLIENT_IDENTIFIER).option(OptionCode::CLIENT_IDENTIFIER, value)
+        self.without(OptionCode::CLIENT_IDENTIFIER)
+            .option(OptionCode::CLIENT_IDENTIFIER, value)
     }
 
     /// Sets option 55.
     pub fn parameter_request_list(self, codes: &[OptionCode]) -> Self {
         let value: Vec<u8> = codes.iter().map(|code| code.0).collect();
-        self.without(OptionCode::PARAMETER_REQUEST_LIST).option(OptionCode::PARAMETER_REQUEST_LIST, &value)
+        self.without(OptionCode::PARAMETER_REQUEST_LIST)
+            .option(OptionCode::PARAMETER_REQUEST_LIST, &value)
     }
 
     /// Sets option 82 to these sub-options, each at most 255 bytes, behind all other options so far (RFC 3046 §2.1).
@@ -297,7 +320,8 @@ impl MessageBuilder {
             value.extend_from_slice(&[code.0, len as u8]);
             value.extend(bytes.iter().take(len));
         }
-        self.without(OptionCode::RELAY_AGENT_INFORMATION).option(OptionCode::RELAY_AGENT_INFORMATION, &value)
+        self.without(OptionCode::RELAY_AGENT_INFORMATION)
+            .option(OptionCode::RELAY_AGENT_INFORMATION, &value)
     }
 
     /// Fills the message with zeros behind the end option up to `len` bytes; 300 is what BOOTP demands.
@@ -306,7 +330,7 @@ impl MessageBuilder {
         self
     }
 
-    /// Builds a defect in. Several may be given; they are applied in the order of the fields.
+    /// Builds a defect in. Several may be given; each works on what the ones before have left.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
         self
@@ -345,10 +369,10 @@ impl Fault {
     /// Changes the message, whose end option lies at `end`.
     fn apply(self, end: usize, out: &mut Vec<u8>) {
         match self {
-            Self::Op(value) => out[0] = value,
-            Self::Htype(value) => out[1] = value,
-            Self::Hlen(value) => out[2] = value,
-            Self::Cookie(cookie) => out[super::HEADER_LEN..OPTIONS].copy_from_slice(&cookie),
+            Self::Op(value) => overwrite(out, 0, &[value]),
+            Self::Htype(value) => overwrite(out, 1, &[value]),
+            Self::Hlen(value) => overwrite(out, 2, &[value]),
+            Self::Cookie(cookie) => overwrite(out, super::HEADER_LEN, &cookie),
             Self::NoEnd => out.truncate(end),
             Self::Overrun(code) => {
                 out.truncate(end);
@@ -360,6 +384,13 @@ impl Fault {
                 out.push(code.0);
             }
         }
+    }
+}
+
+/// Writes over what an earlier fault has left of the message.
+fn overwrite(out: &mut [u8], at: usize, bytes: &[u8]) {
+    for (to, from) in out.iter_mut().skip(at).zip(bytes) {
+        *to = *from;
     }
 }
 
