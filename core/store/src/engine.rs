@@ -1,0 +1,210 @@
+//! The storage engine: fjall, opened the way we need it.
+
+use crate::{
+    StoreError,
+    codec::{HEAD_KEY, Head, META_KEY, decode_head},
+    error::AtPath,
+    manifest,
+};
+use fjall::{
+    AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, LsmError, OwnedWriteBatch, PersistMode,
+    config::{CompressionPolicy, FilterPolicy},
+};
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+/// Bytes of records in memory before they are written to a table. Measured: 64 MiB halves the CPU per record of 16.
+const MEMTABLE: u64 = 64 << 20;
+/// Bytes of journals before the engine writes out what keeps the oldest one alive: bounds the disk and the replay.
+const JOURNALS: u64 = 128 << 20;
+/// Block cache. Records are read only at start and by compaction, in order: it serves neither.
+const CACHE: u64 = 4 << 20;
+/// One thread writes tables, one compacts.
+const WORKERS: usize = 2;
+/// Sealed memtables above which no further one is sealed. At four the engine makes the committing thread wait for a
+/// worker, for ever if that worker has died of a full disk: so it must not come to four.
+const SEALED: usize = 2;
+
+/// The open database.
+pub(crate) struct Engine {
+    path: PathBuf,
+    db: Database,
+    leases: Keyspace,
+    identities: Keyspace,
+}
+
+/// A batch being filled.
+pub(crate) struct Batch(OwnedWriteBatch);
+
+/// A record as it comes out of a scan: key and value.
+pub(crate) type Row = (fjall::UserKey, fjall::UserValue);
+
+impl Engine {
+    /// Makes an empty database with its two keyspaces in `path`.
+    pub(crate) fn create(path: &Path) -> Result<Self, StoreError> {
+        guard(path, || {
+            let db = configure(path).open().map_err(|error| sort(path, error))?;
+            let leases = db.keyspace("leases", options).map_err(|error| sort(path, error))?;
+            let identities = db.keyspace("identities", options).map_err(|error| sort(path, error))?;
+            Ok(Self { path: path.to_path_buf(), db, leases, identities })
+        })
+    }
+
+    /// Opens a database that [`manifest::check`] found whole.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        guard(path, || {
+            let db = configure(path).open().map_err(|error| sort(path, error))?;
+            let keyspace = |name: &str| {
+                // Asked for first, since opening a missing one makes an empty one.
+                if !db.keyspace_exists(name) {
+                    return Err(StoreError::damaged(path, format!("keyspace '{name}' is missing")));
+                }
+                db.keyspace(name, options).map_err(|error| sort(path, error))
+            };
+            let (leases, identities) = (keyspace("leases")?, keyspace("identities")?);
+            Ok(Self { path: path.to_path_buf(), leases, identities, db })
+        })
+    }
+
+    pub(crate) fn batch(&self, capacity: usize) -> Batch {
+        Batch(OwnedWriteBatch::with_capacity(self.db.clone(), capacity).durability(Some(PersistMode::SyncData)))
+    }
+
+    pub(crate) fn put_lease(&self, batch: &mut Batch, key: [u8; 9], value: &[u8]) {
+        batch.0.insert(&self.leases, key, value);
+    }
+
+    pub(crate) fn remove_lease(&self, batch: &mut Batch, key: [u8; 9]) {
+        batch.0.remove(&self.leases, key);
+    }
+
+    pub(crate) fn put_identity(&self, batch: &mut Batch, key: [u8; 8], value: &[u8]) {
+        batch.0.insert(&self.identities, key, value);
+    }
+
+    pub(crate) fn remove_identity(&self, batch: &mut Batch, key: [u8; 8]) {
+        batch.0.remove(&self.identities, key);
+    }
+
+    pub(crate) fn put_meta(&self, batch: &mut Batch, value: &[u8]) {
+        batch.0.insert(&self.leases, META_KEY, value);
+    }
+
+    pub(crate) fn put_head(&self, batch: &mut Batch, value: &[u8]) {
+        batch.0.insert(&self.leases, HEAD_KEY, value);
+    }
+
+    /// Writes and syncs the batch. After an error the database takes nothing more.
+    pub(crate) fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        guard(&self.path, || {
+            batch.0.commit().map_err(|error| sort(&self.path, error))?;
+            for keyspace in [&self.leases, &self.identities] {
+                if keyspace.tree.active_memtable().size() >= MEMTABLE && keyspace.tree.sealed_memtable_count() < SEALED
+                {
+                    keyspace.rotate_memtable().map_err(|error| sort(&self.path, error))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// All rows of the leases keyspace, in order: leases and facts.
+    pub(crate) fn leases(&self) -> impl Iterator<Item = Result<Row, StoreError>> {
+        rows(&self.path, &self.leases)
+    }
+
+    /// All rows of the identities keyspace, in order.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = Result<Row, StoreError>> {
+        rows(&self.path, &self.identities)
+    }
+
+    /// The head record.
+    pub(crate) fn head(&self) -> Result<Head, StoreError> {
+        let value = self.leases.get(HEAD_KEY).map_err(|error| sort(&self.path, error))?;
+        let value = value.ok_or_else(|| StoreError::damaged(&self.path, "the head record is missing"))?;
+        decode_head(&value).map_err(|error| StoreError::damaged(&self.path, format!("head record: {error}")))
+    }
+
+    /// Closes the database: its threads have ended when this returns.
+    pub(crate) fn close(self) {
+        let Self { path, db, leases, identities } = self;
+        let _ = guard(&path, || {
+            drop((leases, identities));
+            drop(db);
+            Ok(())
+        });
+    }
+}
+
+fn rows<'a>(path: &'a Path, keyspace: &Keyspace) -> impl Iterator<Item = Result<Row, StoreError>> + 'a {
+    keyspace.iter().map(move |row| row.into_inner().map_err(|error| sort(path, error)))
+}
+
+fn configure(path: &Path) -> fjall::DatabaseBuilder<Database> {
+    Database::builder(path)
+        .cache_size(CACHE)
+        .worker_threads(WORKERS)
+        .max_journaling_size(JOURNALS)
+        .journal_compression(CompressionType::None)
+}
+
+fn options() -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        // `Engine::commit` seals memtables by itself, see SEALED.
+        .max_memtable_size(u64::MAX)
+        // Nothing is looked up by key but the head, once.
+        .filter_policy(FilterPolicy::disabled())
+        .data_block_compression_policy(CompressionPolicy::disabled())
+}
+
+/// Turns a panic of the engine into an error: it asserts what it expects of its files, and those may be damaged.
+fn guard<T>(path: &Path, run: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let what = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_string())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic without a text".into());
+        Err(StoreError::Engine { path: path.to_path_buf(), what })
+    })
+}
+
+/// Sorts an error of the engine.
+fn sort(path: &Path, error: fjall::Error) -> StoreError {
+    let damaged = |what: String| StoreError::damaged(path, what);
+    match error {
+        fjall::Error::Io(error) => io_or_short(path, error),
+        fjall::Error::Storage(LsmError::Io(error)) => io_or_short(path, error),
+        fjall::Error::Locked => StoreError::Locked { path: path.join("lock") },
+        fjall::Error::InvalidVersion(version) => {
+            StoreError::Newer { path: path.to_path_buf(), what: format!("storage engine format {version:?}") }
+        }
+        fjall::Error::Poisoned => {
+            StoreError::Engine { path: path.to_path_buf(), what: "an earlier background write failed".into() }
+        }
+        fjall::Error::Storage(error) => damaged(format!("a table or manifest is unreadable: {error:?}")),
+        other => damaged(format!("{other:?}")),
+    }
+}
+
+/// A file that ends too early is damage, not an error of the system.
+fn io_or_short(path: &Path, error: io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::NotFound => {
+            StoreError::damaged(path, format!("one of its files is missing or cut short: {error}"))
+        }
+        _ => StoreError::io(path, error),
+    }
+}
+
+/// Checks the files before [`Engine::open`].
+pub(crate) fn check(path: &Path) -> Result<(), StoreError> {
+    if !path.is_dir() {
+        return Err(StoreError::damaged(path, "it is no directory"));
+    }
+    path.read_dir().at(path)?;
+    manifest::check(path)
+}

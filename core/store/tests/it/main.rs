@@ -1,0 +1,6 @@
+//! Tests of the session database as its users see it.
+
+mod codec;
+mod contract;
+mod directory;
+mod writer;
