@@ -49,16 +49,9 @@ pub fn changes(old: &Tree, new: &Tree) -> Vec<Change> {
 
 /// Instances of one kind are many; so they are looked up by key.
 fn compare(old: &[Node], new: &[Node], within: &Statement, path: &str, found: &mut Vec<Change>) {
-    let olds: std::collections::HashMap<String, &Node> =
-        old.iter().map(|node| (key(node, within), node)).collect();
-    let news: std::collections::HashSet<String> =
-        new.iter().map(|node| key(node, within)).collect();
-    let mut push = |key: &str, kind| {
-        found.push(Change {
-            path: format!("{path}{key}"),
-            kind,
-        })
-    };
+    let olds: std::collections::HashMap<String, &Node> = old.iter().map(|node| (key(node, within), node)).collect();
+    let news: std::collections::HashSet<String> = new.iter().map(|node| key(node, within)).collect();
+    let mut push = |key: &str, kind| found.push(Change { path: format!("{path}{key}"), kind });
     let mut inner = Vec::new();
     for node in new {
         let key = key(node, within);
@@ -84,40 +77,25 @@ fn compare(old: &[Node], new: &[Node], within: &Statement, path: &str, found: &m
         }
     }
     if old.len() == new.len() && old != new {
-        let (before, after): (Vec<_>, Vec<_>) = (
-            old.iter().map(|node| key(node, within)).collect(),
-            new.iter().map(|node| key(node, within)).collect(),
-        );
+        let (before, after): (Vec<_>, Vec<_>) =
+            (old.iter().map(|node| key(node, within)).collect(), new.iter().map(|node| key(node, within)).collect());
         if before != after && before.iter().all(|key| news.contains(key)) {
-            found.push(Change {
-                path: path.trim_end().to_owned(),
-                kind: ChangeKind::Reordered,
-            });
+            found.push(Change { path: path.trim_end().to_owned(), kind: ChangeKind::Reordered });
         }
     }
     for (key, before, after, statement) in inner {
         let at = found.len();
-        compare(
-            &before.children,
-            &after.children,
-            statement,
-            &format!("{path}{key} "),
-            found,
-        );
+        compare(&before.children, &after.children, statement, &format!("{path}{key} "), found);
         if found.len() == at {
-            found.push(Change {
-                path: format!("{path}{key}"),
-                kind: ChangeKind::Changed,
-            });
+            found.push(Change { path: format!("{path}{key}"), kind: ChangeKind::Changed });
         }
     }
 }
 
 /// The words that tell a statement from its siblings.
 fn key(node: &Node, within: &Statement) -> String {
-    let named = within
-        .child(&node.name)
-        .is_some_and(|statement| matches!(statement.kind, Kind::Named(..) | Kind::Select(_)));
+    let named =
+        within.child(&node.name).is_some_and(|statement| matches!(statement.kind, Kind::Named(..) | Kind::Select(_)));
     match node.arguments.first().filter(|_| named) {
         Some(argument) => {
             let mut key = node.name.clone();

@@ -29,14 +29,7 @@ pub struct Fault {
 impl Fault {
     /// A fault at `span`, in the statement `path`.
     pub fn new(message: impl Into<String>, span: Span, path: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            span,
-            path: path.into(),
-            label: String::new(),
-            other: None,
-            help: None,
-        }
+        Self { message: message.into(), span, path: path.into(), label: String::new(), other: None, help: None }
     }
 
     /// Adds what stands under the marked text.
@@ -68,6 +61,41 @@ impl Fault {
     }
 }
 
+/// Faults as they are found: beyond [`KEPT_MAX`] they are only counted, so that no text fills the memory.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    list: Vec<Fault>,
+    more: usize,
+}
+
+/// More than are shown, since faults are not found in the order of their places.
+const KEPT_MAX: usize = 5 * FAULTS_MAX;
+
+impl Faults {
+    pub(crate) fn push(&mut self, fault: Fault) {
+        if self.is_full() {
+            self.more += 1;
+        } else {
+            self.list.push(fault);
+        }
+    }
+
+    /// Whether another fault would only be counted: then a hint for it is wasted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= KEPT_MAX
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+impl From<Vec<Fault>> for Faults {
+    fn from(list: Vec<Fault>) -> Self {
+        Self { list, more: 0 }
+    }
+}
+
 /// All faults of a configuration text, in the order of their places.
 ///
 /// `Display` gives the text for an operator's terminal: plain, without colour.
@@ -92,23 +120,18 @@ pub struct Located<'a> {
 }
 
 impl Errors {
-    /// Errors in `text`, which is called `name`; `faults` must not be empty to make sense.
-    pub fn new(name: &str, text: Arc<str>, mut faults: Vec<Fault>) -> Self {
+    /// Errors in `text`, which is called `name`.
+    pub(crate) fn new(name: &str, text: Arc<str>, faults: impl Into<Faults>) -> Self {
+        let Faults { list: mut faults, mut more } = faults.into();
         faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
-        let more = faults.len().saturating_sub(FAULTS_MAX);
+        more += faults.len().saturating_sub(FAULTS_MAX);
         faults.truncate(FAULTS_MAX);
-        Self {
-            name: name.to_owned(),
-            text,
-            faults,
-            more,
-            shown: usize::MAX,
-        }
+        Self { name: name.to_owned(), text, faults, more, shown: usize::MAX }
     }
 
     /// Shows only the first `shown` faults and counts the rest: later ones may follow from earlier ones.
     #[must_use]
-    pub fn show_first(mut self, shown: usize) -> Self {
+    pub(crate) fn show_first(mut self, shown: usize) -> Self {
         self.shown = shown;
         self
     }
@@ -123,11 +146,7 @@ impl Errors {
         let lines = Lines::new(&self.text);
         self.faults.iter().map(move |fault| {
             let (line, column) = lines.place(fault.span.start);
-            Located {
-                line,
-                column,
-                fault,
-            }
+            Located { line, column, fault }
         })
     }
 
@@ -156,21 +175,13 @@ impl fmt::Display for Errors {
         if hidden > 0 {
             writeln!(f, "{hidden} more, not shown: they may follow from these")?;
         }
-        write!(
-            f,
-            "{count} {} in {}",
-            if count == 1 { "error" } else { "errors" },
-            printable(&self.name)
-        )
+        write!(f, "{count} {} in {}", if count == 1 { "error" } else { "errors" }, printable(&self.name))
     }
 }
 
 fn render(f: &mut fmt::Formatter<'_>, name: &str, lines: &Lines<'_>, fault: &Fault) -> fmt::Result {
     let (line, column) = lines.place(fault.span.start);
-    let other_line = fault
-        .other
-        .as_ref()
-        .map_or(0, |(span, _)| lines.place(span.start).0);
+    let other_line = fault.other.as_ref().map_or(0, |(span, _)| lines.place(span.start).0);
     let width = line.max(other_line).to_string().len();
     writeln!(f, "error: {}", printable(&fault.message))?;
     writeln!(f, "{:width$}--> {}:{line}:{column}", "", printable(name))?;
@@ -205,62 +216,25 @@ fn mark(
 ) -> fmt::Result {
     let (line, column) = lines.place(span.start);
     let source = lines.line(line);
-    let marked = lines.text.get(span.start..span.end).map_or(0, |text| {
-        text.split(['\n', '\r'])
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .count()
-    });
-    let skip = if column + marked.min(WINDOW) > WINDOW {
-        column.saturating_sub(WINDOW / 2)
-    } else {
-        0
-    };
-    let shown: String = source
-        .chars()
-        .skip(skip)
-        .take(WINDOW)
-        .map(one_column)
-        .collect();
-    let (before, after) = (
-        if skip > 0 { "..." } else { "" },
-        if source.chars().count() > skip + WINDOW {
-            "..."
-        } else {
-            ""
-        },
-    );
-    writeln!(
-        f,
-        "{}",
-        format!("{line:>width$} | {before}{shown}{after}").trim_end()
-    )?;
-    let pad: String = source
-        .chars()
-        .skip(skip)
-        .take((column - 1).saturating_sub(skip))
-        .map(tab_or_space)
-        .collect();
-    let room = (WINDOW + 1)
-        .saturating_sub(column.saturating_sub(skip))
-        .max(1);
+    let marked = lines
+        .text
+        .get(span.start..span.end)
+        .map_or(0, |text| text.split(['\n', '\r']).next().unwrap_or_default().chars().count());
+    let skip = if column + marked.min(WINDOW) > WINDOW { column.saturating_sub(WINDOW / 2) } else { 0 };
+    let shown: String = source.chars().skip(skip).take(WINDOW).map(one_column).collect();
+    let (before, after) =
+        (if skip > 0 { "..." } else { "" }, if source.chars().count() > skip + WINDOW { "..." } else { "" });
+    writeln!(f, "{}", format!("{line:>width$} | {before}{shown}{after}").trim_end())?;
+    let pad: String = source.chars().skip(skip).take((column - 1).saturating_sub(skip)).map(tab_or_space).collect();
+    let room = (WINDOW + 1).saturating_sub(column.saturating_sub(skip)).max(1);
     let under: String = std::iter::repeat_n(with, marked.clamp(1, room)).collect();
     let gap = if before.is_empty() { "" } else { "   " };
-    writeln!(
-        f,
-        "{}",
-        format!("{:width$} | {gap}{pad}{under} {}", "", printable(label)).trim_end()
-    )
+    writeln!(f, "{}", format!("{:width$} | {gap}{pad}{under} {}", "", printable(label)).trim_end())
 }
 
 /// Control characters would let a file write to the operator's terminal.
 fn one_column(c: char) -> char {
-    if c == '\t' || !is_control(c) {
-        c
-    } else {
-        '\u{fffd}'
-    }
+    if c == '\t' || !is_control(c) { c } else { '\u{fffd}' }
 }
 
 fn tab_or_space(c: char) -> char {
@@ -274,9 +248,7 @@ fn is_control(c: char) -> bool {
 
 /// The text on one line, without control characters.
 fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if is_control(c) { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().map(|c| if is_control(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Where the lines of a text start.
@@ -287,9 +259,7 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn new(text: &'a str) -> Self {
-        let starts = std::iter::once(0)
-            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
-            .collect();
+        let starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         Self { text, starts }
     }
 
@@ -306,10 +276,7 @@ impl<'a> Lines<'a> {
     fn line(&self, line: usize) -> &'a str {
         let start = self.starts.get(line - 1).copied().unwrap_or(0);
         let end = self.starts.get(line).copied().unwrap_or(self.text.len());
-        self.text
-            .get(start..end)
-            .unwrap_or_default()
-            .trim_end_matches(['\n', '\r'])
+        self.text.get(start..end).unwrap_or_default().trim_end_matches(['\n', '\r'])
     }
 }
 
@@ -333,19 +300,7 @@ mod tests {
     #[test]
     fn a_long_line_is_cut_around_the_fault() {
         let text: Arc<str> = format!("{}X{}", "a".repeat(1000), "b".repeat(1000)).into();
-        let shown = Errors::new(
-            "f",
-            text,
-            vec![Fault::new(
-                "m",
-                Span {
-                    start: 1000,
-                    end: 1001,
-                },
-                "",
-            )],
-        )
-        .to_string();
+        let shown = Errors::new("f", text, vec![Fault::new("m", Span { start: 1000, end: 1001 }, "")]).to_string();
         let lines: Vec<&str> = shown.lines().collect();
         assert!(lines[3].len() < 140 && lines[3].contains('X'), "{shown}");
         assert_eq!(lines[3].find('X'), lines[4].find('^'), "{shown}");
@@ -354,14 +309,8 @@ mod tests {
     #[test]
     fn the_terminal_is_safe_from_the_file() {
         let text: Arc<str> = "a \u{1b}[31m\u{202e}".into();
-        let shown = Errors::new(
-            "f",
-            text,
-            vec![Fault::new("\u{1b}]0;x\u{7}", Span { start: 0, end: 1 }, "")],
-        )
-        .to_string();
-        assert!(
-            !shown.contains('\u{1b}') && !shown.contains('\u{202e}') && !shown.contains('\u{7}')
-        );
+        let shown =
+            Errors::new("f", text, vec![Fault::new("\u{1b}]0;x\u{7}", Span { start: 0, end: 1 }, "")]).to_string();
+        assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}') && !shown.contains('\u{7}'));
     }
 }

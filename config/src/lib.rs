@@ -16,12 +16,13 @@ pub use error::{Errors, FAULTS_MAX, Fault, Located};
 pub use model::{FlatSetting, OnFailure, PluginConfig, Setting, System, flatten};
 
 use bindery_engine::config::Config;
+use error::Faults;
 use model::Model;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tree::{Span, Tree};
+use tree::Tree;
 
 /// A configuration without a fault.
 #[derive(Clone, Debug)]
@@ -56,9 +57,10 @@ pub struct Loaded {
 pub fn load(name: &str, text: &str) -> Result<Loaded, Errors> {
     let tree = tree::parse(name, text)?;
     let text: Arc<str> = text.into();
-    let mut faults = schema::check(&tree);
+    let mut faults = Faults::default();
+    schema::check(&tree, &mut faults);
     let model = Model::of(&tree);
-    faults.extend(model::constraints(&model));
+    model::constraints(&model, &mut faults);
     if !faults.is_empty() {
         return Err(Errors::new(name, text, faults));
     }
@@ -81,13 +83,8 @@ impl Loaded {
     }
 
     /// The components to load: relative paths start at `base`, the folder of the configuration file.
-    pub fn plugin_paths<'a>(
-        &'a self,
-        base: &'a Path,
-    ) -> impl Iterator<Item = (&'a PluginConfig, PathBuf)> {
-        self.plugins
-            .iter()
-            .map(move |plugin| (plugin, base.join(&plugin.path)))
+    pub fn plugin_paths<'a>(&'a self, base: &'a Path) -> impl Iterator<Item = (&'a PluginConfig, PathBuf)> {
+        self.plugins.iter().map(move |plugin| (plugin, base.join(&plugin.path)))
     }
 
     /// A refusal that only the daemon can find, shown like the others: a plugin's file that is missing, a setting
@@ -97,33 +94,17 @@ impl Loaded {
     }
 
     /// A refusal of `plugin` as a whole, or of one of its settings by its index in [`flatten`].
-    pub fn refuse_plugin(
-        &self,
-        plugin: &PluginConfig,
-        setting: Option<u32>,
-        message: &str,
-    ) -> Errors {
+    pub fn refuse_plugin(&self, plugin: &PluginConfig, setting: Option<u32>, message: &str) -> Errors {
         let settings = flatten(&plugin.settings);
         let setting = setting.and_then(|index| settings.get(usize::try_from(index).ok()?));
-        let (span, within) = setting.map_or((plugin.path_span, ""), |setting| {
-            (setting.span, " settings")
-        });
+        let (span, within) = setting.map_or((plugin.path_span, ""), |setting| (setting.span, " settings"));
         let path = format!("plugins plugin {}{within}", plugin.name);
-        self.refuse(Fault::new(
-            format!("plugin `{}`: {message}", plugin.name),
-            span,
-            path,
-        ))
+        self.refuse(Fault::new(format!("plugin `{}`: {message}", plugin.name), span, path))
     }
 
     /// The sections in which this differs from `old`.
     pub fn changes_since(&self, old: &Self) -> Vec<Change> {
         changes(&old.tree, &self.tree)
-    }
-
-    /// The text of a place, for messages of the daemon.
-    pub fn at(&self, span: Span) -> &str {
-        self.text.get(span.start..span.end).unwrap_or_default()
     }
 }
 

@@ -47,11 +47,7 @@ pub struct Mismatch {
 
 impl Mismatch {
     fn new(reason: impl Into<String>) -> Self {
-        Self {
-            reason: reason.into(),
-            help: None,
-            later: false,
-        }
+        Self { reason: reason.into(), help: None, later: false }
     }
 
     fn help(mut self, help: impl Into<String>) -> Self {
@@ -80,7 +76,9 @@ pub fn expected(ty: &Type) -> String {
         Type::Size(min, max) => format!("a size from {} to {}", size(*min), size(*max)),
         Type::Boolean => "#true or #false".to_owned(),
         Type::Word(words) => {
-            let words: Vec<&str> = words.iter().map(|word| word.name).collect();
+            let any_built = words.iter().any(|word| word.built);
+            let words = words.iter().filter(|word| word.built || !any_built);
+            let words: Vec<&str> = words.map(|word| word.name).collect();
             match words.split_last() {
                 Some((last, [])) => (*last).to_owned(),
                 Some((last, rest)) => format!("{} or {last}", rest.join(", ")),
@@ -98,7 +96,7 @@ fn size(bytes: u64) -> String {
             return format!("{}{text}", bytes / unit);
         }
     }
-    format!("{bytes} bytes")
+    if bytes == 1 { "1 byte".to_owned() } else { format!("{bytes} bytes") }
 }
 
 /// Reads `value` as a `ty`.
@@ -114,9 +112,9 @@ pub fn typed(ty: &Type, value: &Value) -> Result<Typed, Mismatch> {
         Type::Size(min, max) => bytes(value, *min, *max),
         Type::Boolean => boolean(value),
         _ => {
-            let text = value.as_text().ok_or_else(|| {
-                Mismatch::new(format!("this is {}", value.kind())).help("put it in quotes")
-            })?;
+            let text = value
+                .as_text()
+                .ok_or_else(|| Mismatch::new(format!("this is {}", value.kind())).help("put it in quotes"))?;
             from_text(ty, text)
         }
     }
@@ -148,25 +146,15 @@ fn from_text(ty: &Type, text: &str) -> Result<Typed, Mismatch> {
         }
         Type::Interface => interface(text),
         Type::Hex(min, max) => hex(text, *min, *max),
-        Type::Address4 => text
-            .parse()
-            .map(Typed::Address4)
-            .map_err(|_| Mismatch::new("not like \"192.0.2.1\"")),
-        Type::Address6 => text
-            .parse()
-            .map(Typed::Address6)
-            .map_err(|_| Mismatch::new("not like \"2001:db8::1\"")),
+        Type::Address4 => text.parse().map(Typed::Address4).map_err(|_| Mismatch::new("not like \"192.0.2.1\"")),
+        Type::Address6 => text.parse().map(Typed::Address6).map_err(|_| Mismatch::new("not like \"2001:db8::1\"")),
         Type::Address => {
             let four = text.parse().map(Typed::Address4);
-            four.or_else(|_| text.parse().map(Typed::Address6))
-                .map_err(|_| Mismatch::new("not like \"192.0.2.1\""))
+            four.or_else(|_| text.parse().map(Typed::Address6)).map_err(|_| Mismatch::new("not like \"192.0.2.1\""))
         }
         Type::Prefix4 => prefix4(text),
         Type::Prefix6 => prefix6(text),
-        Type::Mac => text
-            .parse()
-            .map(Typed::Mac)
-            .map_err(|_| Mismatch::new("not like \"00:00:5e:00:53:01\"")),
+        Type::Mac => text.parse().map(Typed::Mac).map_err(|_| Mismatch::new("not like \"00:00:5e:00:53:01\"")),
         Type::Word(words) => word(words, text),
         Type::Integer(..) | Type::Seconds(..) | Type::Lease | Type::Size(..) | Type::Boolean => {
             Err(Mismatch::new("this is text"))
@@ -175,11 +163,7 @@ fn from_text(ty: &Type, text: &str) -> Result<Typed, Mismatch> {
 }
 
 fn length(len: usize, min: usize, max: usize, unit: &str) -> Result<(), Mismatch> {
-    if (min..=max).contains(&len) {
-        Ok(())
-    } else {
-        Err(Mismatch::new(format!("this has {len} {unit}")))
-    }
+    if (min..=max).contains(&len) { Ok(()) } else { Err(Mismatch::new(format!("this has {len} {unit}"))) }
 }
 
 fn integer(value: &Value, min: i64, max: i64) -> Result<Typed, Mismatch> {
@@ -189,8 +173,7 @@ fn integer(value: &Value, min: i64, max: i64) -> Result<Typed, Mismatch> {
             _ => Err(Mismatch::new(format!("{number} is out of range"))),
         },
         Value::Text(text) if text.parse::<i64>().is_ok() => {
-            Err(Mismatch::new("this is text")
-                .help(format!("write the number without quotes: {text}")))
+            Err(Mismatch::new("this is text").help(format!("write the number without quotes: {text}")))
         }
         other => Err(Mismatch::new(format!("this is {}", other.kind()))),
     }
@@ -213,13 +196,7 @@ fn seconds(value: &Value, min: u32, max: u32) -> Result<Typed, Mismatch> {
 
 /// `1h30m` and the like, in seconds; units from large to small, each once.
 fn duration(text: &str) -> Option<u64> {
-    const UNITS: [(char, u64); 5] = [
-        ('w', 604_800),
-        ('d', 86_400),
-        ('h', 3_600),
-        ('m', 60),
-        ('s', 1),
-    ];
+    const UNITS: [(char, u64); 5] = [('w', 604_800), ('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
     let mut total = 0u64;
     let mut larger = u64::MAX;
     let mut digits = String::new();
@@ -228,9 +205,7 @@ fn duration(text: &str) -> Option<u64> {
             digits.push(c);
             continue;
         }
-        let (_, unit) = UNITS
-            .into_iter()
-            .find(|(name, unit)| *name == c && *unit < larger)?;
+        let (_, unit) = UNITS.into_iter().find(|(name, unit)| *name == c && *unit < larger)?;
         total = total.checked_add(digits.parse::<u64>().ok()?.checked_mul(unit)?)?;
         larger = unit;
         digits.clear();
@@ -240,28 +215,21 @@ fn duration(text: &str) -> Option<u64> {
 
 fn bytes(value: &Value, min: u64, max: u64) -> Result<Typed, Mismatch> {
     let wrong = || {
-        Mismatch::new("not like \"64KiB\" or \"16MiB\"")
-            .help("the units are KiB, MiB and GiB; a bare number is bytes")
+        Mismatch::new("not like \"64KiB\" or \"16MiB\"").help("the units are KiB, MiB and GiB; a bare number is bytes")
     };
     let number = match value {
-        Value::Integer(number) => u64::try_from(*number)
-            .map_err(|_| Mismatch::new(format!("{number} is out of range")))?,
+        Value::Integer(number) => {
+            u64::try_from(*number).map_err(|_| Mismatch::new(format!("{number} is out of range")))?
+        }
         Value::Text(text) => {
-            let (digits, unit) = text.split_at(
-                text.find(|c: char| !c.is_ascii_digit())
-                    .unwrap_or(text.len()),
-            );
+            let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
             let unit: u64 = match unit {
                 "KiB" => 1 << 10,
                 "MiB" => 1 << 20,
                 "GiB" => 1 << 30,
                 _ => return Err(wrong()),
             };
-            digits
-                .parse::<u64>()
-                .ok()
-                .and_then(|number| number.checked_mul(unit))
-                .ok_or_else(wrong)?
+            digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(wrong)?
         }
         other => return Err(Mismatch::new(format!("this is {}", other.kind()))),
     };
@@ -291,10 +259,7 @@ fn interface(text: &str) -> Result<Typed, Mismatch> {
     if name.contains('*') {
         return Err(Mismatch::new("a * stands only at the end"));
     }
-    if matches!(text, "." | "..")
-        || name
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':'))
+    if matches!(text, "." | "..") || name.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':'))
     {
         return Err(Mismatch::new("no interface can have this name"));
     }
@@ -309,29 +274,19 @@ fn hex(text: &str, min: usize, max: usize) -> Result<Typed, Mismatch> {
     if !text.len().is_multiple_of(2) {
         return Err(Mismatch::new(format!("this has {} digits", text.len())));
     }
-    let digits: Vec<u8> = text
-        .chars()
-        .filter_map(|c| c.to_digit(16))
-        .filter_map(|digit| u8::try_from(digit).ok())
-        .collect();
-    Ok(Typed::Bytes(
-        digits
-            .chunks_exact(2)
-            .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
-            .collect(),
-    ))
+    let digits: Vec<u8> =
+        text.chars().filter_map(|c| c.to_digit(16)).filter_map(|digit| u8::try_from(digit).ok()).collect();
+    Ok(Typed::Bytes(digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect()))
 }
 
 fn prefix4(text: &str) -> Result<Typed, Mismatch> {
     match text.parse::<Prefix4>() {
         Ok(prefix) => Ok(Typed::Prefix4(prefix)),
-        Err(bindery_types::ParsePrefixError::Form) => {
-            Err(Mismatch::new("not like \"192.0.2.0/24\""))
-        }
+        Err(bindery_types::ParsePrefixError::Form) => Err(Mismatch::new("not like \"192.0.2.0/24\"")),
         Err(bindery_types::ParsePrefixError::HostBits) => {
-            let meant = text.split_once('/').and_then(|(address, len)| {
-                Prefix4::containing(address.parse().ok()?, len.parse().ok()?)
-            });
+            let meant = text
+                .split_once('/')
+                .and_then(|(address, len)| Prefix4::containing(address.parse().ok()?, len.parse().ok()?));
             let mismatch = Mismatch::new("this has bits behind the prefix length");
             Err(match meant {
                 Some(meant) => mismatch.help(format!("the network is \"{meant}\"")),
@@ -345,20 +300,13 @@ fn prefix6(text: &str) -> Result<Typed, Mismatch> {
     let right = text.split_once('/').is_some_and(|(address, len)| {
         address.parse::<Ipv6Addr>().is_ok() && len.parse::<u8>().is_ok_and(|len| len <= 128)
     });
-    if right {
-        Ok(Typed::Text(text.to_owned()))
-    } else {
-        Err(Mismatch::new("not like \"2001:db8::/56\""))
-    }
+    if right { Ok(Typed::Text(text.to_owned())) } else { Err(Mismatch::new("not like \"2001:db8::/56\"")) }
 }
 
 fn word(words: &'static [crate::schema::Word], text: &str) -> Result<Typed, Mismatch> {
     match words.iter().find(|word| word.name == text) {
         Some(word) if word.built => Ok(Typed::Word(word.name)),
-        Some(_) => Err(Mismatch {
-            later: true,
-            ..Mismatch::new("not in this release")
-        }),
+        Some(_) => Err(Mismatch { later: true, ..Mismatch::new("not in this release") }),
         None => {
             let mismatch = Mismatch::new("this is none of them");
             Err(match nearest(text, words.iter().map(|word| word.name)) {
@@ -375,25 +323,10 @@ mod tests {
 
     #[test]
     fn durations_have_units_from_large_to_small() {
-        for (text, want) in [
-            ("24h", 86_400),
-            ("1h30m", 5_400),
-            ("2w1d", 1_296_000),
-            ("0s", 0),
-        ] {
+        for (text, want) in [("24h", 86_400), ("1h30m", 5_400), ("2w1d", 1_296_000), ("0s", 0)] {
             assert_eq!(duration(text), Some(want), "{text}");
         }
-        for text in [
-            "",
-            "h",
-            "24",
-            "30m1h",
-            "1h1h",
-            "1.5h",
-            "-1h",
-            "99999999999999999999s",
-            "1y",
-        ] {
+        for text in ["", "h", "24", "30m1h", "1h1h", "1.5h", "-1h", "99999999999999999999s", "1y"] {
             assert_eq!(duration(text), None, "{text}");
         }
     }
@@ -408,21 +341,9 @@ mod tests {
 
     #[test]
     fn sizes_have_binary_units() {
-        assert_eq!(
-            bytes(&Value::Text("64KiB".into()), 0, u64::MAX),
-            Ok(Typed::Size(65_536))
-        );
-        for bad in [
-            "64",
-            "64kb",
-            "KiB",
-            "99999999999999999999GiB",
-            "18446744073709551615GiB",
-        ] {
-            assert!(
-                bytes(&Value::Text(bad.into()), 0, u64::MAX).is_err(),
-                "{bad}"
-            );
+        assert_eq!(bytes(&Value::Text("64KiB".into()), 0, u64::MAX), Ok(Typed::Size(65_536)));
+        for bad in ["64", "64kb", "KiB", "99999999999999999999GiB", "18446744073709551615GiB"] {
+            assert!(bytes(&Value::Text(bad.into()), 0, u64::MAX).is_err(), "{bad}");
         }
     }
 
@@ -431,17 +352,7 @@ mod tests {
         for good in ["eth0", "eth0.100", "ge-*", "*", "a23456789012345"] {
             assert!(interface(good).is_ok(), "{good}");
         }
-        for bad in [
-            "",
-            "a234567890123456",
-            "et*h",
-            "**",
-            "a b",
-            "a/b",
-            "a:b",
-            ".",
-            "..",
-        ] {
+        for bad in ["", "a234567890123456", "et*h", "**", "a b", "a/b", "a:b", ".", ".."] {
             assert!(interface(bad).is_err(), "{bad}");
         }
     }

@@ -1,7 +1,7 @@
 //! What must hold between statements, checked at commit.
 
 use super::{Host, Model, Overrides, Pool, Range, Spanned, options};
-use crate::error::Fault;
+use crate::error::{Fault, Faults};
 use crate::nearest::nearest;
 use crate::tree::Span;
 use bindery_engine::config::{Lease, Timer};
@@ -12,27 +12,21 @@ use std::hash::Hash;
 /// Most groups, pools and plugins: they are numbered by 16 bits.
 const NUMBERED_MAX: usize = 65_535;
 
-/// All faults of `model` that no statement shows alone.
-pub fn constraints(model: &Model) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    numbers(model, &mut faults);
-    interfaces(model, &mut faults);
-    policies(model, &mut faults);
-    informs(model, &mut faults);
+/// Adds all faults of `model` that no statement shows alone.
+pub(crate) fn constraints(model: &Model, faults: &mut Faults) {
+    numbers(model, faults);
+    interfaces(model, faults);
+    policies(model, faults);
+    informs(model, faults);
     for pool in &model.pools {
-        let mut pool = PoolCheck {
-            pool,
-            path: pool_path(pool),
-            faults: &mut faults,
-        };
+        let mut pool = PoolCheck { pool, path: pool_path(pool), faults };
         pool.ranges();
         pool.hosts();
         pool.timers();
         pool.options();
     }
-    links(model, &mut faults);
-    networks(model, &mut faults);
-    faults
+    links(model, faults);
+    networks(model, faults);
 }
 
 const SERVER: &str = "system services dhcp-local-server";
@@ -41,37 +35,21 @@ fn pool_path(pool: &Pool) -> String {
     format!("access address-assignment pool {}", pool.name.value)
 }
 
-fn numbers(model: &Model, faults: &mut Vec<Fault>) {
+fn numbers(model: &Model, faults: &mut Faults) {
     let counted = [
-        (
-            "groups",
-            SERVER,
-            model.groups.get(NUMBERED_MAX).map(|group| group.name.span),
-        ),
-        (
-            "pools",
-            "access address-assignment",
-            model.pool_names.get(NUMBERED_MAX).map(|name| name.span),
-        ),
-        (
-            "plugins",
-            "plugins",
-            model.plugin_names.get(NUMBERED_MAX).map(|name| name.span),
-        ),
+        ("groups", SERVER, model.groups.get(NUMBERED_MAX).map(|group| group.name.span)),
+        ("pools", "access address-assignment", model.pool_names.get(NUMBERED_MAX).map(|name| name.span)),
+        ("plugins", "plugins", model.plugin_names.get(NUMBERED_MAX).map(|name| name.span)),
     ];
     for (what, path, span) in counted {
         if let Some(span) = span {
-            faults.push(Fault::new(
-                format!("more than {NUMBERED_MAX} {what}"),
-                span,
-                path,
-            ));
+            faults.push(Fault::new(format!("more than {NUMBERED_MAX} {what}"), span, path));
         }
     }
 }
 
 /// An interface is in one group only.
-fn interfaces(model: &Model, faults: &mut Vec<Fault>) {
+fn interfaces(model: &Model, faults: &mut Faults) {
     let mut seen: HashMap<&str, (&str, Span)> = HashMap::new();
     for group in &model.groups {
         for interface in &group.interfaces {
@@ -81,10 +59,7 @@ fn interfaces(model: &Model, faults: &mut Vec<Fault>) {
                     Fault::new(
                         format!("interface `{}` is in two groups", pattern.value),
                         pattern.span,
-                        format!(
-                            "{SERVER} group {} interface {}",
-                            group.name.value, pattern.value
-                        ),
+                        format!("{SERVER} group {} interface {}", group.name.value, pattern.value),
                     )
                     .label("again here")
                     .other(*span, format!("in group `{other}`")),
@@ -99,115 +74,78 @@ fn interfaces(model: &Model, faults: &mut Vec<Fault>) {
 }
 
 /// Every plugin that a policy names exists, and stands once in its chain.
-fn policies(model: &Model, faults: &mut Vec<Fault>) {
-    let known: HashSet<&str> = model
-        .plugin_names
-        .iter()
-        .map(|name| name.value.as_str())
-        .collect();
+fn policies(model: &Model, faults: &mut Faults) {
+    let known: HashSet<&str> = model.plugin_names.iter().map(|name| name.value.as_str()).collect();
     let top = model.shape_reply.iter().map(|chain| (String::new(), chain));
     let groups = model.groups.iter().flat_map(|group| {
         let path = format!("{SERVER} group {} ", group.name.value);
         let interfaces = group.interfaces.iter().filter_map({
             let path = path.clone();
             move |interface| {
-                Some((
-                    format!("{path}interface {} ", interface.pattern.value),
-                    interface.shape_reply.as_ref()?,
-                ))
+                Some((format!("{path}interface {} ", interface.pattern.value), interface.shape_reply.as_ref()?))
             }
         });
-        group
-            .shape_reply
-            .iter()
-            .map(move |chain| (path.clone(), chain))
-            .chain(interfaces)
+        group.shape_reply.iter().map(move |chain| (path.clone(), chain)).chain(interfaces)
     });
     for (path, chain) in top.chain(groups) {
         let path = format!("{path}policy shape-reply");
         let mut first: HashMap<&str, Span> = HashMap::new();
         for plugin in chain {
             if !known.contains(plugin.value.as_str()) {
-                let near = nearest(&plugin.value, known_sorted(&model.plugin_names));
+                let near = hint(&plugin.value, &model.plugin_names, faults);
                 let help = near.map_or_else(
-                    || "`plugins { plugin NAME { path ... } }` defines it; an inactive one counts for nothing".to_owned(),
+                    || {
+                        "`plugins { plugin NAME { path ... } }` defines it; an inactive one counts for nothing"
+                            .to_owned()
+                    },
                     |near| format!("did you mean `{near}`?"),
                 );
-                faults.push(
-                    Fault::new(
-                        format!("there is no plugin `{}`", plugin.value),
-                        plugin.span,
-                        &*path,
-                    )
-                    .help(help),
-                );
+                faults
+                    .push(Fault::new(format!("there is no plugin `{}`", plugin.value), plugin.span, &*path).help(help));
             }
             if let Some(span) = first.insert(&plugin.value, plugin.span) {
                 let message = format!("plugin `{}` stands twice in one chain", plugin.value);
-                faults.push(
-                    Fault::new(message, plugin.span, &*path)
-                        .label("again here")
-                        .other(span, "first here"),
-                );
+                faults.push(Fault::new(message, plugin.span, &*path).label("again here").other(span, "first here"));
             }
         }
     }
 }
 
-fn known_sorted(names: &[Spanned<String>]) -> Vec<&str> {
-    names.iter().map(|name| name.value.as_str()).collect()
+/// The name that was meant, while it would still be shown.
+fn hint<'a>(name: &str, names: &'a [Spanned<String>], faults: &Faults) -> Option<&'a str> {
+    if faults.is_full() {
+        return None;
+    }
+    nearest(name, names.iter().map(|name| name.value.as_str()))
 }
 
 /// Every pool that `process-inform` names exists.
-fn informs(model: &Model, faults: &mut Vec<Fault>) {
-    let server = model
-        .overrides
-        .iter()
-        .map(|overrides| (SERVER.to_owned(), overrides));
+fn informs(model: &Model, faults: &mut Faults) {
+    let server = model.overrides.iter().map(|overrides| (SERVER.to_owned(), overrides));
     let groups = model.groups.iter().flat_map(|group| {
         let path = format!("{SERVER} group {}", group.name.value);
         let interfaces = group.interfaces.iter().filter_map({
             let path = path.clone();
             move |interface| {
-                Some((
-                    format!("{path} interface {}", interface.pattern.value),
-                    interface.overrides.as_ref()?,
-                ))
+                Some((format!("{path} interface {}", interface.pattern.value), interface.overrides.as_ref()?))
             }
         });
-        group
-            .overrides
-            .iter()
-            .map(move |overrides| (path.clone(), overrides))
-            .chain(interfaces)
+        group.overrides.iter().map(move |overrides| (path.clone(), overrides)).chain(interfaces)
     });
     for (path, overrides) in server.chain(groups) {
-        let Overrides {
-            process_inform: Some(Some(pool)),
-            ..
-        } = overrides
-        else {
+        let Overrides { process_inform: Some(Some(pool)), .. } = overrides else {
             continue;
         };
-        known_pool(
-            model,
-            pool,
-            &format!("{path} overrides process-inform pool"),
-            faults,
-        );
+        known_pool(model, pool, &format!("{path} overrides process-inform pool"), faults);
     }
 }
 
-fn known_pool(model: &Model, pool: &Spanned<String>, path: &str, faults: &mut Vec<Fault>) {
+fn known_pool(model: &Model, pool: &Spanned<String>, path: &str, faults: &mut Faults) {
     if model.pool_names.iter().any(|name| name.value == pool.value) {
         return;
     }
-    let near = nearest(&pool.value, known_sorted(&model.pool_names));
-    let fault = Fault::new(
-        format!("there is no pool `{}`", pool.value),
-        pool.span,
-        path,
-    );
+    let near = hint(&pool.value, &model.pool_names, faults);
+    let fault = Fault::new(format!("there is no pool `{}`", pool.value), pool.span, path);
     faults.push(fault.maybe_help(near.map(|near| format!("did you mean `{near}`?"))));
 }
 
@@ -215,7 +153,7 @@ fn known_pool(model: &Model, pool: &Spanned<String>, path: &str, faults: &mut Ve
 struct PoolCheck<'a> {
     pool: &'a Pool,
     path: String,
-    faults: &'a mut Vec<Fault>,
+    faults: &'a mut Faults,
 }
 
 impl PoolCheck<'_> {
@@ -226,21 +164,14 @@ impl PoolCheck<'_> {
 
     fn ranges(&mut self) {
         let pool = self.pool;
-        for (kind, ranges) in [
-            ("range", &pool.ranges),
-            ("excluded-range", &pool.excluded_ranges),
-        ] {
+        for (kind, ranges) in [("range", &pool.ranges), ("excluded-range", &pool.excluded_ranges)] {
             for range in ranges {
                 let at = format!("{kind} {}", range.name.value);
                 if range.low.value > range.high.value {
                     self.fault(&at, |path| {
-                        Fault::new(
-                            format!("`high` of {at} is below its `low`"),
-                            range.high.span,
-                            path,
-                        )
-                        .label("below")
-                        .other(range.low.span, "this")
+                        Fault::new(format!("`high` of {at} is below its `low`"), range.high.span, path)
+                            .label("below")
+                            .other(range.low.span, "this")
                     });
                     continue;
                 }
@@ -253,27 +184,17 @@ impl PoolCheck<'_> {
         for address in &pool.excluded_addresses {
             self.inside("excluded-address", address);
         }
-        let mut ordered: Vec<&Range> = pool
-            .ranges
-            .iter()
-            .filter(|range| range.low.value <= range.high.value)
-            .collect();
+        let mut ordered: Vec<&Range> = pool.ranges.iter().filter(|range| range.low.value <= range.high.value).collect();
         ordered.sort_by_key(|range| range.low.value);
         let mut highest: Option<&Range> = None;
         for range in ordered {
             if let Some(before) = highest.filter(|before| before.high.value >= range.low.value) {
                 self.fault(&format!("range {}", range.name.value), |path| {
-                    let message = format!(
-                        "range `{}` overlaps range `{}`",
-                        range.name.value, before.name.value
-                    );
-                    Fault::new(message, range.low.span, path)
-                        .other(before.high.span, "the other ends here")
+                    let message = format!("range `{}` overlaps range `{}`", range.name.value, before.name.value);
+                    Fault::new(message, range.low.span, path).other(before.high.span, "the other ends here")
                 });
             }
-            highest = highest
-                .filter(|before| before.high.value >= range.high.value)
-                .or(Some(range));
+            highest = highest.filter(|before| before.high.value >= range.high.value).or(Some(range));
         }
     }
 
@@ -284,45 +205,25 @@ impl PoolCheck<'_> {
         };
         let inside = network.value.contains(address.value);
         if !inside {
-            let message = format!(
-                "{} is not in the pool's network {}",
-                address.value, network.value
-            );
+            let message = format!("{} is not in the pool's network {}", address.value, network.value);
             let (span, network) = (address.span, network.span);
-            self.fault(at, |path| {
-                Fault::new(message, span, path).other(network, "the network")
-            });
+            self.fault(at, |path| Fault::new(message, span, path).other(network, "the network"));
         }
         inside
     }
 
     /// Clients take the first and the last address of a network for the network itself and for broadcast.
     fn no_broadcast(&mut self, at: &str, range: &Range) {
-        let Some(network) = self
-            .pool
-            .network
-            .as_ref()
-            .filter(|network| network.value.len() <= 30)
-        else {
+        let Some(network) = self.pool.network.as_ref().filter(|network| network.value.len() <= 30) else {
             return;
         };
         for (end, address, what) in [
-            (
-                &range.low,
-                network.value.address(),
-                "the network's own address",
-            ),
-            (
-                &range.high,
-                network.value.last(),
-                "the network's broadcast address",
-            ),
+            (&range.low, network.value.address(), "the network's own address"),
+            (&range.high, network.value.last(), "the network's broadcast address"),
         ] {
             if end.value == address {
                 let (message, span) = (format!("{address} is {what}"), end.span);
-                self.fault(at, |path| {
-                    Fault::new(message, span, path).help("leave it out of the range")
-                });
+                self.fault(at, |path| Fault::new(message, span, path).help("leave it out of the range"));
             }
         }
     }
@@ -334,34 +235,20 @@ impl PoolCheck<'_> {
         for host in &pool.hosts {
             let at = format!("host {}", host.name.value);
             if self.inside(&at, &host.ip_address) {
-                let ends = Range {
-                    name: host.name.clone(),
-                    low: host.ip_address.clone(),
-                    high: host.ip_address.clone(),
-                };
+                let ends =
+                    Range { name: host.name.clone(), low: host.ip_address.clone(), high: host.ip_address.clone() };
                 self.no_broadcast(&at, &ends);
             }
             self.unique(&at, host, &host.ip_address, &mut addresses);
             self.unique(&at, host, &host.hardware_address, &mut macs);
             let address = host.ip_address.value;
-            let excluded = pool
-                .excluded_addresses
-                .iter()
-                .find(|excluded| excluded.value == address)
-                .map(|excluded| excluded.span);
-            let in_range =
-                |range: &&Range| range.low.value <= address && address <= range.high.value;
-            let excluded = excluded.or_else(|| {
-                pool.excluded_ranges
-                    .iter()
-                    .find(in_range)
-                    .map(|range| range.low.span)
-            });
+            let excluded =
+                pool.excluded_addresses.iter().find(|excluded| excluded.value == address).map(|excluded| excluded.span);
+            let in_range = |range: &&Range| range.low.value <= address && address <= range.high.value;
+            let excluded = excluded.or_else(|| pool.excluded_ranges.iter().find(in_range).map(|range| range.low.span));
             if let Some(span) = excluded {
                 let message = format!("{address} of host `{}` is excluded", host.name.value);
-                self.fault(&at, |path| {
-                    Fault::new(message, host.ip_address.span, path).other(span, "excluded here")
-                });
+                self.fault(&at, |path| Fault::new(message, host.ip_address.span, path).other(span, "excluded here"));
             }
         }
     }
@@ -375,14 +262,9 @@ impl PoolCheck<'_> {
     ) {
         match seen.get(&value.value).cloned() {
             Some((other, span)) => {
-                let message = format!(
-                    "{} belongs to two hosts, `{other}` and `{}`",
-                    value.value, host.name.value
-                );
+                let message = format!("{} belongs to two hosts, `{other}` and `{}`", value.value, host.name.value);
                 self.fault(at, |path| {
-                    Fault::new(message, value.span, path)
-                        .label("again here")
-                        .other(span, "first here")
+                    Fault::new(message, value.span, path).label("again here").other(span, "first here")
                 });
             }
             None => {
@@ -399,65 +281,28 @@ impl PoolCheck<'_> {
             timers.find(|timer| matches!(timer.value, Timer::Percent(_)) == percent)
         };
         if let (Some(percent), Some(seconds)) = (of(true), of(false)) {
-            let spans = [
-                percent.span.min(seconds.span),
-                percent.span.max(seconds.span),
-            ];
+            let spans = [percent.span.min(seconds.span), percent.span.max(seconds.span)];
             self.fault("dhcp-attributes", |path| {
-                Fault::new(
-                    "T1 and T2 are both in percent or both in seconds",
-                    spans[1],
-                    path,
-                )
-                .other(spans[0], "the other")
+                Fault::new("T1 and T2 are both in percent or both in seconds", spans[1], path)
+                    .other(spans[0], "the other")
             });
             return;
         }
-        let lease = attributes
-            .lease
-            .as_ref()
-            .map_or(Lease::Secs(86_400), |lease| lease.value);
+        let lease = attributes.lease.as_ref().map_or(Lease::Secs(86_400), |lease| lease.value);
         let (t1, t2) = (attributes.t1.first(), attributes.t2.first());
-        let value =
-            |timer: Option<&Spanned<Timer>>, default| timer.map_or(default, |timer| timer.value);
+        let value = |timer: Option<&Spanned<Timer>>, default| timer.map_or(default, |timer| timer.value);
         let at = |timer: Timer| match (timer, lease) {
             (Timer::Secs(seconds), _) => f64::from(seconds),
-            (Timer::Percent(percent), Lease::Secs(seconds)) => {
-                f64::from(seconds) * f64::from(percent) / 100.0
-            }
-            (Timer::Percent(percent), Lease::Infinite) => {
-                f64::from(u32::MAX) * f64::from(percent) / 100.0
-            }
+            (Timer::Percent(percent), Lease::Secs(seconds)) => f64::from(seconds) * f64::from(percent) / 100.0,
+            (Timer::Percent(percent), Lease::Infinite) => f64::from(u32::MAX) * f64::from(percent) / 100.0,
         };
-        let (first, second) = (
-            at(value(t1, Timer::Percent(50))),
-            at(value(t2, Timer::Percent(87))),
-        );
-        let end = if let Lease::Secs(seconds) = lease {
-            f64::from(seconds)
-        } else {
-            f64::from(u32::MAX)
-        };
+        let (first, second) = (at(value(t1, Timer::Percent(50))), at(value(t2, Timer::Percent(87))));
+        let end = if let Lease::Secs(seconds) = lease { f64::from(seconds) } else { f64::from(u32::MAX) };
         let lease_span = attributes.lease.as_ref().map(|lease| lease.span);
         let orders = [
-            (
-                first >= second,
-                t1.or(t2),
-                t2.filter(|_| t1.is_some()).map(|t2| (t2.span, "T2")),
-                "T1 is not before T2",
-            ),
-            (
-                second >= end,
-                t2,
-                lease_span.map(|span| (span, "the lease")),
-                "T2 is not before the end of the lease",
-            ),
-            (
-                first >= end,
-                t1,
-                lease_span.map(|span| (span, "the lease")),
-                "T1 is not before the end of the lease",
-            ),
+            (first >= second, t1.or(t2), t2.filter(|_| t1.is_some()).map(|t2| (t2.span, "T2")), "T1 is not before T2"),
+            (second >= end, t2, lease_span.map(|span| (span, "the lease")), "T2 is not before the end of the lease"),
+            (first >= end, t1, lease_span.map(|span| (span, "the lease")), "T1 is not before the end of the lease"),
         ];
         for (wrong, timer, other, message) in orders {
             let Some(timer) = timer.filter(|_| wrong) else {
@@ -486,13 +331,8 @@ impl PoolCheck<'_> {
             match seen.get(&option.code.0).copied() {
                 Some((other, _)) if other == option.statement => {}
                 Some((other, span)) => {
-                    let message = format!(
-                        "option {} is set by `{other}` and by `{}`",
-                        option.code.0, option.statement
-                    );
-                    self.fault(&at, |path| {
-                        Fault::new(message, option.span, path).other(span, "the other")
-                    });
+                    let message = format!("option {} is set by `{other}` and by `{}`", option.code.0, option.statement);
+                    self.fault(&at, |path| Fault::new(message, option.span, path).other(span, "the other"));
                 }
                 None => {
                     seen.insert(option.code.0, (&option.statement, option.span));
@@ -507,87 +347,71 @@ impl PoolCheck<'_> {
             .map(|value| value.len() + 2)
             .sum();
         if total > 4 * options::VALUE_MAX {
-            let message = format!(
-                "the options have {total} bytes together; no more than {} are sent",
-                4 * options::VALUE_MAX
-            );
-            self.fault("dhcp-attributes", |path| {
-                Fault::new(message, pool.name.span, path)
-            });
+            let message =
+                format!("the options have {total} bytes together; no more than {} are sent", 4 * options::VALUE_MAX);
+            self.fault("dhcp-attributes", |path| Fault::new(message, pool.name.span, path));
         }
     }
 }
 
 /// Every `link` names another pool, and no chain of links comes back to itself.
-fn links(model: &Model, faults: &mut Vec<Fault>) {
-    let by_name: HashMap<&str, &Pool> = model
-        .pools
-        .iter()
-        .map(|pool| (pool.name.value.as_str(), pool))
-        .collect();
-    let mut told: HashSet<&str> = HashSet::new();
-    for pool in &model.pools {
-        let Some(link) = &pool.link else { continue };
-        let path = format!("{} link", pool_path(pool));
-        if link.value == pool.name.value {
-            faults.push(Fault::new(
-                format!("pool `{}` is linked to itself", link.value),
-                link.span,
-                path,
-            ));
-            continue;
-        }
-        known_pool(model, link, &path, faults);
-        let mut chain = vec![pool.name.value.as_str()];
-        let mut next = by_name.get(link.value.as_str());
-        while let Some(step) = next {
-            if step.name.value == pool.name.value {
-                if chain.iter().all(|name| !told.contains(name)) {
-                    chain.push(&pool.name.value);
-                    let message = format!(
-                        "the links of the pools go in a circle: {}",
-                        chain.join(", ")
-                    );
-                    faults.push(Fault::new(message, link.span, &*path));
-                    told.extend(chain);
+fn links(model: &Model, faults: &mut Faults) {
+    let by_name: HashMap<&str, &Pool> = model.pools.iter().map(|pool| (pool.name.value.as_str(), pool)).collect();
+    // Each pool is walked over once: the number tells on which walk.
+    let mut walked: HashMap<&str, usize> = HashMap::new();
+    for (walk, start) in model.pools.iter().enumerate() {
+        let mut path: Vec<&Pool> = Vec::new();
+        let mut next = Some(start);
+        while let Some(pool) = next {
+            let name = pool.name.value.as_str();
+            match walked.get(name) {
+                Some(before) if *before == walk => circle(&path, pool, faults),
+                Some(_) => {}
+                None => {
+                    walked.insert(name, walk);
+                    path.push(pool);
+                    next = pool.link.as_ref().and_then(|link| by_name.get(link.value.as_str()).copied());
+                    continue;
                 }
-                break;
             }
-            if chain.contains(&step.name.value.as_str()) {
-                break;
-            }
-            chain.push(&step.name.value);
-            next = step
-                .link
-                .as_ref()
-                .and_then(|link| by_name.get(link.value.as_str()));
+            break;
+        }
+        if let Some(link) = &start.link {
+            known_pool(model, link, &format!("{} link", pool_path(start)), faults);
         }
     }
 }
 
+/// Tells of the links that lead over `path` back to `pool`, at the first of them in the text.
+fn circle(path: &[&Pool], pool: &Pool, faults: &mut Faults) {
+    let circle = path.iter().skip_while(|step| step.name.value != pool.name.value);
+    let links: Vec<_> = circle.filter_map(|step| Some((step, step.link.as_ref()?))).collect();
+    let Some((first, link)) = links.iter().min_by_key(|(_, link)| link.span) else { return };
+    let path = format!("{} link", pool_path(first));
+    let message = if links.len() == 1 {
+        format!("pool `{}` is linked to itself", pool.name.value)
+    } else {
+        let names: Vec<&str> = links.iter().map(|(step, _)| step.name.value.as_str()).collect();
+        format!("the links of the pools go in a circle: {}, {}", names.join(", "), pool.name.value)
+    };
+    faults.push(Fault::new(message, link.span, path));
+}
+
 /// Networks of one instance do not overlap, unless their pools are linked.
-fn networks(model: &Model, faults: &mut Vec<Fault>) {
+fn networks(model: &Model, faults: &mut Faults) {
     let chains = chains(model);
-    let mut ordered: Vec<(&Pool, &Spanned<Prefix4>)> = model
-        .pools
-        .iter()
-        .filter_map(|pool| Some((pool, pool.network.as_ref()?)))
-        .collect();
+    let mut ordered: Vec<(&Pool, &Spanned<Prefix4>)> =
+        model.pools.iter().filter_map(|pool| Some((pool, pool.network.as_ref()?))).collect();
     ordered.sort_by_key(|(_, network)| (network.value.address(), network.value.len()));
     // Sorted so, the networks around one form a stack: each holds those above it.
     let mut around: Vec<(&Pool, &Spanned<Prefix4>)> = Vec::new();
     for (pool, network) in ordered {
-        while around
-            .last()
-            .is_some_and(|(_, outer)| !outer.value.contains(network.value.address()))
-        {
+        while around.last().is_some_and(|(_, outer)| !outer.value.contains(network.value.address())) {
             around.pop();
         }
         let chain = chains.get(pool.name.value.as_str());
-        if let Some((other, outer)) = around
-            .iter()
-            .rev()
-            .find(|(other, _)| chains.get(other.name.value.as_str()) != chain)
+        if let Some((other, outer)) =
+            around.iter().rev().find(|(other, _)| chains.get(other.name.value.as_str()) != chain)
         {
             let (first, later) = if network.span < outer.span {
                 ((pool, network), (other, outer))
@@ -607,37 +431,38 @@ fn networks(model: &Model, faults: &mut Vec<Fault>) {
                 .help("pools may share a network if `link` leads from one to the other"),
             );
         }
-        around.push((pool, network));
+        let repeats = around.last().is_some_and(|(other, outer)| {
+            outer.value == network.value && chains.get(other.name.value.as_str()) == chain
+        });
+        if !repeats {
+            around.push((pool, network));
+        }
     }
 }
 
 /// For each pool a number that it shares with the pools it is linked with, in either direction.
 fn chains(model: &Model) -> HashMap<&str, usize> {
-    let mut chains: HashMap<&str, usize> = model
-        .pools
-        .iter()
-        .enumerate()
-        .map(|(number, pool)| (pool.name.value.as_str(), number))
-        .collect();
-    // Each pass lets the smallest number run along every link; there are as many links as pools at most.
-    loop {
-        let mut changed = false;
-        for pool in &model.pools {
-            let Some(link) = &pool.link else { continue };
-            let (Some(a), Some(b)) = (
-                chains.get(pool.name.value.as_str()).copied(),
-                chains.get(link.value.as_str()).copied(),
-            ) else {
-                continue;
-            };
-            if a != b {
-                chains.insert(&pool.name.value, a.min(b));
-                chains.insert(&link.value, a.min(b));
-                changed = true;
-            }
-        }
-        if !changed {
-            return chains;
+    let numbers: HashMap<&str, usize> =
+        model.pools.iter().enumerate().map(|(number, pool)| (pool.name.value.as_str(), number)).collect();
+    let mut above: Vec<usize> = (0..model.pools.len()).collect();
+    for (number, pool) in model.pools.iter().enumerate() {
+        let Some(other) = pool.link.as_ref().and_then(|link| numbers.get(link.value.as_str())) else { continue };
+        let (a, b) = (top(&mut above, number), top(&mut above, *other));
+        if let Some(slot) = above.get_mut(a.max(b)) {
+            *slot = a.min(b);
         }
     }
+    numbers.into_iter().map(|(name, number)| (name, top(&mut above, number))).collect()
+}
+
+/// The smallest number that `number` leads up to; the way there is made shorter for the next time.
+fn top(above: &mut [usize], mut number: usize) -> usize {
+    while let Some(next) = above.get(number).copied().filter(|next| *next != number) {
+        let further = above.get(next).copied().unwrap_or(next);
+        if let Some(slot) = above.get_mut(number) {
+            *slot = further;
+        }
+        number = further;
+    }
+    number
 }

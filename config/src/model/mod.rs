@@ -10,7 +10,7 @@ mod pools;
 pub(crate) mod read;
 mod resolve;
 
-pub use constraints::constraints;
+pub(crate) use constraints::constraints;
 pub use plugins::{FlatSetting, OnFailure, PluginConfig, Setting, flatten};
 pub use read::Spanned;
 pub use resolve::System;

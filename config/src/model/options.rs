@@ -23,33 +23,15 @@ const NAMED: [(&str, OptionCode); 7] = [
 pub(super) fn options(at: At<'_>) -> Vec<PoolOption> {
     let named = NAMED.into_iter().filter_map(|(name, code)| {
         let leaf = at.child(name)?;
-        let value = if name == "sip-server" {
-            sip_server(leaf)?
-        } else {
-            encode(name, leaf.values())
-        };
-        Some(PoolOption {
-            code,
-            statement: name.to_owned(),
-            span: leaf.span(),
-            value,
-        })
+        let value = if name == "sip-server" { sip_server(leaf)? } else { encode(name, leaf.values()) };
+        Some(PoolOption { code, statement: name.to_owned(), span: leaf.span(), value })
     });
     let coded = at.all("option").filter_map(|option| {
         let code: u8 = option.key()?.value.integer()?;
         let form = option.only()?;
-        let form = if form.name() == "array" {
-            form.only()?
-        } else {
-            form
-        };
+        let form = if form.name() == "array" { form.only()? } else { form };
         let value = encode(form.name(), form.values());
-        Some(PoolOption {
-            code: OptionCode(code),
-            statement: format!("option {code}"),
-            span: option.span(),
-            value,
-        })
+        Some(PoolOption { code: OptionCode(code), statement: format!("option {code}"), span: option.span(), value })
     });
     named.chain(coded).collect()
 }
@@ -61,10 +43,7 @@ fn encode(form: &str, values: Vec<super::Spanned<Typed>>) -> Result<Vec<u8>, Str
         encode_one(&mut out, form, value.value);
     }
     if out.len() > VALUE_MAX {
-        return Err(format!(
-            "the option has {} bytes; no more than {VALUE_MAX} have room in a message",
-            out.len()
-        ));
+        return Err(format!("the option has {} bytes; no more than {VALUE_MAX} have room in a message", out.len()));
     }
     Ok(out)
 }
@@ -89,11 +68,7 @@ fn encode_one(out: &mut Vec<u8>, form: &str, value: Typed) {
             "m-node" => 4,
             _ => 8,
         }),
-        Typed::Prefix4(_)
-        | Typed::Mac(_)
-        | Typed::Seconds(_)
-        | Typed::Infinite
-        | Typed::Size(_) => {}
+        Typed::Prefix4(_) | Typed::Mac(_) | Typed::Seconds(_) | Typed::Infinite | Typed::Size(_) => {}
     }
 }
 
@@ -101,25 +76,17 @@ fn encode_one(out: &mut Vec<u8>, form: &str, value: Typed) {
 fn sip_server(at: At<'_>) -> Option<Result<Vec<u8>, String>> {
     let form = at.only()?;
     if form.name() == "ip-address" {
-        return Some(
-            encode(form.name(), form.values()).map(|addresses| [vec![1], addresses].concat()),
-        );
+        return Some(encode(form.name(), form.values()).map(|addresses| [vec![1], addresses].concat()));
     }
     let mut out = vec![0];
-    for name in form
-        .values()
-        .into_iter()
-        .filter_map(|name| name.value.text())
-    {
+    for name in form.values().into_iter().filter_map(|name| name.value.text()) {
         match labels(&name) {
             Some(labels) => out.extend(labels),
             None => return Some(Err(format!("\"{name}\" is no domain name"))),
         }
     }
     if out.len() > VALUE_MAX {
-        Some(Err(format!(
-            "no more than {VALUE_MAX} bytes have room in a message"
-        )))
+        Some(Err(format!("no more than {VALUE_MAX} bytes have room in a message")))
     } else {
         Some(Ok(out))
     }

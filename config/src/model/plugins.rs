@@ -84,11 +84,7 @@ pub fn flatten(settings: &[Setting]) -> Vec<FlatSetting> {
                 parent,
                 name: setting.name.clone(),
                 arguments: setting.arguments.iter().map(plain).collect(),
-                properties: setting
-                    .properties
-                    .iter()
-                    .map(|(name, value)| (name.clone(), plain(value)))
-                    .collect(),
+                properties: setting.properties.iter().map(|(name, value)| (name.clone(), plain(value))).collect(),
                 span: setting.span,
             });
             add(out, &setting.children, index);
@@ -110,10 +106,7 @@ fn plain(value: &Value) -> String {
 }
 
 pub(super) fn plugin(at: At<'_>) -> Option<PluginConfig> {
-    let Spanned {
-        value: path,
-        span: path_span,
-    } = at.leaf("path")?.map(Typed::text)?;
+    let Spanned { value: path, span: path_span } = at.leaf("path")?.map(Typed::text)?;
     Some(PluginConfig {
         name: name(at)?.value,
         path,
@@ -125,34 +118,19 @@ pub(super) fn plugin(at: At<'_>) -> Option<PluginConfig> {
             "drop" => OnFailure::Drop,
             _ => OnFailure::Continue,
         },
-        settings: at
-            .child("settings")
-            .map(|at| settings(at.block()))
-            .unwrap_or_default(),
+        settings: at.child("settings").map(|at| settings(at.block())).unwrap_or_default(),
     })
 }
 
 fn settings(nodes: &[Node]) -> Vec<Setting> {
-    nodes
-        .iter()
-        .filter(|node| !node.is_inactive())
-        .map(setting)
-        .collect()
+    nodes.iter().filter(|node| !node.is_inactive()).map(setting).collect()
 }
 
 fn setting(node: &Node) -> Setting {
     Setting {
         name: node.name.clone(),
-        arguments: node
-            .arguments
-            .iter()
-            .map(|argument| argument.value.clone())
-            .collect(),
-        properties: node
-            .properties
-            .iter()
-            .map(|property| (property.name.clone(), property.value.clone()))
-            .collect(),
+        arguments: node.arguments.iter().map(|argument| argument.value.clone()).collect(),
+        properties: node.properties.iter().map(|property| (property.name.clone(), property.value.clone())).collect(),
         children: settings(&node.children),
         span: node.head_span(),
     }

@@ -12,9 +12,7 @@ pub(super) fn pool(at: At<'_>) -> Option<Pool> {
         name: name(at)?,
         hold_down: at.has("hold-down"),
         link: at.leaf("link").and_then(|link| link.map(Typed::text)),
-        network: inet
-            .leaf("network")
-            .and_then(|network| network.map(Typed::prefix4)),
+        network: inet.leaf("network").and_then(|network| network.map(Typed::prefix4)),
         ranges: inet.all("range").filter_map(range).collect(),
         excluded_ranges: inet.all("excluded-range").filter_map(range).collect(),
         excluded_addresses: inet
@@ -23,10 +21,7 @@ pub(super) fn pool(at: At<'_>) -> Option<Pool> {
             .filter_map(|it| it.map(Typed::address4))
             .collect(),
         hosts: inet.all("host").filter_map(host).collect(),
-        attributes: inet
-            .child("dhcp-attributes")
-            .map(attributes)
-            .unwrap_or_default(),
+        attributes: inet.child("dhcp-attributes").map(attributes).unwrap_or_default(),
     })
 }
 
@@ -50,9 +45,7 @@ fn attributes(at: At<'_>) -> Attributes {
     let address = |name| at.leaf(name).and_then(|leaf| leaf.value.address4());
     let text = |name| at.leaf(name).and_then(|leaf| leaf.value.text());
     Attributes {
-        lease: at
-            .leaf("maximum-lease-time")
-            .and_then(|lease| lease.map(lease_time)),
+        lease: at.leaf("maximum-lease-time").and_then(|lease| lease.map(lease_time)),
         t1: timers(at, "t1-percentage", "t1-renewal-time"),
         t2: timers(at, "t2-percentage", "t2-rebinding-time"),
         server_identifier: address("server-identifier"),
@@ -72,11 +65,7 @@ fn lease_time(value: Typed) -> Option<Lease> {
 }
 
 fn timers(at: At<'_>, percent: &'static str, seconds: &'static str) -> Vec<Spanned<Timer>> {
-    let percent = at
-        .leaf(percent)
-        .and_then(|leaf| leaf.map(|value| value.integer().map(Timer::Percent)));
-    let seconds = at
-        .leaf(seconds)
-        .and_then(|leaf| leaf.map(|value| value.seconds().map(Timer::Secs)));
+    let percent = at.leaf(percent).and_then(|leaf| leaf.map(|value| value.integer().map(Timer::Percent)));
+    let seconds = at.leaf(seconds).and_then(|leaf| leaf.map(|value| value.seconds().map(Timer::Secs)));
     percent.into_iter().chain(seconds).collect()
 }

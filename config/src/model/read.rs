@@ -19,10 +19,7 @@ pub struct Spanned<T> {
 impl<T> Spanned<T> {
     /// Another value at the same place.
     pub(crate) fn map<U>(self, with: impl FnOnce(T) -> Option<U>) -> Option<Spanned<U>> {
-        Some(Spanned {
-            value: with(self.value)?,
-            span: self.span,
-        })
+        Some(Spanned { value: with(self.value)?, span: self.span })
     }
 }
 
@@ -36,11 +33,7 @@ pub(crate) struct At<'a> {
 
 impl<'a> At<'a> {
     pub(crate) fn top(tree: &'a Tree) -> Self {
-        Self {
-            nodes: &tree.nodes,
-            node: None,
-            statement: &ROOT,
-        }
+        Self { nodes: &tree.nodes, node: None, statement: &ROOT }
     }
 
     /// The place of the statement's name and values.
@@ -55,26 +48,10 @@ impl<'a> At<'a> {
 
     /// The active, built statements in it that have this name.
     pub(crate) fn all(self, name: &'static str) -> impl Iterator<Item = At<'a>> {
-        let statement = self
-            .statement
-            .child(name)
-            .filter(|statement| statement.built);
-        debug_assert!(
-            statement.is_some(),
-            "{name} is not in the table below {}",
-            self.statement.name
-        );
-        let nodes = self
-            .nodes
-            .iter()
-            .filter(move |node| node.name == name && !node.is_inactive());
-        nodes.filter_map(move |node| {
-            Some(At {
-                nodes: &node.children,
-                node: Some(node),
-                statement: statement?,
-            })
-        })
+        let statement = self.statement.child(name).filter(|statement| statement.built);
+        debug_assert!(statement.is_some(), "{name} is not in the table below {}", self.statement.name);
+        let nodes = self.nodes.iter().filter(move |node| node.name == name && !node.is_inactive());
+        nodes.filter_map(move |node| Some(At { nodes: &node.children, node: Some(node), statement: statement? }))
     }
 
     pub(crate) fn child(self, name: &'static str) -> Option<At<'a>> {
@@ -87,24 +64,15 @@ impl<'a> At<'a> {
 
     /// `NAME WORD { ... }` of a [`Kind::Select`].
     pub(crate) fn select(self, name: &'static str, word: &'static str) -> Option<At<'a>> {
-        let found = self
-            .all(name)
-            .find(|at| at.node.and_then(Node::key) == Some(word))?;
-        let statement = found
-            .statement
-            .child(word)
-            .filter(|statement| statement.built)?;
+        let found = self.all(name).find(|at| at.node.and_then(Node::key) == Some(word))?;
+        let statement = found.statement.child(word).filter(|statement| statement.built)?;
         Some(At { statement, ..found })
     }
 
     /// The only active statement in a block of which exactly one must be written.
     pub(crate) fn only(self) -> Option<At<'a>> {
         let node = self.nodes.iter().find(|node| !node.is_inactive())?;
-        Some(At {
-            nodes: &node.children,
-            node: Some(node),
-            statement: self.statement.child(&node.name)?,
-        })
+        Some(At { nodes: &node.children, node: Some(node), statement: self.statement.child(&node.name)? })
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -113,20 +81,11 @@ impl<'a> At<'a> {
 
     /// The values behind the name, those that fit.
     pub(crate) fn values(self) -> Vec<Spanned<Typed>> {
-        let (Kind::Leaf(ty) | Kind::LeafList(ty) | Kind::Named(ty, _)) = &self.statement.kind
-        else {
+        let (Kind::Leaf(ty) | Kind::LeafList(ty) | Kind::Named(ty, _)) = &self.statement.kind else {
             return Vec::new();
         };
-        let arguments = self
-            .node
-            .map(|node| node.arguments.as_slice())
-            .unwrap_or_default();
-        let read = |argument: &Argument| {
-            Some(Spanned {
-                value: typed(ty, &argument.value).ok()?,
-                span: argument.span,
-            })
-        };
+        let arguments = self.node.map(|node| node.arguments.as_slice()).unwrap_or_default();
+        let read = |argument: &Argument| Some(Spanned { value: typed(ty, &argument.value).ok()?, span: argument.span });
         arguments.iter().filter_map(read).collect()
     }
 
@@ -160,74 +119,40 @@ pub(crate) fn default_of(statement: &Statement) -> Option<Typed> {
         return None;
     };
     let default = statement.default?;
-    let value = default
-        .parse()
-        .map_or_else(|_| Value::Text(default.to_owned()), Value::Integer);
+    let value = default.parse().map_or_else(|_| Value::Text(default.to_owned()), Value::Integer);
     typed(ty, &value).ok()
 }
 
 impl Typed {
     pub(crate) fn text(self) -> Option<String> {
-        if let Self::Text(text) = self {
-            Some(text)
-        } else {
-            None
-        }
+        if let Self::Text(text) = self { Some(text) } else { None }
     }
 
     pub(crate) fn integer<T: TryFrom<i64>>(self) -> Option<T> {
-        if let Self::Integer(number) = self {
-            T::try_from(number).ok()
-        } else {
-            None
-        }
+        if let Self::Integer(number) = self { T::try_from(number).ok() } else { None }
     }
 
     pub(crate) fn address4(self) -> Option<bindery_types::Ipv4Addr> {
-        if let Self::Address4(address) = self {
-            Some(address)
-        } else {
-            None
-        }
+        if let Self::Address4(address) = self { Some(address) } else { None }
     }
 
     pub(crate) fn seconds(self) -> Option<u32> {
-        if let Self::Seconds(seconds) = self {
-            Some(seconds)
-        } else {
-            None
-        }
+        if let Self::Seconds(seconds) = self { Some(seconds) } else { None }
     }
 
     pub(crate) fn size(self) -> Option<u64> {
-        if let Self::Size(bytes) = self {
-            Some(bytes)
-        } else {
-            None
-        }
+        if let Self::Size(bytes) = self { Some(bytes) } else { None }
     }
 
     pub(crate) fn word(self) -> Option<&'static str> {
-        if let Self::Word(word) = self {
-            Some(word)
-        } else {
-            None
-        }
+        if let Self::Word(word) = self { Some(word) } else { None }
     }
 
     pub(crate) fn mac(self) -> Option<bindery_types::MacAddr> {
-        if let Self::Mac(mac) = self {
-            Some(mac)
-        } else {
-            None
-        }
+        if let Self::Mac(mac) = self { Some(mac) } else { None }
     }
 
     pub(crate) fn prefix4(self) -> Option<bindery_types::Prefix4> {
-        if let Self::Prefix4(prefix) = self {
-            Some(prefix)
-        } else {
-            None
-        }
+        if let Self::Prefix4(prefix) = self { Some(prefix) } else { None }
     }
 }

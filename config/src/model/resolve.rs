@@ -20,19 +20,11 @@ impl Model {
     /// The engine's configuration. A reference to something that does not exist is left out:
     /// [`constraints`](super::constraints) tells of it.
     pub fn resolve(&self) -> Config {
-        let pools: HashMap<&str, PoolId> = numbered(
-            self.pools.iter().map(|pool| pool.name.value.as_str()),
-            PoolId,
-        );
-        let plugins: HashMap<&str, PluginId> = numbered(
-            self.plugins.iter().map(|plugin| plugin.name.as_str()),
-            PluginId,
-        );
+        let pools: HashMap<&str, PoolId> = numbered(self.pools.iter().map(|pool| pool.name.value.as_str()), PoolId);
+        let plugins: HashMap<&str, PluginId> =
+            numbered(self.plugins.iter().map(|plugin| plugin.name.as_str()), PluginId);
         let chain = |names: &[Spanned<String>]| -> Vec<PluginId> {
-            names
-                .iter()
-                .filter_map(|name| plugins.get(name.value.as_str()).copied())
-                .collect()
+            names.iter().filter_map(|name| plugins.get(name.value.as_str()).copied()).collect()
         };
         let server = self.overrides.as_ref();
         let top = self.shape_reply.as_deref();
@@ -45,36 +37,23 @@ impl Model {
                 .or(server)
                 .map(|overrides| of_overrides(overrides, &pools))
                 .unwrap_or_default(),
-            shape_reply: group
-                .shape_reply
-                .as_deref()
-                .or(top)
-                .map(&chain)
-                .unwrap_or_default(),
+            shape_reply: group.shape_reply.as_deref().or(top).map(&chain).unwrap_or_default(),
         });
-        let interfaces = self.groups.iter().zip(0u16..).flat_map(|(group, id)| {
-            group
-                .interfaces
-                .iter()
-                .map(move |interface| (interface, GroupId(id)))
-        });
+        let interfaces = self
+            .groups
+            .iter()
+            .zip(0u16..)
+            .flat_map(|(group, id)| group.interfaces.iter().map(move |interface| (interface, GroupId(id))));
         let interfaces = interfaces.map(|(interface, group)| config::Interface {
             pattern: interface.pattern.value.as_str().into(),
             group,
-            overrides: interface
-                .overrides
-                .as_ref()
-                .map(|overrides| of_overrides(overrides, &pools)),
+            overrides: interface.overrides.as_ref().map(|overrides| of_overrides(overrides, &pools)),
             shape_reply: interface.shape_reply.as_deref().map(&chain),
         });
         Config {
             groups: groups.collect(),
             interfaces: interfaces.collect(),
-            pools: self
-                .pools
-                .iter()
-                .filter_map(|pool| of_pool(pool, &pools))
-                .collect(),
+            pools: self.pools.iter().filter_map(|pool| of_pool(pool, &pools)).collect(),
         }
     }
 
@@ -82,16 +61,10 @@ impl Model {
     pub fn system(&self) -> System {
         let default = |name| {
             let path = ["routing-options", "access-internal", name];
-            super::read::default_of(
-                path.into_iter()
-                    .try_fold(&ROOT, |at: &Statement, name| at.child(name))?,
-            )
+            super::read::default_of(path.into_iter().try_fold(&ROOT, |at: &Statement, name| at.child(name))?)
         };
         System {
-            route_protocol: self
-                .route_protocol
-                .or_else(|| default("protocol")?.integer())
-                .unwrap_or_default(),
+            route_protocol: self.route_protocol.or_else(|| default("protocol")?.integer()).unwrap_or_default(),
             reconcile_interval_secs: self
                 .reconcile_interval_secs
                 .or_else(|| default("reconcile-interval").and_then(Typed::seconds))
@@ -100,28 +73,17 @@ impl Model {
     }
 }
 
-fn numbered<'a, I>(
-    names: impl Iterator<Item = &'a str>,
-    id: impl Fn(u16) -> I,
-) -> HashMap<&'a str, I> {
-    names
-        .zip(0u16..)
-        .map(|(name, number)| (name, id(number)))
-        .collect()
+fn numbered<'a, I>(names: impl Iterator<Item = &'a str>, id: impl Fn(u16) -> I) -> HashMap<&'a str, I> {
+    names.zip(0u16..).map(|(name, number)| (name, id(number))).collect()
 }
 
 fn of_overrides(overrides: &Overrides, pools: &HashMap<&str, PoolId>) -> config::Overrides {
     config::Overrides {
         interface_client_limit: overrides.interface_client_limit,
         no_arp: overrides.no_arp,
-        process_inform: overrides
-            .process_inform
-            .as_ref()
-            .map(|pool| config::ProcessInform {
-                pool: pool
-                    .as_ref()
-                    .and_then(|pool| pools.get(pool.value.as_str()).copied()),
-            }),
+        process_inform: overrides.process_inform.as_ref().map(|pool| config::ProcessInform {
+            pool: pool.as_ref().and_then(|pool| pools.get(pool.value.as_str()).copied()),
+        }),
         allow_no_end_option: overrides.allow_no_end_option,
         delete_binding_on_renegotiation: overrides.delete_binding_on_renegotiation,
         nak_unknown_renew: overrides.nak_unknown_renew,
@@ -136,11 +98,7 @@ fn of_pool(pool: &Pool, pools: &HashMap<&str, PoolId>) -> Option<config::Pool> {
         low: address.value,
         high: address.value,
     };
-    let excluded = pool
-        .excluded_addresses
-        .iter()
-        .map(single)
-        .chain(pool.excluded_ranges.iter().map(of_range));
+    let excluded = pool.excluded_addresses.iter().map(single).chain(pool.excluded_ranges.iter().map(of_range));
     Some(config::Pool {
         name: pool.name.value.as_str().into(),
         instance: InstanceId::default(),
@@ -156,21 +114,14 @@ fn of_pool(pool: &Pool, pools: &HashMap<&str, PoolId>) -> Option<config::Pool> {
             })
             .collect(),
         excluded: excluded.collect(),
-        link: pool
-            .link
-            .as_ref()
-            .and_then(|link| pools.get(link.value.as_str()).copied()),
+        link: pool.link.as_ref().and_then(|link| pools.get(link.value.as_str()).copied()),
         hold_down: pool.hold_down,
         attributes: of_attributes(&pool.attributes),
     })
 }
 
 fn of_range(range: &Range) -> config::Range {
-    config::Range {
-        name: range.name.value.as_str().into(),
-        low: range.low.value,
-        high: range.high.value,
-    }
+    config::Range { name: range.name.value.as_str().into(), low: range.low.value, high: range.high.value }
 }
 
 fn of_attributes(attributes: &Attributes) -> config::Attributes {
@@ -183,18 +134,9 @@ fn of_attributes(attributes: &Attributes) -> config::Attributes {
     options.sort_by_key(|(code, _)| *code);
     let bytes = |text: &Option<String>| text.as_ref().map(|text| text.as_bytes().into());
     config::Attributes {
-        lease: attributes
-            .lease
-            .as_ref()
-            .map_or(default.lease, |lease| lease.value),
-        t1: attributes
-            .t1
-            .first()
-            .map_or(default.t1, |timer| timer.value),
-        t2: attributes
-            .t2
-            .first()
-            .map_or(default.t2, |timer| timer.value),
+        lease: attributes.lease.as_ref().map_or(default.lease, |lease| lease.value),
+        t1: attributes.t1.first().map_or(default.t1, |timer| timer.value),
+        t2: attributes.t2.first().map_or(default.t2, |timer| timer.value),
         server_identifier: attributes.server_identifier,
         next_server: attributes.next_server,
         boot_file: bytes(&attributes.boot_file),

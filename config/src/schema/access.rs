@@ -33,10 +33,7 @@ pub(super) const ACCESS: Statement = Statement::container(
         named(
             "protocol-attributes",
             later::NAME,
-            &[
-                container("dhcp", DHCP_ATTRIBUTES),
-                container("dhcpv6", DHCP_ATTRIBUTES),
-            ],
+            &[container("dhcp", DHCP_ATTRIBUTES), container("dhcpv6", DHCP_ATTRIBUTES)],
         ),
         any("terminate-code"),
     ],
@@ -44,23 +41,13 @@ pub(super) const ACCESS: Statement = Statement::container(
 );
 
 const POOL: &[Statement] = &[
-    Statement::flag(
-        "hold-down",
-        "Makes no new bindings; existing ones may renew until they end.",
-    ),
-    Statement::leaf(
-        "link",
-        Type::Name(63),
-        "res-v4-more",
-        "The pool to look in when this one has no free address.",
-    ),
+    Statement::flag("hold-down", "Makes no new bindings; existing ones may renew until they end."),
+    Statement::leaf("link", Type::Name(63), "res-v4-more", "The pool to look in when this one has no free address."),
     flag("active-drain"),
     Statement::new(
         "family",
         super::Kind::Select(&[
-            Statement::container("inet", INET, "IPv4 addresses.")
-                .apply(Apply::AffectsSessions)
-                .mandatory(),
+            Statement::container("inet", INET, "IPv4 addresses.").apply(Apply::AffectsSessions).mandatory(),
             container("inet6", INET6),
         ]),
         "The addresses of one family.",
@@ -104,33 +91,18 @@ const LOW_HIGH: &[Statement] = &[
     Statement::leaf("low", Type::Address4, "\"10.0.0.10\"", "The first address.")
         .apply(Apply::AffectsSessions)
         .mandatory(),
-    Statement::leaf(
-        "high",
-        Type::Address4,
-        "\"10.0.0.250\"",
-        "The last address; it belongs to the range.",
-    )
-    .apply(Apply::AffectsSessions)
-    .mandatory(),
+    Statement::leaf("high", Type::Address4, "\"10.0.0.250\"", "The last address; it belongs to the range.")
+        .apply(Apply::AffectsSessions)
+        .mandatory(),
 ];
 
 const HOST: &[Statement] = &[
-    Statement::leaf(
-        "hardware-address",
-        Type::Mac,
-        "\"02:00:00:00:00:01\"",
-        "Whose address it is.",
-    )
-    .apply(Apply::AffectsSessions)
-    .mandatory(),
-    Statement::leaf(
-        "ip-address",
-        Type::Address4,
-        "\"10.0.0.5\"",
-        "The address, in the pool's network.",
-    )
-    .apply(Apply::AffectsSessions)
-    .mandatory(),
+    Statement::leaf("hardware-address", Type::Mac, "\"02:00:00:00:00:01\"", "Whose address it is.")
+        .apply(Apply::AffectsSessions)
+        .mandatory(),
+    Statement::leaf("ip-address", Type::Address4, "\"10.0.0.5\"", "The address, in the pool's network.")
+        .apply(Apply::AffectsSessions)
+        .mandatory(),
     leaf("user-name", Type::Text(1, 256)),
 ];
 
@@ -145,22 +117,12 @@ const DHCP_ATTRIBUTES: &[Statement] = &[
     )
     .default("86400")
     .source("RFC 2132 §9.2"),
-    Statement::leaf(
-        "t1-percentage",
-        PERCENT,
-        "50",
-        "When a client renews, in percent of its lease.",
-    )
-    .default("50")
-    .source("RFC 2131 §4.4.5"),
-    Statement::leaf(
-        "t2-percentage",
-        PERCENT,
-        "87",
-        "When a client turns to other servers, in percent of its lease.",
-    )
-    .default("87")
-    .source("RFC 2131 §4.4.5"),
+    Statement::leaf("t1-percentage", PERCENT, "50", "When a client renews, in percent of its lease.")
+        .default("50")
+        .source("RFC 2131 §4.4.5"),
+    Statement::leaf("t2-percentage", PERCENT, "87", "When a client turns to other servers, in percent of its lease.")
+        .default("87")
+        .source("RFC 2131 §4.4.5"),
     Statement::leaf(
         "t1-renewal-time",
         Type::Seconds(1, 4_294_967_294),
@@ -182,27 +144,12 @@ const DHCP_ATTRIBUTES: &[Statement] = &[
         "Option 54 in place of the address at which the client can reach us.",
     )
     .source("RFC 2132 §9.7"),
-    Statement::leaf(
-        "next-server",
-        Type::Address4,
-        "\"192.0.2.9\"",
-        "The field siaddr: the server to boot from.",
-    )
-    .source("RFC 2131 §2"),
-    Statement::leaf(
-        "tftp-server",
-        Type::Address4,
-        "\"192.0.2.9\"",
-        "Option 150: the server with the client's files.",
-    )
-    .source("RFC 5859 §3"),
-    Statement::leaf(
-        "boot-file",
-        Type::Text(1, 127),
-        "\"pxelinux.0\"",
-        "The field file: what to boot.",
-    )
-    .source("RFC 2131 §2"),
+    Statement::leaf("next-server", Type::Address4, "\"192.0.2.9\"", "The field siaddr: the server to boot from.")
+        .source("RFC 2131 §2"),
+    Statement::leaf("tftp-server", Type::Address4, "\"192.0.2.9\"", "Option 150: the server with the client's files.")
+        .source("RFC 5859 §3"),
+    Statement::leaf("boot-file", Type::Text(1, 127), "\"pxelinux.0\"", "The field file: what to boot.")
+        .source("RFC 2131 §2"),
     Statement::leaf(
         "boot-server",
         Type::Text(1, 63),
@@ -210,58 +157,23 @@ const DHCP_ATTRIBUTES: &[Statement] = &[
         "The field sname: the boot server's name.",
     )
     .source("RFC 2131 §2"),
-    Statement::leaf(
-        "domain-name",
-        Type::Text(1, 255),
-        "\"isp.example\"",
-        "Option 15: the client's domain.",
-    )
-    .source("RFC 2132 §3.17"),
-    Statement::list(
-        "name-server",
-        Type::Address4,
-        "\"10.0.0.53\"",
-        "Option 6: DNS servers, the preferred one first.",
-    )
-    .source("RFC 2132 §3.8"),
-    Statement::list(
-        "wins-server",
-        Type::Address4,
-        "\"10.0.0.44\"",
-        "Option 44: NetBIOS name servers.",
-    )
-    .source("RFC 2132 §8.5"),
-    Statement::list(
-        "router",
-        Type::Address4,
-        "\"10.0.0.1\"",
-        "Option 3: default gateways, the preferred one first.",
-    )
-    .source("RFC 2132 §3.5"),
-    Statement::leaf(
-        "netbios-node-type",
-        NODE_TYPE,
-        "h-node",
-        "Option 46: how the client finds NetBIOS names.",
-    )
-    .source("RFC 2132 §8.7"),
+    Statement::leaf("domain-name", Type::Text(1, 255), "\"isp.example\"", "Option 15: the client's domain.")
+        .source("RFC 2132 §3.17"),
+    Statement::list("name-server", Type::Address4, "\"10.0.0.53\"", "Option 6: DNS servers, the preferred one first.")
+        .source("RFC 2132 §3.8"),
+    Statement::list("wins-server", Type::Address4, "\"10.0.0.44\"", "Option 44: NetBIOS name servers.")
+        .source("RFC 2132 §8.5"),
+    Statement::list("router", Type::Address4, "\"10.0.0.1\"", "Option 3: default gateways, the preferred one first.")
+        .source("RFC 2132 §3.5"),
+    Statement::leaf("netbios-node-type", NODE_TYPE, "h-node", "Option 46: how the client finds NetBIOS names.")
+        .source("RFC 2132 §8.7"),
     Statement::container(
         "sip-server",
         &[
-            Statement::list(
-                "name",
-                Type::Text(1, 253),
-                "\"sip.isp.example\"",
-                "SIP servers by name.",
-            )
-            .source("RFC 3361 §3.1"),
-            Statement::list(
-                "ip-address",
-                Type::Address4,
-                "\"10.0.0.60\"",
-                "SIP servers by address.",
-            )
-            .source("RFC 3361 §3.2"),
+            Statement::list("name", Type::Text(1, 253), "\"sip.isp.example\"", "SIP servers by name.")
+                .source("RFC 3361 §3.1"),
+            Statement::list("ip-address", Type::Address4, "\"10.0.0.60\"", "SIP servers by address.")
+                .source("RFC 3361 §3.2"),
         ],
         "Option 120: SIP servers, all by name or all by address.",
     )
@@ -290,12 +202,7 @@ const fn built(name: &'static str) -> Word {
     Word { name, built: true }
 }
 
-const NODE_TYPE: Type = Type::Word(&[
-    built("b-node"),
-    built("p-node"),
-    built("m-node"),
-    built("h-node"),
-]);
+const NODE_TYPE: Type = Type::Word(&[built("b-node"), built("p-node"), built("m-node"), built("h-node")]);
 
 const BYTE: Type = Type::Integer(0, 0xff);
 const SHORT: Type = Type::Integer(-0x8000, 0x7fff);
@@ -313,86 +220,28 @@ const OPTION_VALUE: &[Statement] = &[
     Statement::leaf("unsigned-short", UNSIGNED_SHORT, "1400", "Two bytes."),
     Statement::leaf("integer", INTEGER, "-3600", "Four bytes, signed."),
     Statement::leaf("unsigned-integer", UNSIGNED_INTEGER, "3600", "Four bytes."),
-    Statement::leaf(
-        "hex-string",
-        HEX,
-        "\"0104c0000201\"",
-        "The bytes as they are.",
-    ),
-    Statement::leaf(
-        "string",
-        STRING,
-        "\"isp.example\"",
-        "Text, without a byte 0 behind it.",
-    ),
+    Statement::leaf("hex-string", HEX, "\"0104c0000201\"", "The bytes as they are."),
+    Statement::leaf("string", STRING, "\"isp.example\"", "Text, without a byte 0 behind it."),
     Statement::leaf("ip-address", Type::Address4, "\"10.0.0.42\"", "Four bytes."),
-    Statement::leaf(
-        "ipv6-address",
-        Type::Address6,
-        "\"2001:db8::1\"",
-        "Sixteen bytes.",
-    ),
-    Statement::container(
-        "array",
-        OPTION_ARRAY,
-        "Several values of one kind, one behind the other.",
-    )
-    .one_of(),
+    Statement::leaf("ipv6-address", Type::Address6, "\"2001:db8::1\"", "Sixteen bytes."),
+    Statement::container("array", OPTION_ARRAY, "Several values of one kind, one behind the other.").one_of(),
 ];
 
 const OPTION_ARRAY: &[Statement] = &[
-    Statement::list(
-        "flag",
-        Type::Boolean,
-        "#true #false",
-        "One byte each, 1 or 0.",
-    ),
+    Statement::list("flag", Type::Boolean, "#true #false", "One byte each, 1 or 0."),
     Statement::list("byte", BYTE, "1 2", "One byte each."),
     Statement::list("short", SHORT, "-1 1", "Two bytes each, signed."),
-    Statement::list(
-        "unsigned-short",
-        UNSIGNED_SHORT,
-        "1400 1500",
-        "Two bytes each.",
-    ),
+    Statement::list("unsigned-short", UNSIGNED_SHORT, "1400 1500", "Two bytes each."),
     Statement::list("integer", INTEGER, "-1 1", "Four bytes each, signed."),
-    Statement::list(
-        "unsigned-integer",
-        UNSIGNED_INTEGER,
-        "1 2",
-        "Four bytes each.",
-    ),
-    Statement::list(
-        "hex-string",
-        HEX,
-        "\"0104\" \"0204\"",
-        "The bytes as they are.",
-    ),
-    Statement::list(
-        "string",
-        STRING,
-        "\"a\" \"b\"",
-        "Texts, with nothing between them.",
-    ),
-    Statement::list(
-        "ip-address",
-        Type::Address4,
-        "\"10.0.0.42\" \"10.0.0.43\"",
-        "Four bytes each.",
-    ),
-    Statement::list(
-        "ipv6-address",
-        Type::Address6,
-        "\"2001:db8::1\" \"2001:db8::2\"",
-        "Sixteen bytes each.",
-    ),
+    Statement::list("unsigned-integer", UNSIGNED_INTEGER, "1 2", "Four bytes each."),
+    Statement::list("hex-string", HEX, "\"0104\" \"0204\"", "The bytes as they are."),
+    Statement::list("string", STRING, "\"a\" \"b\"", "Texts, with nothing between them."),
+    Statement::list("ip-address", Type::Address4, "\"10.0.0.42\" \"10.0.0.43\"", "Four bytes each."),
+    Statement::list("ipv6-address", Type::Address6, "\"2001:db8::1\" \"2001:db8::2\"", "Sixteen bytes each."),
 ];
 
-const LOW_HIGH_V6: &[Statement] = &[
-    leaf("low", Type::Prefix6),
-    leaf("high", Type::Prefix6),
-    leaf("prefix-length", Type::Integer(1, 128)),
-];
+const LOW_HIGH_V6: &[Statement] =
+    &[leaf("low", Type::Prefix6), leaf("high", Type::Prefix6), leaf("prefix-length", Type::Integer(1, 128))];
 
 const INET6: &[Statement] = &[
     leaf("prefix", Type::Prefix6),
@@ -407,11 +256,7 @@ const INET6: &[Statement] = &[
         ],
     ),
     list("excluded-address", Type::Address6),
-    named(
-        "excluded-range",
-        Type::Name(63),
-        &[leaf("low", Type::Address6), leaf("high", Type::Address6)],
-    ),
+    named("excluded-range", Type::Name(63), &[leaf("low", Type::Address6), leaf("high", Type::Address6)]),
     container("dhcp-attributes", DHCP_ATTRIBUTES),
 ];
 

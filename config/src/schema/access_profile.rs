@@ -3,13 +3,7 @@
 use super::later::{self, any, container, flag, leaf, list, named, word};
 use super::{Statement, Type};
 
-const ORDER: Type = Type::Word(&[
-    word("radius"),
-    word("password"),
-    word("none"),
-    word("nasreq"),
-    word("jsrc"),
-]);
+const ORDER: Type = Type::Word(&[word("radius"), word("password"), word("none"), word("nasreq"), word("jsrc")]);
 
 const ADDRESSES: Type = Type::Address;
 
@@ -21,10 +15,7 @@ pub(super) const PROFILE: Statement = named(
         list("accounting-order", ORDER),
         list("preauthentication-order", ORDER),
         leaf("authorization-order", ORDER),
-        leaf(
-            "provisioning-order",
-            Type::Word(&[word("jsrc"), word("gx-plus"), word("pcrf")]),
-        ),
+        leaf("provisioning-order", Type::Word(&[word("jsrc"), word("gx-plus"), word("pcrf")])),
         container(
             "radius",
             &[
@@ -55,10 +46,7 @@ pub(super) const PROFILE: Statement = named(
                 flag("coa-immediate-update"),
                 flag("address-change-immediate-update"),
                 leaf("update-interval", later::MINUTES_OF_A_WEEK),
-                leaf(
-                    "statistics",
-                    Type::Word(&[word("volume-time"), word("time")]),
-                ),
+                leaf("statistics", Type::Word(&[word("volume-time"), word("time")])),
                 flag("wait-for-acct-on-ack"),
                 flag("duplication"),
             ],
@@ -68,13 +56,7 @@ pub(super) const PROFILE: Statement = named(
         list("domain-name-server-inet6", Type::Address6),
         list("wins-server", Type::Address4),
         leaf("session-limit-per-username", Type::Integer(1, 16)),
-        container(
-            "address-assignment",
-            &[
-                leaf("pool", Type::Name(63)),
-                leaf("inet6-pool", Type::Name(63)),
-            ],
-        ),
+        container("address-assignment", &[leaf("pool", Type::Name(63)), leaf("inet6-pool", Type::Name(63))]),
         named(
             "subscriber",
             Type::Name(64),
@@ -123,16 +105,10 @@ pub(super) const RADIUS_OPTIONS: Statement = container(
         leaf("interim-update-tolerance", Type::Integer(1, 600)),
         container(
             "unique-nas-port",
-            &[
-                leaf("chassis-id", Type::Integer(0, 127)),
-                leaf("chassis-id-width", Type::Integer(1, 7)),
-            ],
+            &[leaf("chassis-id", Type::Integer(0, 127)), leaf("chassis-id-width", Type::Integer(1, 7))],
         ),
     ],
 );
 
-pub(super) const RADIUS_DISCONNECT: Statement = named(
-    "radius-disconnect",
-    Type::Address,
-    &[leaf("secret", Type::Secret(1, 128))],
-);
+pub(super) const RADIUS_DISCONNECT: Statement =
+    named("radius-disconnect", Type::Address, &[leaf("secret", Type::Secret(1, 128))]);

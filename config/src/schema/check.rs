@@ -1,28 +1,24 @@
 //! Holds a tree against the table: every statement known, in its place, with values that fit.
 
 use super::{Kind, ROOT, Statement, Type};
-use crate::error::Fault;
+use crate::error::{Fault, Faults};
 use crate::nearest::nearest;
 use crate::tree::{Argument, Node, Span, Tag, Tree};
 use crate::value::{expected, typed};
 use std::collections::HashMap;
 
-/// All faults of `tree` that the table alone can tell.
-pub fn check(tree: &Tree) -> Vec<Fault> {
-    let mut checker = Checker {
-        faults: Vec::new(),
-        path: Vec::new(),
-    };
+/// Adds all faults of `tree` that the table alone can tell.
+pub(crate) fn check(tree: &Tree, faults: &mut Faults) {
+    let mut checker = Checker { faults, path: Vec::new() };
     checker.statements(&tree.nodes, &ROOT, false);
-    checker.faults
 }
 
-struct Checker {
-    faults: Vec<Fault>,
+struct Checker<'a> {
+    faults: &'a mut Faults,
     path: Vec<String>,
 }
 
-impl Checker {
+impl Checker<'_> {
     fn fault(&self, message: impl Into<String>, span: Span) -> Fault {
         Fault::new(message, span, self.path.join(" "))
     }
@@ -36,11 +32,7 @@ impl Checker {
                 continue;
             };
             let repeats = matches!(statement.kind, Kind::Named(..) | Kind::Select(_));
-            let key = node
-                .arguments
-                .first()
-                .filter(|_| repeats)
-                .map(|argument| text_of(&argument.value));
+            let key = node.arguments.first().filter(|_| repeats).map(|argument| text_of(&argument.value));
             if let Some(first) = seen.insert((&node.name, key.clone()), node.head_span()) {
                 self.repeated(node, statement, key.as_deref(), first);
             }
@@ -49,6 +41,9 @@ impl Checker {
     }
 
     fn unknown(&mut self, node: &Node, within: &'static Statement) {
+        if self.faults.is_full() {
+            return self.faults.push(self.fault("unknown statement", node.span));
+        }
         let near = nearest(&node.name, within.children().iter().map(|child| child.name));
         let help = match (near, place_of(&node.name)) {
             (Some(near), _) => Some(format!("did you mean `{near}`?")),
@@ -63,18 +58,11 @@ impl Checker {
         let what = key.map_or_else(|| node.name.clone(), |key| format!("{} {key}", node.name));
         let help = match statement.kind {
             Kind::LeafList(_) => Some("a list has all its values behind one name".to_owned()),
-            Kind::Container(_) | Kind::Named(..) | Kind::Select(_) => {
-                Some("put all of it in one block".to_owned())
-            }
+            Kind::Container(_) | Kind::Named(..) | Kind::Select(_) => Some("put all of it in one block".to_owned()),
             Kind::Leaf(_) | Kind::Flag | Kind::Free => None,
         };
         let fault = self.fault(format!("`{what}` is written twice"), node.head_span());
-        self.faults.push(
-            fault
-                .label("again here")
-                .other(first, "first here")
-                .maybe_help(help),
-        );
+        self.faults.push(fault.label("again here").other(first, "first here").maybe_help(help));
     }
 
     fn statement(&mut self, node: &Node, statement: &'static Statement, quiet: bool) {
@@ -86,18 +74,12 @@ impl Checker {
         }
         if let Some(Tag::Other(tag)) = &node.tag {
             let fault = self.fault(format!("unknown tag `({tag})`"), node.span);
-            self.faults
-                .push(fault.help("the tags are (inactive), (protect) and (replace)"));
+            self.faults.push(fault.help("the tags are (inactive), (protect) and (replace)"));
         }
         let quiet = quiet || node.is_inactive();
         if !statement.built && !quiet {
-            let fault = self.fault(
-                format!("`{}` is not in this release", node.name),
-                node.head_span(),
-            );
-            self.faults.push(
-                fault.help("take it out, or write (inactive) before it to keep it for later"),
-            );
+            let fault = self.fault(format!("`{}` is not in this release", node.name), node.head_span());
+            self.faults.push(fault.help("take it out, or write (inactive) before it to keep it for later"));
         }
         let quiet = quiet || !statement.built;
         self.path.push(word);
@@ -136,50 +118,32 @@ impl Checker {
         if quiet {
             return;
         }
-        for child in statement
-            .children()
-            .iter()
-            .filter(|child| child.mandatory && node.child(child.name).is_none())
-        {
+        for child in statement.children().iter().filter(|child| {
+            let written = node.properties.iter().any(|property| property.name == child.name);
+            child.mandatory && !written && node.child(child.name).is_none()
+        }) {
             let what = match child.kind {
-                Kind::Select(words) => format!(
-                    "{} {}",
-                    child.name,
-                    words.first().map_or("", |word| word.name)
-                ),
+                Kind::Select(words) => format!("{} {}", child.name, words.first().map_or("", |word| word.name)),
                 _ => child.name.to_owned(),
             };
-            let fault = self
-                .fault(format!("`{what}` is missing"), node.head_span())
-                .label("must have it");
-            self.faults.push(fault.maybe_help(
-                (!child.example.is_empty()).then(|| format!("like `{what} {}`", child.example)),
-            ));
+            let fault = self.fault(format!("`{what}` is missing"), node.head_span()).label("must have it");
+            self.faults.push(
+                fault.maybe_help((!child.example.is_empty()).then(|| format!("like `{what} {}`", child.example))),
+            );
         }
-        if statement.one_of {
+        if statement.one_of && node.properties.is_empty() {
             let mut chosen = node.active();
-            let names = || {
-                statement
-                    .children()
-                    .iter()
-                    .map(|child| child.name)
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            };
+            let names = || statement.children().iter().map(|child| child.name).collect::<Vec<_>>().join(", ");
             match (chosen.next(), chosen.next()) {
                 (Some(first), Some(second)) => {
                     let fault = self.fault(
                         format!("`{}` and `{}` exclude each other", first.name, second.name),
                         second.head_span(),
                     );
-                    self.faults
-                        .push(fault.other(first.head_span(), "the other"));
+                    self.faults.push(fault.other(first.head_span(), "the other"));
                 }
                 (None, _) => {
-                    let fault = self.fault(
-                        format!("`{}` needs one of {}", node.name, names()),
-                        node.head_span(),
-                    );
+                    let fault = self.fault(format!("`{}` needs one of {}", node.name, names()), node.head_span());
                     let example = statement
                         .children()
                         .first()
@@ -194,10 +158,7 @@ impl Checker {
     fn key(&mut self, node: &Node, ty: &Type, quiet: bool) {
         match node.arguments.first() {
             None => {
-                let fault = self.fault(
-                    format!("`{}` needs {} behind it", node.name, expected(ty)),
-                    node.span,
-                );
+                let fault = self.fault(format!("`{}` needs {} behind it", node.name, expected(ty)), node.span);
                 self.faults.push(fault);
             }
             Some(argument) => {
@@ -208,39 +169,21 @@ impl Checker {
     }
 
     fn select(&mut self, node: &Node, words: &'static [Statement], quiet: bool) {
-        let names = || {
-            words
-                .iter()
-                .map(|word| word.name)
-                .collect::<Vec<_>>()
-                .join(" or ")
-        };
+        let names = || words.iter().map(|word| word.name).collect::<Vec<_>>().join(" or ");
         let Some(argument) = node.arguments.first() else {
-            let fault = self.fault(
-                format!("`{}` needs {} behind it", node.name, names()),
-                node.span,
-            );
+            let fault = self.fault(format!("`{}` needs {} behind it", node.name, names()), node.span);
             self.faults.push(fault);
             return;
         };
         self.no_values(node, 1);
-        let Some(chosen) = argument
-            .value
-            .as_text()
-            .and_then(|text| words.iter().find(|word| word.name == text))
-        else {
+        let Some(chosen) = argument.value.as_text().and_then(|text| words.iter().find(|word| word.name == text)) else {
             let fault = self.fault(format!("`{}` takes {}", node.name, names()), argument.span);
             self.faults.push(fault);
             return;
         };
         if !chosen.built && !quiet {
-            let fault = self.fault(
-                format!("`{} {}` is not in this release", node.name, chosen.name),
-                node.head_span(),
-            );
-            self.faults.push(
-                fault.help("take it out, or write (inactive) before it to keep it for later"),
-            );
+            let fault = self.fault(format!("`{} {}` is not in this release", node.name, chosen.name), node.head_span());
+            self.faults.push(fault.help("take it out, or write (inactive) before it to keep it for later"));
         }
         self.inside(node, chosen, quiet || !chosen.built);
     }
@@ -248,10 +191,7 @@ impl Checker {
     fn leaf(&mut self, node: &Node, ty: &Type, list: bool, quiet: bool) {
         self.no_block(node);
         if node.arguments.is_empty() {
-            let fault = self.fault(
-                format!("`{}` needs {} behind it", node.name, expected(ty)),
-                node.span,
-            );
+            let fault = self.fault(format!("`{}` needs {} behind it", node.name, expected(ty)), node.span);
             self.faults.push(fault);
         }
         for (index, argument) in node.arguments.iter().enumerate() {
@@ -266,10 +206,7 @@ impl Checker {
 
     fn value(&mut self, node: &Node, ty: &Type, argument: &Argument, quiet: bool) {
         if let Some(annotation) = &argument.annotation {
-            let fault = self.fault(
-                format!("`({annotation})` before a value has no meaning here"),
-                argument.span,
-            );
+            let fault = self.fault(format!("`({annotation})` before a value has no meaning here"), argument.span);
             self.faults.push(fault);
         }
         match typed(ty, &argument.value) {
@@ -277,35 +214,28 @@ impl Checker {
             Err(mismatch) if mismatch.later && quiet => {}
             Err(mismatch) if mismatch.later => {
                 let what = text_of(&argument.value);
-                let fault = self.fault(
-                    format!("`{} {what}` is not in this release", node.name),
-                    argument.span,
-                );
+                let fault = self.fault(format!("`{} {what}` is not in this release", node.name), argument.span);
                 self.faults.push(fault.maybe_help(mismatch.help));
             }
             Err(mismatch) => {
-                let fault = self.fault(
-                    format!("`{}` takes {}", node.name, expected(ty)),
-                    argument.span,
-                );
-                self.faults
-                    .push(fault.label(mismatch.reason).maybe_help(mismatch.help));
+                let fault = self.fault(format!("`{}` takes {}", node.name, expected(ty)), argument.span);
+                self.faults.push(fault.label(mismatch.reason).maybe_help(mismatch.help));
             }
         }
     }
 
     fn properties(&mut self, node: &Node, statement: &'static Statement) {
         for property in &node.properties {
-            let fault = self.fault(
-                format!("`{}` takes no `{}=`", node.name, property.name),
-                property.span,
-            );
+            let fault = self.fault(format!("`{}` takes no `{}=`", node.name, property.name), property.span);
             let mut value = String::new();
             crate::tree::print_value(&mut value, &property.value);
-            let child = statement.child(&property.name);
-            self.faults.push(fault.maybe_help(
-                child.map(|child| format!("write it in braces: `{{ {} {value} }}`", child.name)),
-            ));
+            let mut children = statement.children().iter();
+            let child = statement
+                .child(&property.name)
+                .or_else(|| children.find(|child| child.name.starts_with(&property.name)));
+            self.faults.push(
+                fault.maybe_help(child.map(|child| format!("write it in braces: `{{ {} {value} }}`", child.name))),
+            );
         }
     }
 
@@ -317,17 +247,13 @@ impl Checker {
                 format!("`{}` takes one value", node.name)
             };
             let fault = self.fault(message, argument.span);
-            self.faults
-                .push(fault.help("statements inside it stand in braces"));
+            self.faults.push(fault.help("statements inside it stand in braces"));
         }
     }
 
     fn no_block(&mut self, node: &Node) {
         if let Some(child) = node.children.first() {
-            let fault = self.fault(
-                format!("`{}` takes no statements in braces", node.name),
-                child.span,
-            );
+            let fault = self.fault(format!("`{}` takes no statements in braces", node.name), child.span);
             self.faults.push(fault);
         }
     }
@@ -336,23 +262,13 @@ impl Checker {
     fn free(&mut self, node: &Node) {
         if let Some(Tag::Other(tag)) = &node.tag {
             let fault = self.fault(format!("unknown tag `({tag})`"), node.span);
-            self.faults
-                .push(fault.help("the tags are (inactive), (protect) and (replace)"));
+            self.faults.push(fault.help("the tags are (inactive), (protect) and (replace)"));
         }
-        let arguments = node
-            .arguments
-            .iter()
-            .map(|argument| (&argument.annotation, argument.span));
-        let properties = node
-            .properties
-            .iter()
-            .map(|property| (&property.annotation, property.span));
+        let arguments = node.arguments.iter().map(|argument| (&argument.annotation, argument.span));
+        let properties = node.properties.iter().map(|property| (&property.annotation, property.span));
         for (annotation, span) in arguments.chain(properties) {
             if let Some(annotation) = annotation {
-                let fault = self.fault(
-                    format!("`({annotation})` before a value has no meaning here"),
-                    span,
-                );
+                let fault = self.fault(format!("`({annotation})` before a value has no meaning here"), span);
                 self.faults.push(fault);
             }
         }
@@ -374,12 +290,7 @@ fn text_of(value: &crate::tree::Value) -> String {
 
 /// Where in the built part of the table a statement of this name stands first.
 fn place_of(name: &str) -> Option<String> {
-    fn search(
-        within: &'static Statement,
-        name: &str,
-        depth: usize,
-        path: &mut Vec<&'static str>,
-    ) -> bool {
+    fn search(within: &'static Statement, name: &str, depth: usize, path: &mut Vec<&'static str>) -> bool {
         let children = within.children().iter().filter(|child| child.built);
         if depth == 0 {
             return within.child(name).is_some_and(|child| child.built);

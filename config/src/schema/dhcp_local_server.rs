@@ -189,10 +189,7 @@ const DUAL_STACK_GROUP: &[Statement] = &[
     later::SHORT_CYCLE_PROTECTION,
     flag("on-demand-address-allocation"),
     later::CLASSIFICATION_KEY,
-    leaf(
-        "dual-stack-interface-client-limit",
-        Type::Integer(1, 500_000),
-    ),
+    leaf("dual-stack-interface-client-limit", Type::Integer(1, 500_000)),
     later::PROTOCOL_MASTER,
     later::REAUTHENTICATE_V6,
 ];
@@ -209,10 +206,7 @@ const ALLOW_BULK_LEASEQUERY: Statement = container(
 );
 const ALLOW_ACTIVE_LEASEQUERY: Statement = container(
     "allow-active-leasequery",
-    &[
-        leaf("timeout", Type::Seconds(10, 3600)),
-        leaf("idle-timeout", Type::Seconds(10, 3600)),
-    ],
+    &[leaf("timeout", Type::Seconds(10, 3600)), leaf("idle-timeout", Type::Seconds(10, 3600))],
 );
 
 const DHCPV6: &[Statement] = &[

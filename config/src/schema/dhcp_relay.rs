@@ -17,10 +17,7 @@ pub(super) const FORWARDING_OPTIONS: Statement = container(
                     named("interface", Type::Interface, &[]),
                     flag("server-sync"),
                     flag("recreate-subscriber-interface"),
-                    container(
-                        "duplicate-clients",
-                        &[flag("incoming-interface"), flag("option-82")],
-                    ),
+                    container("duplicate-clients", &[flag("incoming-interface"), flag("option-82")]),
                     leaf("delete-policy", Type::Word(&[word("keep"), word("expire")])),
                     container("auto-configure", &[flag("agent-circuit-identifier")]),
                 ],
@@ -30,19 +27,10 @@ pub(super) const FORWARDING_OPTIONS: Statement = container(
     ],
 );
 
-const ACTIVE_SERVER_GROUP: Statement = named(
-    "active-server-group",
-    later::NAME,
-    &[flag("allow-server-change")],
-);
+const ACTIVE_SERVER_GROUP: Statement = named("active-server-group", later::NAME, &[flag("allow-server-change")]);
 const SERVER_GROUP: Statement = any("server-group");
-const FORWARD_ONLY: Statement = container(
-    "forward-only",
-    &[
-        leaf("logical-system", later::NAME),
-        leaf("routing-instance", later::NAME),
-    ],
-);
+const FORWARD_ONLY: Statement =
+    container("forward-only", &[leaf("logical-system", later::NAME), leaf("routing-instance", later::NAME)]);
 
 const RELAY: &[Statement] = &[
     later::TRACEOPTIONS,
@@ -79,22 +67,13 @@ const RELAY: &[Statement] = &[
     leaf("server-response-time", Type::Seconds(0, u32::MAX)),
     later::LEASE_TIME_VALIDATION,
     container("leasequery", LEASEQUERY),
-    container(
-        "bulk-leasequery",
-        &[
-            leaf("attempts", Type::Integer(1, 720)),
-            leaf("timeout", Type::Seconds(1, 10)),
-        ],
-    ),
+    container("bulk-leasequery", &[leaf("attempts", Type::Integer(1, 720)), leaf("timeout", Type::Seconds(1, 10))]),
     later::ACTIVE_LEASEQUERY,
     later::REMOTE_ID_MISMATCH,
     container("dhcpv6", RELAY_V6),
 ];
 
-const LEASEQUERY: &[Statement] = &[
-    leaf("attempts", Type::Integer(1, 10)),
-    leaf("timeout", Type::Seconds(1, 10)),
-];
+const LEASEQUERY: &[Statement] = &[leaf("attempts", Type::Integer(1, 10)), leaf("timeout", Type::Seconds(1, 10))];
 
 const OVERRIDES: Statement = container(
     "overrides",
@@ -126,25 +105,12 @@ const OVERRIDES: Statement = container(
     ],
 );
 
-const PREFIX: Statement = container(
-    "prefix",
-    &[
-        flag("host-name"),
-        flag("logical-system-name"),
-        flag("routing-instance-name"),
-    ],
-);
-const USER_DEFINED: Statement = container(
-    "user-defined",
-    &[
-        leaf("string", Type::Text(1, 252)),
-        leaf("hex-string", Type::Hex(2, 510)),
-    ],
-);
-const INTERFACE_DESCRIPTION: Statement = leaf(
-    "use-interface-description",
-    Type::Word(&[word("logical"), word("device")]),
-);
+const PREFIX: Statement =
+    container("prefix", &[flag("host-name"), flag("logical-system-name"), flag("routing-instance-name")]);
+const USER_DEFINED: Statement =
+    container("user-defined", &[leaf("string", Type::Text(1, 252)), leaf("hex-string", Type::Hex(2, 510))]);
+const INTERFACE_DESCRIPTION: Statement =
+    leaf("use-interface-description", Type::Word(&[word("logical"), word("device")]));
 
 const RELAY_OPTION_82: Statement = container(
     "relay-option-82",
@@ -183,8 +149,7 @@ const RELAY_OPTION_82: Statement = container(
     ],
 );
 
-const VENDOR_SPECIFIC: Statement =
-    container("vendor-specific", &[flag("host-name"), flag("location")]);
+const VENDOR_SPECIFIC: Statement = container("vendor-specific", &[flag("host-name"), flag("location")]);
 
 const INTERFACE: &[Statement] = &[
     leaf("upto", Type::Interface),
@@ -232,10 +197,7 @@ const DUAL_STACK_GROUP: &[Statement] = &[
     RELAY_AGENT_INTERFACE_ID,
     RELAY_AGENT_REMOTE_ID,
     later::CLASSIFICATION_KEY,
-    leaf(
-        "dual-stack-interface-client-limit",
-        Type::Integer(1, 500_000),
-    ),
+    leaf("dual-stack-interface-client-limit", Type::Integer(1, 500_000)),
     later::PROTOCOL_MASTER,
     later::SHORT_CYCLE_PROTECTION,
 ];
@@ -307,10 +269,7 @@ const RELAY_V6: &[Statement] = &[
     RELAY_AGENT_INTERFACE_ID,
     RELAY_AGENT_REMOTE_ID,
     flag("relay-agent-option-79"),
-    container(
-        "vendor-specific-information",
-        &[flag("host-name"), flag("location")],
-    ),
+    container("vendor-specific-information", &[flag("host-name"), flag("location")]),
     flag("exclude-relay-agent-identifier"),
     FORWARD_ONLY,
     flag("forward-only-replies"),

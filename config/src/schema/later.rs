@@ -8,11 +8,7 @@ pub(super) const fn container(name: &'static str, children: &'static [Statement]
     Statement::container(name, children, "").later()
 }
 
-pub(super) const fn named(
-    name: &'static str,
-    key: Type,
-    children: &'static [Statement],
-) -> Statement {
+pub(super) const fn named(name: &'static str, key: Type, children: &'static [Statement]) -> Statement {
     Statement::named(name, key, children, "").later()
 }
 
@@ -41,13 +37,7 @@ pub(super) const MINUTES_OF_A_WEEK: Type = Type::Integer(10, 1440);
 
 /// `routing-instances NAME` and `logical-systems NAME`.
 pub(super) const INSTANCE: &[Statement] = &[
-    container(
-        "system",
-        &[container(
-            "services",
-            &[dhcp_local_server::DHCP_LOCAL_SERVER],
-        )],
-    ),
+    container("system", &[container("services", &[dhcp_local_server::DHCP_LOCAL_SERVER])]),
     access::ACCESS,
     dhcp_relay::FORWARDING_OPTIONS,
     any("routing-options"),
@@ -62,61 +52,34 @@ const ON_OFF_AUTOMATIC: Type = Type::Word(&[word("0"), word("1"), word("automati
 pub(super) const DYNAMIC_PROFILE: Statement = named(
     "dynamic-profile",
     Type::Name(80),
-    &[
-        leaf("use-primary", Type::Name(80)),
-        leaf(
-            "aggregate-clients",
-            Type::Word(&[word("merge"), word("replace")]),
-        ),
-    ],
+    &[leaf("use-primary", Type::Name(80)), leaf("aggregate-clients", Type::Word(&[word("merge"), word("replace")]))],
 );
 pub(super) const SERVICE_PROFILE: Statement = leaf("service-profile", Type::Name(128));
 pub(super) const ACCESS_PROFILE: Statement = leaf("access-profile", Type::Name(128));
 pub(super) const SHORT_CYCLE_PROTECTION: Statement = container(
     "short-cycle-protection",
-    &[
-        leaf("lockout-min-time", Type::Seconds(1, 86_400)),
-        leaf("lockout-max-time", Type::Seconds(1, 86_400)),
-    ],
+    &[leaf("lockout-min-time", Type::Seconds(1, 86_400)), leaf("lockout-max-time", Type::Seconds(1, 86_400))],
 );
-pub(super) const REMOTE_ID_MISMATCH: Statement =
-    container("remote-id-mismatch", &[flag("disconnect")]);
-pub(super) const PERSISTENT_STORAGE: Statement =
-    container("persistent-storage", &[flag("automatic")]);
-pub(super) const CLASSIFICATION_KEY: Statement = container(
-    "classification-key",
-    &[flag("mac-address"), flag("circuit-id"), flag("remote-id")],
-);
-pub(super) const PROTOCOL_MASTER: Statement =
-    container("protocol-master", &[flag("inet"), flag("inet6")]);
-pub(super) const DUPLICATE_CLIENTS_IN_SUBNET: Statement = container(
-    "duplicate-clients-in-subnet",
-    &[flag("incoming-interface"), flag("option-82")],
-);
+pub(super) const REMOTE_ID_MISMATCH: Statement = container("remote-id-mismatch", &[flag("disconnect")]);
+pub(super) const PERSISTENT_STORAGE: Statement = container("persistent-storage", &[flag("automatic")]);
+pub(super) const CLASSIFICATION_KEY: Statement =
+    container("classification-key", &[flag("mac-address"), flag("circuit-id"), flag("remote-id")]);
+pub(super) const PROTOCOL_MASTER: Statement = container("protocol-master", &[flag("inet"), flag("inet6")]);
+pub(super) const DUPLICATE_CLIENTS_IN_SUBNET: Statement =
+    container("duplicate-clients-in-subnet", &[flag("incoming-interface"), flag("option-82")]);
 pub(super) const FORWARD_SNOOPED_CLIENTS: Statement = leaf(
     "forward-snooped-clients",
-    Type::Word(&[
-        word("configured-interfaces"),
-        word("non-configured-interfaces"),
-        word("all-interfaces"),
-    ]),
+    Type::Word(&[word("configured-interfaces"), word("non-configured-interfaces"), word("all-interfaces")]),
 );
-pub(super) const CLIENT_DISCOVER_MATCH: Statement = container(
-    "client-discover-match",
-    &[flag("option60-and-option82"), flag("incoming-interface")],
-);
+pub(super) const CLIENT_DISCOVER_MATCH: Statement =
+    container("client-discover-match", &[flag("option60-and-option82"), flag("incoming-interface")]);
 pub(super) const CLIENT_NEGOTIATION_MATCH: Statement =
     container("client-negotiation-match", &[flag("incoming-interface")]);
-pub(super) const ROUTE_SUPPRESSION: Statement = container(
-    "route-suppression",
-    &[flag("access-internal"), flag("destination")],
-);
-pub(super) const ROUTE_SUPPRESSION_V6: Statement = container(
-    "route-suppression",
-    &[flag("access"), flag("access-internal")],
-);
-pub(super) const ASYMMETRIC_LEASE_TIME: Statement =
-    leaf("asymmetric-lease-time", Type::Seconds(600, 86_400));
+pub(super) const ROUTE_SUPPRESSION: Statement =
+    container("route-suppression", &[flag("access-internal"), flag("destination")]);
+pub(super) const ROUTE_SUPPRESSION_V6: Statement =
+    container("route-suppression", &[flag("access"), flag("access-internal")]);
+pub(super) const ASYMMETRIC_LEASE_TIME: Statement = leaf("asymmetric-lease-time", Type::Seconds(600, 86_400));
 pub(super) const ASYMMETRIC_PREFIX_LEASE_TIME: Statement =
     leaf("asymmetric-prefix-lease-time", Type::Seconds(600, 86_400));
 
@@ -132,21 +95,10 @@ pub(super) const ACTIVE_LEASEQUERY: Statement = container(
     ],
 );
 
-const CLIENT_ID: Statement = container(
-    "client-id",
-    &[
-        flag("exclude-headers"),
-        flag("use-automatic-ascii-hex-encoding"),
-    ],
-);
-const INTERFACE_DESCRIPTION: Statement = leaf(
-    "interface-description",
-    Type::Word(&[word("device"), word("logical")]),
-);
-const AGENT_REMOTE_ID: Statement = container(
-    "relay-agent-remote-id",
-    &[flag("enterprise-id"), flag("remote-id")],
-);
+const CLIENT_ID: Statement =
+    container("client-id", &[flag("exclude-headers"), flag("use-automatic-ascii-hex-encoding")]);
+const INTERFACE_DESCRIPTION: Statement = leaf("interface-description", Type::Word(&[word("device"), word("logical")]));
+const AGENT_REMOTE_ID: Statement = container("relay-agent-remote-id", &[flag("enterprise-id"), flag("remote-id")]);
 
 /// What a user name is made of.
 const USERNAME_V4: &[Statement] = &[
@@ -182,20 +134,10 @@ const USERNAME_V6: &[Statement] = &[
     flag("vlan-tags"),
 ];
 
-pub(super) const AUTHENTICATION_V4: Statement = container(
-    "authentication",
-    &[
-        leaf("password", Type::Secret(1, 64)),
-        container("username-include", USERNAME_V4),
-    ],
-);
-pub(super) const AUTHENTICATION_V6: Statement = container(
-    "authentication",
-    &[
-        leaf("password", Type::Secret(1, 64)),
-        container("username-include", USERNAME_V6),
-    ],
-);
+pub(super) const AUTHENTICATION_V4: Statement =
+    container("authentication", &[leaf("password", Type::Secret(1, 64)), container("username-include", USERNAME_V4)]);
+pub(super) const AUTHENTICATION_V6: Statement =
+    container("authentication", &[leaf("password", Type::Secret(1, 64)), container("username-include", USERNAME_V6)]);
 
 const MILLISECONDS: Type = Type::Integer(30_000, 255_000);
 
@@ -205,11 +147,7 @@ pub(super) const LIVENESS_DETECTION: Statement = container(
     &[
         leaf(
             "failure-action",
-            Type::Word(&[
-                word("clear-binding"),
-                word("clear-binding-if-interface-up"),
-                word("log-only"),
-            ]),
+            Type::Word(&[word("clear-binding"), word("clear-binding-if-interface-up"), word("log-only")]),
         ),
         container(
             "method",
@@ -232,14 +170,8 @@ pub(super) const LIVENESS_DETECTION: Statement = container(
                                 leaf("threshold", Type::Integer(0, 4_294_967_295)),
                             ],
                         ),
-                        container(
-                            "detection-time",
-                            &[leaf("threshold", Type::Integer(0, 4_294_967_295))],
-                        ),
-                        leaf(
-                            "session-mode",
-                            Type::Word(&[word("automatic"), word("single-hop"), word("multihop")]),
-                        ),
+                        container("detection-time", &[leaf("threshold", Type::Integer(0, 4_294_967_295))]),
+                        leaf("session-mode", Type::Word(&[word("automatic"), word("single-hop"), word("multihop")])),
                         leaf("holddown-interval", Type::Integer(0, 255_000)),
                     ],
                 ),
@@ -255,10 +187,7 @@ pub(super) const LIVENESS_DETECTION: Statement = container(
     ],
 );
 
-const FILTER_VALUES: &[Statement] = &[
-    list("ascii", Type::Text(1, 256)),
-    list("hexadecimal", Type::Hex(2, 512)),
-];
+const FILTER_VALUES: &[Statement] = &[list("ascii", Type::Text(1, 256)), list("hexadecimal", Type::Hex(2, 512))];
 
 /// Which values of an option are meant.
 pub(super) const OPTION_FILTER: &[Statement] = &[
@@ -276,26 +205,18 @@ pub(super) const REAUTHENTICATE: Statement = container(
         flag("remote-id-mismatch"),
         container(
             "actual-data-rate-change",
-            &[
-                container("actual-data-rate-upstream", RATE),
-                container("actual-data-rate-downstream", RATE),
-            ],
+            &[container("actual-data-rate-upstream", RATE), container("actual-data-rate-downstream", RATE)],
         ),
     ],
 );
-pub(super) const REAUTHENTICATE_V6: Statement = container(
-    "reauthenticate",
-    &[flag("lease-renewal"), flag("remote-id-mismatch")],
-);
+pub(super) const REAUTHENTICATE_V6: Statement =
+    container("reauthenticate", &[flag("lease-renewal"), flag("remote-id-mismatch")]);
 
 pub(super) const LEASE_TIME_VALIDATION: Statement = container(
     "lease-time-validation",
     &[
         leaf("lease-time-threshold", Type::Seconds(60, 2_147_483_647)),
-        leaf(
-            "violation-action",
-            Type::Word(&[word("strict"), word("override-lease"), word("drop")]),
-        ),
+        leaf("violation-action", Type::Word(&[word("strict"), word("override-lease"), word("drop")])),
     ],
 );
 
@@ -306,14 +227,8 @@ const LOG_FILE: &[Statement] = &[
     flag("no-world-readable"),
     leaf("match", Type::Text(1, 1024)),
 ];
-const TRACE_LEVEL: Type = Type::Word(&[
-    word("error"),
-    word("warning"),
-    word("notice"),
-    word("info"),
-    word("verbose"),
-    word("all"),
-]);
+const TRACE_LEVEL: Type =
+    Type::Word(&[word("error"), word("warning"), word("notice"), word("info"), word("verbose"), word("all")]);
 
 pub(super) const TRACEOPTIONS: Statement = container(
     "traceoptions",

@@ -15,7 +15,7 @@ mod reference;
 mod routing_options;
 mod system;
 
-pub use check::check;
+pub(crate) use check::check;
 pub use reference::reference;
 
 /// One statement: what may be written, and what it means.
@@ -155,12 +155,7 @@ impl Statement {
         Self::new(name, Kind::Container(children), help)
     }
 
-    const fn named(
-        name: &'static str,
-        key: Type,
-        children: &'static [Self],
-        help: &'static str,
-    ) -> Self {
+    const fn named(name: &'static str, key: Type, children: &'static [Self], help: &'static str) -> Self {
         Self::new(name, Kind::Named(key, children), help)
     }
 
@@ -215,9 +210,7 @@ impl Statement {
     /// The statements that may stand in it; for [`Kind::Select`] its words.
     pub const fn children(&self) -> &'static [Self] {
         match self.kind {
-            Kind::Container(children) | Kind::Named(_, children) | Kind::Select(children) => {
-                children
-            }
+            Kind::Container(children) | Kind::Named(_, children) | Kind::Select(children) => children,
             Kind::Leaf(_) | Kind::LeafList(_) | Kind::Flag | Kind::Free => &[],
         }
     }

@@ -50,13 +50,9 @@ pub(super) const PLUGINS: Statement = Statement::container(
             )
             .default("continue")
             .apply(Apply::Hot),
-            Statement::new(
-                "settings",
-                Kind::Free,
-                "Statements for the plugin; what they mean is its own matter.",
-            )
-            .example("{ option 15 string=\"isp.example\" }")
-            .apply(Apply::Hot),
+            Statement::new("settings", Kind::Free, "Statements for the plugin; what they mean is its own matter.")
+                .example("{ option 15 string=\"isp.example\" }")
+                .apply(Apply::Hot),
         ],
         "A component under the name by which policy binds it.",
     )

@@ -26,23 +26,12 @@ fn entry(out: &mut String, statement: &Statement, level: usize) {
         Kind::Container(_) | Kind::Flag | Kind::Free => String::new(),
         Kind::Named(ty, _) | Kind::Leaf(ty) => format!(" ({})", expected(ty)),
         Kind::Select(words) => {
-            let names: Vec<&str> = words
-                .iter()
-                .filter(|word| word.built)
-                .map(|word| word.name)
-                .collect();
+            let names: Vec<&str> = words.iter().filter(|word| word.built).map(|word| word.name).collect();
             format!(" ({})", names.join(" or "))
         }
         Kind::LeafList(ty) => format!(" (one or more: {})", expected(ty)),
     };
-    let _ = write!(
-        out,
-        "{:indent$}- **`{}`**{value}: {}",
-        "",
-        statement.name,
-        statement.help,
-        indent = level * 2
-    );
+    let _ = write!(out, "{:indent$}- **`{}`**{value}: {}", "", statement.name, statement.help, indent = level * 2);
     if statement.mandatory {
         out.push_str(" *Mandatory.*");
     }
@@ -52,10 +41,7 @@ fn entry(out: &mut String, statement: &Statement, level: usize) {
     if !statement.example.is_empty() {
         let _ = write!(out, " Like `{} {}`.", statement.name, statement.example);
     }
-    if matches!(
-        statement.kind,
-        Kind::Leaf(_) | Kind::LeafList(_) | Kind::Flag
-    ) {
+    if matches!(statement.kind, Kind::Leaf(_) | Kind::LeafList(_) | Kind::Flag) {
         let _ = write!(out, " [{}]", statement.apply.as_str());
     }
     if !statement.source.is_empty() {
@@ -68,11 +54,7 @@ fn entry(out: &mut String, statement: &Statement, level: usize) {
 }
 
 fn later(out: &mut String, statement: &Statement, path: &str) {
-    let path = if path.is_empty() {
-        statement.name.to_owned()
-    } else {
-        format!("{path} {}", statement.name)
-    };
+    let path = if path.is_empty() { statement.name.to_owned() } else { format!("{path} {}", statement.name) };
     if !statement.built {
         let _ = writeln!(out, "- `{path}`");
         return;

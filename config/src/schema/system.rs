@@ -9,11 +9,7 @@ pub(super) const SYSTEM: Statement = Statement::container(
     &[
         Statement::container(
             "services",
-            &[
-                dhcp_local_server::DHCP_LOCAL_SERVER,
-                later::any("dhcp"),
-                SUBSCRIBER_MANAGEMENT,
-            ],
+            &[dhcp_local_server::DHCP_LOCAL_SERVER, later::any("dhcp"), SUBSCRIBER_MANAGEMENT],
             "What the router offers to its neighbours.",
         ),
         container("processes", &[container("dhcp-service", DHCP_SERVICE)]),
@@ -51,10 +47,7 @@ const SUBSCRIBER_MANAGEMENT: Statement = container(
                         Type::Interface,
                         &[leaf(
                             "standby-mode",
-                            Type::Word(&[
-                                word("hot-standby"),
-                                word("service-activation-on-failover"),
-                            ]),
+                            Type::Word(&[word("hot-standby"), word("service-activation-on-failover")]),
                         )],
                     )],
                 ),
@@ -63,23 +56,14 @@ const SUBSCRIBER_MANAGEMENT: Statement = container(
     ],
 );
 
-const SNOOPING_FILE: &[Statement] = &[
-    leaf("location", Type::Path),
-    leaf("write-interval", Type::Seconds(60, 86_400)),
-];
+const SNOOPING_FILE: &[Statement] = &[leaf("location", Type::Path), leaf("write-interval", Type::Seconds(60, 86_400))];
 
 const DHCP_SERVICE: &[Statement] = &[
     flag("disable"),
-    leaf(
-        "failover",
-        Type::Word(&[word("other-routing-engine"), word("alternate-media")]),
-    ),
+    leaf("failover", Type::Word(&[word("other-routing-engine"), word("alternate-media")])),
     container(
         "persistent-storage",
-        &[
-            leaf("file-name", Type::Name(64)),
-            leaf("backup-interval", Type::Integer(1, 48)),
-        ],
+        &[leaf("file-name", Type::Name(64)), leaf("backup-interval", Type::Integer(1, 48))],
     ),
     later::TRACEOPTIONS,
     later::INTERFACE_TRACEOPTIONS,
@@ -94,36 +78,18 @@ const DHCP_SERVICE: &[Statement] = &[
                 flag("all"),
                 container(
                     "dhcpv6",
-                    &[
-                        flag("client"),
-                        flag("server"),
-                        flag("relay"),
-                        flag("dynamic-server"),
-                        flag("all"),
-                    ],
+                    &[flag("client"), flag("server"), flag("relay"), flag("dynamic-server"), flag("all")],
                 ),
             ],
         )],
     ),
     container("dhcp-snooping-file", SNOOPING_FILE),
     container("dhcpv6-snooping-file", SNOOPING_FILE),
-    container(
-        "ltv-syslog-interval",
-        &[leaf("syslog-interval", Type::Seconds(600, 86_400))],
-    ),
+    container("ltv-syslog-interval", &[leaf("syslog-interval", Type::Seconds(600, 86_400))]),
     leaf("accept-max-tcp-connections", Type::Integer(1, 100)),
     leaf("request-max-tcp-connections", Type::Integer(1, 100)),
-    leaf(
-        "max-leasequery-reply-packet-retries",
-        Type::Integer(0, 10_000),
-    ),
-    leaf(
-        "leasequery-reply-packet-retry-timer",
-        Type::Integer(0, 10_000),
-    ),
-    leaf(
-        "max-leasequery-reply-packet-process",
-        Type::Integer(0, 1_000_000),
-    ),
+    leaf("max-leasequery-reply-packet-retries", Type::Integer(0, 10_000)),
+    leaf("leasequery-reply-packet-retry-timer", Type::Integer(0, 10_000)),
+    leaf("max-leasequery-reply-packet-process", Type::Integer(0, 1_000_000)),
     flag("era-logging-disable"),
 ];

@@ -20,18 +20,9 @@ const COMMENT_MAX: usize = 16;
 /// Why a text is not parsed, and where.
 pub(super) fn check(text: &str) -> Result<(), (String, Span)> {
     if text.len() > TEXT_MAX {
-        return Err((
-            format!("the text is longer than {TEXT_MAX} bytes"),
-            Span { start: 0, end: 0 },
-        ));
+        return Err((format!("the text is longer than {TEXT_MAX} bytes"), Span { start: 0, end: 0 }));
     }
-    Scanner {
-        bytes: text.as_bytes(),
-        at: 0,
-        open: Vec::new(),
-        discard: false,
-    }
-    .run()
+    Scanner { bytes: text.as_bytes(), at: 0, open: Vec::new(), discard: false }.run()
 }
 
 /// Walks over the text, knowing only braces, strings and comments.
@@ -72,13 +63,7 @@ impl Scanner<'_> {
     }
 
     fn fail<T>(&self, message: String) -> Result<T, (String, Span)> {
-        Err((
-            message,
-            Span {
-                start: self.at,
-                end: self.at + 1,
-            },
-        ))
+        Err((message, Span { start: self.at, end: self.at + 1 }))
     }
 
     fn brace(&mut self) -> Result<(), (String, Span)> {
@@ -88,17 +73,13 @@ impl Scanner<'_> {
             return self.fail(format!("more than {DEPTH_MAX} levels of braces"));
         }
         if self.open.iter().filter(|discarded| **discarded).count() > DISCARDED_MAX {
-            return self.fail(format!(
-                "more than {DISCARDED_MAX} levels of commented-out blocks"
-            ));
+            return self.fail(format!("more than {DISCARDED_MAX} levels of commented-out blocks"));
         }
         Ok(())
     }
 
     fn starts(&self, with: &[u8]) -> bool {
-        self.bytes
-            .get(self.at..)
-            .is_some_and(|rest| rest.starts_with(with))
+        self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(with))
     }
 
     fn slash(&mut self) -> Result<(), (String, Span)> {
@@ -133,13 +114,7 @@ impl Scanner<'_> {
     }
 
     fn hashes_before(&self) -> usize {
-        self.bytes.get(..self.at).map_or(0, |before| {
-            before
-                .iter()
-                .rev()
-                .take_while(|byte| **byte == b'#')
-                .count()
-        })
+        self.bytes.get(..self.at).map_or(0, |before| before.iter().rev().take_while(|byte| **byte == b'#').count())
     }
 
     /// Skips a string. A parser that has lost its way may read braces in it as braces, so they count there too;
@@ -163,10 +138,7 @@ impl Scanner<'_> {
             }
             braces += usize::from(byte == b'{');
             if braces > 8 * DEPTH_MAX {
-                return self.fail(format!(
-                    "more than {} opening braces in one string",
-                    8 * DEPTH_MAX
-                ));
+                return self.fail(format!("more than {} opening braces in one string", 8 * DEPTH_MAX));
             }
             self.at += if byte == b'\\' && hashes == 0 { 2 } else { 1 };
         }

@@ -68,10 +68,7 @@ impl Node {
         let arguments = self.arguments.iter().map(|argument| argument.span.end);
         let properties = self.properties.iter().map(|property| property.span.end);
         let end = arguments.chain(properties).fold(self.span.end, usize::max);
-        Span {
-            start: self.span.start,
-            end,
-        }
+        Span { start: self.span.start, end }
     }
 
     /// The active statements in it, in order.
@@ -91,9 +88,7 @@ impl Node {
 
     /// The first value, as text; none if there is none or it is no text.
     pub fn key(&self) -> Option<&str> {
-        self.arguments
-            .first()
-            .and_then(|argument| argument.value.as_text())
+        self.arguments.first().and_then(|argument| argument.value.as_text())
     }
 }
 

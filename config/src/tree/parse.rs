@@ -18,22 +18,13 @@ const STACK: usize = 64 << 20;
 pub fn parse(name: &str, text: &str) -> Result<Tree, Errors> {
     let shared: Arc<str> = text.into();
     if let Err((message, span)) = bounds::check(text) {
-        return Err(Errors::new(
-            name,
-            shared,
-            vec![Fault::new(message, span, "")],
-        ));
+        return Err(Errors::new(name, shared, vec![Fault::new(message, span, "")]));
     }
     match document(text) {
-        Ok(document) => Ok(Tree {
-            nodes: nodes(&document, text),
-        }),
+        Ok(document) => Ok(Tree { nodes: nodes(&document, text) }),
         Err(faults) => {
-            let faults = if faults.is_empty() {
-                vec![Fault::new("this is not KDL", Span::default(), "")]
-            } else {
-                faults
-            };
+            let faults =
+                if faults.is_empty() { vec![Fault::new("this is not KDL", Span::default(), "")] } else { faults };
             Err(Errors::new(name, shared, faults).show_first(SHOWN))
         }
     }
@@ -41,17 +32,9 @@ pub fn parse(name: &str, text: &str) -> Result<Tree, Errors> {
 
 /// Runs the parser on a stack that suffices for [`bounds::DEPTH_MAX`] levels, whoever calls.
 fn document(text: &str) -> Result<KdlDocument, Vec<Fault>> {
-    let failed = |why: &str| {
-        vec![Fault::new(
-            format!("the text could not be parsed: {why}"),
-            Span::default(),
-            "",
-        )]
-    };
+    let failed = |why: &str| vec![Fault::new(format!("the text could not be parsed: {why}"), Span::default(), "")];
     std::thread::scope(|scope| {
-        let parser = std::thread::Builder::new()
-            .name("kdl".to_owned())
-            .stack_size(STACK);
+        let parser = std::thread::Builder::new().name("kdl".to_owned()).stack_size(STACK);
         let parser = match parser.spawn_scoped(scope, || KdlDocument::parse_v2(text)) {
             Ok(parser) => parser,
             Err(error) => return Err(failed(&error.to_string())),
@@ -67,40 +50,22 @@ fn faults(text: &str, error: &KdlError) -> Vec<Fault> {
     let mut found: Vec<Fault> = Vec::new();
     for diagnostic in &error.diagnostics {
         let start = boundary(text, diagnostic.span.offset());
-        let end = boundary(
-            text,
-            diagnostic
-                .span
-                .offset()
-                .saturating_add(diagnostic.span.len()),
-        );
-        let message = diagnostic
-            .message
-            .clone()
-            .unwrap_or_else(|| "this is not KDL".to_owned());
-        let mut fault = Fault::new(
-            message,
-            Span {
-                start,
-                end: end.max(start),
-            },
-            "",
-        );
+        let end = boundary(text, diagnostic.span.offset().saturating_add(diagnostic.span.len()));
+        let message = diagnostic.message.clone().unwrap_or_else(|| "this is not KDL".to_owned());
+        let mut fault = Fault::new(message, Span { start, end: end.max(start) }, "");
         fault.help.clone_from(&diagnostic.help);
-        if matches!(text.get(start..end), Some("true" | "false" | "null")) {
-            fault.help =
-                Some("KDL 2 writes #true, #false and #null, or quotes the word".to_owned());
+        let marked = text.get(start..end).unwrap_or_default();
+        if matches!(marked, "true" | "false" | "null") {
+            fault.message = format!("`{marked}` stands bare");
+            fault.help = Some("KDL 2 writes #true, #false and #null, or quotes the word".to_owned());
+        } else if marked.starts_with(|c: char| c.is_ascii_digit()) && !marked.contains(char::is_whitespace) {
+            fault.message = format!("`{marked}` is no number");
+            let help = "what begins like a number but is none, like an address or 24h, stands in quotes";
+            fault.help = Some(help.to_owned());
         }
-        if text
-            .get(start..)
-            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
-        {
-            fault.help = Some(
-                "what begins like a number but is none, like an address or 24h, stands in quotes"
-                    .to_owned(),
-            );
-        }
-        if !found.iter().any(|known| known.span == fault.span) {
+        // The parser tells of each missing brace twice.
+        let echo = fault.message.starts_with("Closing '}' was not found");
+        if !echo && !found.iter().any(|known| known.span == fault.span) {
             found.push(fault);
         }
     }
@@ -117,11 +82,7 @@ fn boundary(text: &str, at: usize) -> usize {
 }
 
 fn nodes(document: &KdlDocument, text: &str) -> Vec<Node> {
-    document
-        .nodes()
-        .iter()
-        .map(|node| convert(node, text))
-        .collect()
+    document.nodes().iter().map(|node| convert(node, text)).collect()
 }
 
 fn convert(node: &KdlNode, text: &str) -> Node {
@@ -133,10 +94,7 @@ fn convert(node: &KdlNode, text: &str) -> Node {
             let span = node.name().span();
             bytes(text, span.offset(), span.len())
         },
-        children: node
-            .children()
-            .map(|children| nodes(children, text))
-            .unwrap_or_default(),
+        children: node.children().map(|children| nodes(children, text)).unwrap_or_default(),
         ..Node::default()
     };
     for entry in node.entries() {
@@ -144,21 +102,10 @@ fn convert(node: &KdlNode, text: &str) -> Node {
         let value = value(entry);
         let span = bytes(text, entry.span().offset(), entry.span().len());
         match entry.name() {
-            None => converted.arguments.push(Argument {
-                value,
-                annotation,
-                span,
-            }),
+            None => converted.arguments.push(Argument { value, annotation, span }),
             Some(name) => {
-                let property = Property {
-                    name: name.value().to_owned(),
-                    value,
-                    annotation,
-                    span,
-                };
-                converted
-                    .properties
-                    .retain(|known| known.name != property.name);
+                let property = Property { name: name.value().to_owned(), value, annotation, span };
+                converted.properties.retain(|known| known.name != property.name);
                 converted.properties.push(property);
             }
         }
@@ -167,10 +114,7 @@ fn convert(node: &KdlNode, text: &str) -> Node {
 }
 
 fn bytes(text: &str, offset: usize, len: usize) -> Span {
-    Span {
-        start: boundary(text, offset),
-        end: boundary(text, offset.saturating_add(len)),
-    }
+    Span { start: boundary(text, offset), end: boundary(text, offset.saturating_add(len)) }
 }
 
 fn value(entry: &KdlEntry) -> Value {
@@ -189,16 +133,9 @@ fn annotation(node: &KdlNode, text: &str) -> Vec<String> {
         return Vec::new();
     };
     let start = node.span().offset().saturating_sub(leading.len());
-    let fresh = start == 0
-        || text
-            .get(..start)
-            .is_some_and(|before| before.ends_with('\n'));
+    let fresh = start == 0 || text.get(..start).is_some_and(|before| before.ends_with('\n'));
     let mut found = Vec::new();
-    let mut lines = leading
-        .split('\n')
-        .skip(usize::from(!fresh))
-        .map(str::trim)
-        .peekable();
+    let mut lines = leading.split('\n').skip(usize::from(!fresh)).map(str::trim).peekable();
     while let Some(line) = lines.next() {
         match line.strip_prefix("//") {
             Some(comment) => found.push(clean(comment)),
@@ -211,8 +148,5 @@ fn annotation(node: &KdlNode, text: &str) -> Vec<String> {
 
 fn clean(comment: &str) -> String {
     let comment = comment.strip_prefix(' ').unwrap_or(comment);
-    comment
-        .chars()
-        .filter(|c| !c.is_control() && !super::print::is_newline(*c))
-        .collect()
+    comment.chars().filter(|c| !c.is_control() && !super::print::is_newline(*c)).collect()
 }

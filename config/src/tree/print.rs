@@ -104,19 +104,13 @@ pub(crate) fn print_text(out: &mut String, text: &str) {
 /// Fewer texts are bare here than KDL allows: those that cannot be mistaken for anything else.
 fn is_bare(text: &str) -> bool {
     let first = |c: char| c.is_ascii_alphabetic() || c == '_' || c == '*';
-    let rest =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '*' | ':' | '@');
-    text.starts_with(first)
-        && text.chars().all(rest)
-        && !matches!(text, "true" | "false" | "null" | "inf" | "nan")
+    let rest = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '*' | ':' | '@');
+    text.starts_with(first) && text.chars().all(rest) && !matches!(text, "true" | "false" | "null" | "inf" | "nan")
 }
 
 /// Whether KDL ends a line there.
 pub(super) fn is_newline(c: char) -> bool {
-    matches!(
-        c,
-        '\n' | '\r' | '\u{85}' | '\u{b}' | '\u{c}' | '\u{2028}' | '\u{2029}'
-    )
+    matches!(c, '\n' | '\r' | '\u{85}' | '\u{b}' | '\u{c}' | '\u{2028}' | '\u{2029}')
 }
 
 /// Whether KDL forbids the character to stand as itself.

@@ -1,3 +1,7 @@
 //! Tests of the crate as the daemon uses it.
 
 mod examples;
+mod expectations;
+mod properties;
+mod table;
+mod vectors;

@@ -1,0 +1,126 @@
+//! Folders of configurations with what must come of them: `tests/ui` is refused, `tests/good` is not.
+//!
+//! `UPDATE_EXPECT=1` writes the expectations anew.
+
+use crate::examples::files;
+use bindery_config::load;
+use std::path::{Path, PathBuf};
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
+}
+
+/// Compares `got` with the file `expected`, or writes it.
+pub(crate) fn expect(expected: &Path, got: &str) -> Result<(), String> {
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(expected, got).unwrap();
+        return Ok(());
+    }
+    let want = std::fs::read_to_string(expected).unwrap_or_default();
+    if want == got { Ok(()) } else { Err(format!("--- {}\n{got}", expected.display())) }
+}
+
+#[test]
+fn faults_are_told_as_expected() {
+    let files = files(&folder("ui"));
+    assert!(files.len() >= 40, "{}", files.len());
+    let mut wrong = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let name = file.file_name().unwrap().to_string_lossy().into_owned();
+        match load(&name, &text) {
+            Ok(_) => wrong.push(format!("{name} was not refused")),
+            Err(errors) => {
+                for located in errors.located() {
+                    let line = text.split('\n').nth(located.line - 1);
+                    assert!(line.is_some_and(|line| line.chars().count() + 1 >= located.column), "{name}: {located:?}");
+                }
+                wrong.extend(expect(&file.with_extension("err"), &format!("{errors}\n")).err());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}\n{} differ; UPDATE_EXPECT=1 accepts them", wrong.join("\n"), wrong.len());
+}
+
+#[test]
+fn faultless_texts_resolve_as_expected() {
+    let mut wrong = Vec::new();
+    for file in files(&folder("good")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let loaded = load(&file.display().to_string(), &text).unwrap_or_else(|errors| panic!("{errors}"));
+        let plugins: Vec<_> = loaded
+            .plugins
+            .iter()
+            .map(|plugin| {
+                (
+                    &plugin.name,
+                    &plugin.path,
+                    plugin.deadline_ms,
+                    plugin.memory_max,
+                    plugin.output_max,
+                    plugin.on_failure,
+                )
+            })
+            .collect();
+        let settings: Vec<_> =
+            loaded.plugins.iter().flat_map(|plugin| bindery_config::flatten(&plugin.settings)).collect();
+        let dump = format!("{:#?}\n{:#?}\n{plugins:#?}\n{settings:#?}\n", loaded.engine, loaded.system);
+        wrong.extend(expect(&file.with_extension("dump"), &dump).err());
+    }
+    assert!(wrong.is_empty(), "{}\n{} differ; UPDATE_EXPECT=1 accepts them", wrong.join("\n"), wrong.len());
+}
+
+#[test]
+fn faults_have_a_form_for_machines() {
+    let errors = load("f.kdl", "policy {\n    shape-reply nobody\n}\n").unwrap_err();
+    let located: Vec<_> = errors.located().collect();
+    assert_eq!(located.len(), 1);
+    assert_eq!((located[0].line, located[0].column), (2, 17));
+    assert_eq!(located[0].fault.path, "policy shape-reply");
+    assert_eq!(located[0].fault.message, "there is no plugin `nobody`");
+}
+
+#[test]
+fn all_faults_are_counted_but_not_all_are_kept() {
+    let errors = load("f.kdl", &"x\n".repeat(1000)).unwrap_err();
+    assert!(errors.count() >= 1000 && errors.faults().len() == bindery_config::FAULTS_MAX);
+    assert!(errors.to_string().contains("more, not shown"));
+}
+
+#[test]
+fn changes_are_told_by_section() {
+    let text = |limit: u32, pool: &str, plugins: &str| {
+        format!(
+            "system {{ services {{ dhcp-local-server {{ overrides {{ interface-client-limit {limit} }}; group g {{ interface eth0 }} }} }} }}
+             access {{ address-assignment {{ {pool} }} }}
+             plugins {{ {plugins} }}"
+        )
+    };
+    let pool = |name: &str| format!("pool {name} {{ family inet {{ network \"192.0.2.0/24\" }} }}");
+    let (a, b) = ("plugin a { path \"a\" }", "plugin b { path \"b\" }");
+    let old = load("old", &text(1, &pool("p"), &format!("{a}; {b}"))).unwrap();
+    let new = load("new", &text(2, &pool("q"), &format!("{b}; {a}"))).unwrap();
+    let told: Vec<String> = new.changes_since(&old).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "changed: system services dhcp-local-server overrides interface-client-limit",
+            "added: access address-assignment pool q",
+            "removed: access address-assignment pool p",
+            "reordered: plugins",
+        ]
+    );
+    assert_eq!(new.changes_since(&new), []);
+    assert_ne!(old.hash, new.hash);
+}
+
+#[test]
+fn a_plugin_is_refused_at_its_place() {
+    let text = "plugins {\n    plugin x {\n        path \"x.wasm\"\n        settings { a { b 1 } }\n    }\n}\n";
+    let loaded = load("f.kdl", text).unwrap();
+    let plugin = &loaded.plugins[0];
+    let whole = loaded.refuse_plugin(plugin, None, "there is no file x.wasm").to_string();
+    assert!(whole.contains("f.kdl:3:14") && whole.contains("there is no file"), "{whole}");
+    let setting = loaded.refuse_plugin(plugin, Some(1), "b is unknown").to_string();
+    assert!(setting.contains("f.kdl:4:24") && setting.contains("plugin x settings"), "{setting}");
+}

@@ -1,0 +1,295 @@
+//! The schema table against itself, and against what the model makes of it.
+
+use crate::expectations::expect;
+use bindery_config::schema::{Kind, ROOT, Statement, reference};
+use bindery_config::{load, tree};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Every built statement with the words that lead to it; a name stands for each instance.
+fn built() -> Vec<(String, &'static Statement)> {
+    fn walk(statement: &'static Statement, path: &str, found: &mut Vec<(String, &'static Statement)>) {
+        for child in statement.children().iter().filter(|child| child.built) {
+            let path = if path.is_empty() { child.name.to_owned() } else { format!("{path} {}", child.name) };
+            found.push((path.clone(), child));
+            walk(child, &path, found);
+        }
+    }
+    let mut found = Vec::new();
+    walk(&ROOT, "", &mut found);
+    found
+}
+
+fn is_leaf(statement: &Statement) -> bool {
+    matches!(statement.kind, Kind::Leaf(_) | Kind::LeafList(_) | Kind::Flag | Kind::Free)
+}
+
+#[test]
+fn every_built_statement_has_help_and_every_leaf_an_example() {
+    for (path, statement) in built() {
+        assert!(statement.help.ends_with('.') && statement.help.len() > 5, "{path}: {:?}", statement.help);
+        assert!(statement.help.is_ascii(), "{path}");
+        let needs = matches!(statement.kind, Kind::Leaf(_) | Kind::LeafList(_));
+        assert_eq!(needs, !statement.example.is_empty() && !matches!(statement.kind, Kind::Free), "{path}: example");
+        assert!(statement.default.is_none() || needs, "{path}: only leaves have defaults");
+        if !statement.source.is_empty() {
+            assert!(
+                statement.source.starts_with("RFC ") && statement.source.contains('§'),
+                "{path}: {}",
+                statement.source
+            );
+        }
+    }
+}
+
+#[test]
+fn names_are_unique_among_siblings() {
+    fn walk(statement: &'static Statement, depth: usize) {
+        let mut names: Vec<_> = statement.children().iter().map(|child| child.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count, "twice in `{}`: {names:?}", statement.name);
+        assert!(depth < tree::DEPTH_MAX, "the table is deeper than a text may be");
+        statement.children().iter().for_each(|child| walk(child, depth + 1));
+    }
+    walk(&ROOT, 0);
+}
+
+#[test]
+fn defaults_and_examples_fit_their_types() {
+    for (path, statement) in built() {
+        let (Kind::Leaf(ty) | Kind::LeafList(ty)) = &statement.kind else { continue };
+        let example = tree::parse("example", &format!("x {}", statement.example)).unwrap();
+        for argument in &example.nodes[0].arguments {
+            assert!(bindery_config::value::typed(ty, &argument.value).is_ok(), "{path}: {}", statement.example);
+        }
+        if let Some(default) = statement.default {
+            let value = default.parse().map_or_else(|_| tree::Value::Text(default.to_owned()), tree::Value::Integer);
+            assert!(bindery_config::value::typed(ty, &value).is_ok(), "{path}: default {default}");
+        }
+    }
+}
+
+#[test]
+fn the_reference_is_up_to_date() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("reference.md");
+    expect(&file, &reference()).unwrap_or_else(|_| panic!("reference.md is out of date: UPDATE_EXPECT=1 writes it"));
+}
+
+/// A configuration with a place for every statement: `%PATH%` marks where the statements of a block go.
+const BASE: &str = r#"
+system { services { dhcp-local-server {
+    %system services dhcp-local-server%
+    overrides { interface-client-limit 7; %system services dhcp-local-server overrides% }
+    group g0 {
+        overrides { interface-client-limit 8; %system services dhcp-local-server group overrides% }
+        policy { %system services dhcp-local-server group policy% }
+        interface eth0 {
+            overrides { interface-client-limit 9; %system services dhcp-local-server group interface overrides% }
+            policy { %system services dhcp-local-server group interface policy% }
+        }
+    }
+    group g1 { interface eth1 }
+} } }
+access { address-assignment {
+    pool p0 {
+        %access address-assignment pool%
+        family inet {
+            network "10.0.0.0/16"
+            range r { low "10.0.1.10"; high "10.0.1.20" }
+            excluded-range x { low "10.0.1.11"; high "10.0.1.12" }
+            host h { hardware-address "02:00:00:00:00:01"; ip-address "10.0.2.1" }
+            %access address-assignment pool family inet%
+            dhcp-attributes { %access address-assignment pool family inet dhcp-attributes% }
+        }
+    }
+    pool p1 { family inet { network "10.1.0.0/16" } }
+} }
+routing-options { access-internal { %routing-options access-internal% } }
+plugins {
+    plugin a { path "a.wasm"; %plugins plugin% }
+    plugin b { path "b.wasm" }
+}
+policy { %policy% }
+"#;
+
+/// What the daemon gets of the base with `statement` in the block `path`, or with `from` replaced by `to`.
+fn effect(edit: &Edit) -> String {
+    let mut text = BASE.to_owned();
+    match edit {
+        Edit::None => {}
+        Edit::Put(path, statement) => {
+            let mark = format!("%{path}%");
+            assert!(text.contains(&mark), "no place for {path}");
+            text = text.replace(&mark, statement);
+        }
+        Edit::Replace(from, to) => {
+            assert_eq!(text.matches(from).count(), 1, "{from}");
+            text = text.replace(from, to);
+        }
+    }
+    let text: String =
+        text.split('%').enumerate().map(|(index, part)| if index % 2 == 0 { part } else { "" }).collect();
+    let loaded = load("base", &text).unwrap_or_else(|errors| panic!("{errors}"));
+    let plugins: Vec<_> = loaded
+        .plugins
+        .iter()
+        .map(|plugin| {
+            let settings = bindery_config::flatten(&plugin.settings);
+            let settings: Vec<_> =
+                settings.into_iter().map(|it| (it.parent, it.name, it.arguments, it.properties)).collect();
+            format!(
+                "{} {} {} {} {} {:?} {settings:?}",
+                plugin.name, plugin.path, plugin.deadline_ms, plugin.memory_max, plugin.output_max, plugin.on_failure
+            )
+        })
+        .collect();
+    format!("{:?} {:?} {plugins:?}", loaded.engine, loaded.system)
+}
+
+enum Edit {
+    None,
+    /// A statement in the block of this path.
+    Put(String, String),
+    /// One text of the base by another.
+    Replace(&'static str, &'static str),
+}
+
+/// For each built leaf a statement that differs from what holds without it, by the leaf's path.
+fn edits() -> BTreeMap<String, Edit> {
+    let mut edits = BTreeMap::new();
+    let mut put = |path: &str, statement: &str| {
+        let words = tree::parse("edit", statement).unwrap();
+        let node = &words.nodes[0];
+        let mut full = format!("{path} {}", node.name);
+        let mut inner = node;
+        while let [child] = inner.children.as_slice() {
+            full = format!("{full} {}", child.name);
+            inner = child;
+        }
+        edits.insert(full, Edit::Put(path.to_owned(), statement.to_owned()));
+    };
+    let server = "system services dhcp-local-server";
+    for level in ["", " group", " group interface"] {
+        let overrides = format!("{server}{level} overrides");
+        put(&overrides, "process-inform { pool p1 }");
+        for flag in [
+            "no-arp",
+            "allow-no-end-option",
+            "delete-binding-on-renegotiation",
+            "nak-unknown-renew",
+            "nak-unknown-rebind",
+        ] {
+            put(&overrides, flag);
+        }
+        put(&overrides, "include-option-82 { nak }");
+    }
+    for level in [
+        "policy",
+        "system services dhcp-local-server group policy",
+        "system services dhcp-local-server group interface policy",
+    ] {
+        put(level, "shape-reply b a");
+    }
+    put("access address-assignment pool", "hold-down");
+    put("access address-assignment pool", "link p1");
+    put("access address-assignment pool family inet", "excluded-address \"10.0.1.15\"");
+    let attributes = "access address-assignment pool family inet dhcp-attributes";
+    for statement in [
+        "maximum-lease-time 60",
+        "t1-percentage 40",
+        "t2-percentage 80",
+        "t1-renewal-time 60",
+        "t2-rebinding-time 80000",
+        "server-identifier \"10.0.0.2\"",
+        "next-server \"10.0.0.2\"",
+        "tftp-server \"10.0.0.2\"",
+        "boot-file x",
+        "boot-server x",
+        "domain-name x",
+        "name-server \"10.0.0.2\"",
+        "wins-server \"10.0.0.2\"",
+        "router \"10.0.0.2\"",
+        "netbios-node-type h-node",
+        "sip-server { name a.example }",
+        "sip-server { ip-address \"10.0.0.2\" }",
+    ] {
+        put(attributes, statement);
+    }
+    for form in [
+        "flag #true",
+        "byte 1",
+        "short 1",
+        "unsigned-short 1",
+        "integer 1",
+        "unsigned-integer 1",
+        "hex-string \"01\"",
+        "string x",
+        "ip-address \"10.0.0.2\"",
+        "ipv6-address \"::1\"",
+    ] {
+        put(attributes, &format!("option 200 {{ {form} }}"));
+        put(attributes, &format!("option 200 {{ array {{ {form} }} }}"));
+    }
+    put("routing-options access-internal", "protocol 77");
+    put("routing-options access-internal", "reconcile-interval 5");
+    for statement in
+        ["deadline-ms 7", "memory-max \"1MiB\"", "output-max 100", "on-failure drop", "settings { x { y 1 } }"]
+    {
+        put("plugins plugin", statement);
+    }
+    edits.insert(
+        "plugins plugin settings".to_owned(),
+        Edit::Put("plugins plugin".to_owned(), "settings { x 1 }".to_owned()),
+    );
+    let inet = "access address-assignment pool family inet";
+    for (path, from, to) in [
+        (format!("{server} overrides interface-client-limit"), "limit 7", "limit 70"),
+        (format!("{server} group overrides interface-client-limit"), "limit 8", "limit 80"),
+        (format!("{server} group interface overrides interface-client-limit"), "limit 9", "limit 90"),
+        (format!("{inet} network"), "10.0.0.0/16", "10.0.0.0/17"),
+        (format!("{inet} range low"), "low \"10.0.1.10\"", "low \"10.0.1.9\""),
+        (format!("{inet} range high"), "high \"10.0.1.20\"", "high \"10.0.1.21\""),
+        (format!("{inet} excluded-range low"), "low \"10.0.1.11\"", "low \"10.0.1.10\""),
+        (format!("{inet} excluded-range high"), "high \"10.0.1.12\"", "high \"10.0.1.13\""),
+        (format!("{inet} host hardware-address"), "02:00:00:00:00:01", "02:00:00:00:00:02"),
+        (format!("{inet} host ip-address"), "10.0.2.1", "10.0.2.2"),
+        ("plugins plugin path".to_owned(), "a.wasm", "c.wasm"),
+    ] {
+        edits.insert(path, Edit::Replace(from, to));
+    }
+    edits
+}
+
+/// Leaves with only one value: nothing to change, but a default that must hold.
+const SINGLE: [&str; 1] = ["system services dhcp-local-server pool-match-order"];
+
+#[test]
+fn every_built_leaf_changes_what_the_daemon_gets() {
+    let edits = edits();
+    let base = effect(&Edit::None);
+    for (path, statement) in built() {
+        if !is_leaf(statement) || SINGLE.contains(&path.as_str()) {
+            continue;
+        }
+        let edit = edits.get(&path).unwrap_or_else(|| panic!("no edit for `{path}`"));
+        assert_ne!(effect(edit), base, "`{path}` has no effect");
+    }
+}
+
+#[test]
+fn a_default_that_is_written_changes_nothing() {
+    let base = effect(&Edit::None);
+    for (path, statement) in built() {
+        let Some(default) = statement.default else { continue };
+        let (block, name) = path.rsplit_once(' ').unwrap();
+        let value = if default.starts_with(|c: char| c.is_ascii_digit()) && default.parse::<u64>().is_err() {
+            format!("\"{default}\"")
+        } else {
+            default.to_owned()
+        };
+        let edit = Edit::Put(block.to_owned(), format!("{name} {value}"));
+        assert_eq!(effect(&edit), base, "the default of `{path}` is not {default}");
+    }
+}
