@@ -1,13 +1,11 @@
 //! Tables of slots in 256 parts: one part grows at a time, in a tenth of a millisecond at a million sessions.
 
-use super::record::Slot;
+use super::{identity::ClientKey, record::Slot};
 use alloc::boxed::Box;
 use bindery_types::{HwAddr, InstanceId, Ipv4Addr, SessionId};
 use core::hash::{BuildHasher, Hasher};
 use foldhash::quality::FixedState;
 use hashbrown::HashTable;
-
-use super::identity::ClientKey;
 
 const PARTS: usize = 256;
 
@@ -70,18 +68,30 @@ impl Index {
 
 /// Hashes of keys under a seed, so that no client can choose who shares its bucket.
 #[derive(Debug)]
-pub(super) struct Hashes(FixedState);
+pub(super) struct Hashes {
+    state: FixedState,
+    /// Makes keys collide, so that tests see whether the keys themselves are compared.
+    #[cfg(test)]
+    pub(super) mask: u32,
+}
 
 impl Hashes {
     pub(super) fn new(seed: u64) -> Self {
-        Self(FixedState::with_seed(seed))
+        Self {
+            state: FixedState::with_seed(seed),
+            #[cfg(test)]
+            mask: u32::MAX,
+        }
     }
 
     fn with(&self, feed: impl FnOnce(&mut <FixedState as BuildHasher>::Hasher)) -> u32 {
-        let mut hasher = self.0.build_hasher();
+        let mut hasher = self.state.build_hasher();
         feed(&mut hasher);
         let hash = hasher.finish();
-        (hash ^ (hash >> 32)) as u32
+        let hash = (hash ^ (hash >> 32)) as u32;
+        #[cfg(test)]
+        let hash = hash & self.mask;
+        hash
     }
 
     pub(super) fn client(&self, instance: InstanceId, scope: Ipv4Addr, key: &ClientKey<'_>) -> u32 {

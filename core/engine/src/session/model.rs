@@ -5,7 +5,7 @@ use super::*;
 use crate::record::Nonce;
 use bindery_types::{HwAddr, InstanceId, Ipv4Addr, LeaseTime, SessionId, Xid};
 use proptest::prelude::*;
-use std::{collections::BTreeMap, string::ToString, vec::Vec};
+use std::{collections::BTreeMap, vec::Vec};
 
 const ADDRESSES: u32 = 8;
 const LINKS: [&str; 3] = ["", "eth1", "eth1.42"];
@@ -119,8 +119,13 @@ struct Pair {
 }
 
 impl Pair {
-    fn new() -> Self {
-        Self { table: SessionTable::new(7), names: Names::new(7), model: BTreeMap::new(), gone: Vec::new() }
+    /// With `collide`, many keys have the same hash.
+    fn new(collide: bool) -> Self {
+        let mut table = SessionTable::new(7);
+        if collide {
+            table.hashes.mask = 1;
+        }
+        Self { table, names: Names::new(7), model: BTreeMap::new(), gone: Vec::new() }
     }
 
     /// Whether the model has room for `session` as session `id`.
@@ -315,8 +320,8 @@ fn nonce(replay: u64) -> Nonce {
 
 proptest! {
     #[test]
-    fn the_table_answers_as_a_model_does(ops in prop::collection::vec(op(), 1..120)) {
-        let mut pair = Pair::new();
+    fn the_table_answers_as_a_model_does(collide in any::<bool>(), ops in prop::collection::vec(op(), 1..120)) {
+        let mut pair = Pair::new(collide);
         for op in ops {
             pair.step(op);
             pair.compare();

@@ -88,6 +88,7 @@ impl From<DurableState> for State {
 
 /// One session with its binding. What the indexes depend on is read by methods and changed by the table alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(align(64))]
 pub struct Record {
     /// Start of the session.
     pub start: LeaseTime,

@@ -367,6 +367,7 @@ fn deadlines_come_in_order_and_once() {
     d.schedule(Slot(5000), LeaseTime(10));
     d.schedule(Slot(1), LeaseTime(30));
     d.schedule(Slot(2), LeaseTime::NEVER);
+    d.schedule(Slot(3), LeaseTime(30));
     d.check_invariants();
     assert_eq!((d.next_due(), d.queued(), d.of(Slot(2))), (Some(LeaseTime(10)), 3, None));
     assert_eq!(d.pop_due(LeaseTime(9)), None);
