@@ -72,13 +72,29 @@ impl Counters {
 pub struct KernelDrops {
     /// By the packet socket.
     pub packet: u64,
-    /// By the UDP socket.
+    /// By the UDP sockets of this network namespace together. The kernel's count for one socket has every packet in
+    /// it that the filter left to the packet socket, and is of no use.
     pub udp: u64,
+}
+
+/// `RcvbufErrors` in the text of /proc/net/snmp.
+pub(crate) fn udp_drops(text: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let mut columns = names.split(' ').zip(values.split(' '));
+    columns.find(|(name, _)| *name == "RcvbufErrors")?.1.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn receive_buffer_errors_are_found() {
+        let text = "Tcp: RcvbufErrors\nTcp: 1\nUdp: InDatagrams InErrors RcvbufErrors\nUdp: 5 7 9\nUdpLite: RcvbufErrors\n";
+        assert_eq!(udp_drops(text), Some(9));
+        assert_eq!(udp_drops("Udp: InDatagrams\nUdp: 5\n"), None);
+    }
 
     #[test]
     fn every_message_type_has_its_counter() {

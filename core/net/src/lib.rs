@@ -7,7 +7,8 @@
 //! the UDP socket exactly the rest; both kernel filters are made from that one rule, so a packet that the kernel
 //! offers to both sockets passes one. The rule looks only at the two IP addresses, because they are all that both
 //! sockets see of a packet. So a broadcast to 10.0.255.255 comes by UDP, where the kernel has judged that it is meant
-//! for us, and a frame that was broadcast on the wire but names our unicast address is not taken twice.
+//! for us, and a frame that was broadcast on the wire but names our unicast address is not taken twice. (The kernel counts
+//! what the UDP filter turns away as UDP input errors.)
 //!
 //! What this crate never does: it reads no DHCP option, keeps no state about clients, knows no configuration. No
 //! thread, no runtime. Unsafe code is in the `sys` module only.
@@ -20,6 +21,8 @@ pub mod privileges;
 mod receive;
 mod sockets;
 mod sys;
+#[cfg(test)]
+mod tests;
 mod transmit;
 mod waker;
 

@@ -1,7 +1,7 @@
 //! Opening the sockets and waiting for them.
 
 use crate::{
-    Counters, KernelDrops, OpenError, SERVER_PORT, Waker, filter, privileges,
+    Counters, KernelDrops, OpenError, SERVER_PORT, Waker, counters, filter, privileges,
     sys::{self, Arena},
 };
 use nix::{
@@ -13,6 +13,8 @@ use nix::{
     },
 };
 use std::{
+    fs::File,
+    io::{Read, Seek},
     os::fd::{AsFd, AsRawFd, OwnedFd},
     time::Duration,
 };
@@ -55,6 +57,9 @@ pub struct Sockets {
     pub(crate) frames: Vec<Vec<u8>>,
     pub(crate) counters: Counters,
     packet_drops: u64,
+    /// /proc/net/snmp of the namespace in which the sockets were opened, and what it said then.
+    udp_statistics: Option<File>,
+    udp_drops_before: u64,
 }
 
 impl Sockets {
@@ -67,6 +72,8 @@ impl Sockets {
         let udp = open_udp(settings)?;
         let packet = open_packet(settings)?;
         let waker = Waker::new().map_err(OpenError::system("making an eventfd"))?;
+        let mut udp_statistics = File::open("/proc/thread-self/net/snmp").ok();
+        let udp_drops_before = udp_statistics.as_mut().and_then(read_udp_drops).unwrap_or(0);
         Ok(Self {
             packet,
             udp,
@@ -76,6 +83,8 @@ impl Sockets {
             frames: Vec::new(),
             counters: Counters::default(),
             packet_drops: 0,
+            udp_statistics,
+            udp_drops_before,
         })
     }
 
@@ -117,15 +126,20 @@ impl Sockets {
         &self.counters
     }
 
-    /// What the kernel dropped because a receive buffer was full. Two system calls.
+    /// What the kernel dropped because a receive buffer was full. A few system calls: not for every packet.
     pub fn kernel_drops(&mut self) -> KernelDrops {
         // The kernel restarts the packet socket's count at each reading.
         self.packet_drops += u64::from(sys::packet_drops(&self.packet).unwrap_or(0));
-        KernelDrops {
-            packet: self.packet_drops,
-            udp: u64::from(sys::socket_drops(&self.udp).unwrap_or(0)),
-        }
+        let udp = self.udp_statistics.as_mut().and_then(read_udp_drops).unwrap_or(0);
+        KernelDrops { packet: self.packet_drops, udp: udp.saturating_sub(self.udp_drops_before) }
     }
+}
+
+fn read_udp_drops(statistics: &mut File) -> Option<u64> {
+    let mut text = String::new();
+    statistics.rewind().ok()?;
+    statistics.read_to_string(&mut text).ok()?;
+    counters::udp_drops(&text)
 }
 
 fn open_udp(settings: &Settings) -> Result<OwnedFd, OpenError> {

@@ -77,14 +77,6 @@ pub(crate) fn packet_drops(fd: impl AsFd) -> Result<u32, Errno> {
     Ok(words[1])
 }
 
-/// Packets that any other socket dropped since it was opened.
-pub(crate) fn socket_drops(fd: impl AsFd) -> Result<u32, Errno> {
-    // SK_MEMINFO_DROPS is the last of nine words.
-    let mut words = [0u32; 9];
-    option_words(fd, libc::SOL_SOCKET, libc::SO_MEMINFO, &mut words)?;
-    Ok(words[8])
-}
-
 fn option_words(fd: impl AsFd, level: c_int, name: c_int, words: &mut [u32]) -> Result<(), Errno> {
     let mut len = size_of_val(words) as socklen_t;
     // SAFETY: the kernel writes at most `len` bytes, which is what `words` has.

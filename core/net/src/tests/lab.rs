@@ -1,7 +1,11 @@
 //! Network namespaces for tests: each is a thread that left the process's namespace, so nothing needs cleaning up.
 
 use anyhow::{Context, Result, ensure};
-use nix::sched::{CloneFlags, unshare};
+use bindery_types::{IfIndex, MacAddr};
+use nix::{
+    net::if_::if_nametoindex,
+    sched::{CloneFlags, unshare},
+};
 use std::{process::Command, sync::mpsc, thread};
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -14,8 +18,9 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    /// A fresh namespace with its loopback up; `None`, and a line that says so, without the privilege.
-    pub(crate) fn new() -> Option<Self> {
+    /// A fresh namespace with its loopback up; `None`, and a line that says that `test` is skipped, without the
+    /// privilege.
+    pub(crate) fn new(test: &str) -> Option<Self> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (started, start) = mpsc::channel();
         thread::spawn(move || {
@@ -33,10 +38,22 @@ impl Namespace {
                 Some(namespace)
             }
             Err(errno) => {
-                println!("SKIP: no network namespace ({errno}); run as root");
+                println!("SKIP {test}: no network namespace ({errno}); run as root");
                 None
             }
         }
+    }
+
+    /// Index of an interface.
+    pub(crate) fn index(&self, name: &'static str) -> IfIndex {
+        IfIndex(self.run(move || if_nametoindex(name)).expect("the interface is there"))
+    }
+
+    /// MAC address of an interface.
+    pub(crate) fn mac(&self, name: &str) -> MacAddr {
+        let text = self.sh(&format!("ip -o link show {name}"));
+        let (_, rest) = text.split_once("link/ether ").expect("it is an Ethernet interface");
+        rest.get(..17).and_then(|mac| mac.parse().ok()).expect("ip prints a MAC address")
     }
 
     /// Runs `job` in the namespace; a panic in it is one here.
