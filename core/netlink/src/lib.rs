@@ -1,6 +1,7 @@
 //! Kernel routes, neighbours, links and addresses of IPv4, by netlink.
 //!
 //! - [`Plane`] makes routes stand: batches of requests on one socket, one acknowledgement each.
+//! - [`contract`] is the suite that every [`bindery_engine::route::ForwardingPlane`] passes.
 //! - [`RouteThread`] owns a plane and the set of routes that the engine wants. It carries out the engine's operations
 //!   in order, repairs what others break, and tells the engine about links and addresses.
 //!
@@ -11,6 +12,7 @@
 //! no unsafe code. Read [`Plane`] first.
 
 mod conflict;
+pub mod contract;
 mod desired;
 mod error;
 mod inbox;

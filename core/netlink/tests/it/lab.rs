@@ -1,0 +1,203 @@
+//! A network namespace for each test: a thread that left the process's namespace, so nothing needs cleaning up.
+
+use anyhow::{Context, Result, ensure};
+use bindery_engine::route::Route;
+use bindery_netlink::{Plane, PlaneSettings, RouteEvent, RouteThread, RouteThreadSettings};
+use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr};
+use nix::{
+    net::if_::if_nametoindex,
+    sched::{CloneFlags, unshare},
+};
+use std::{
+    process::Command,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// No test waits longer than this for what must come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+pub(crate) const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+
+/// A namespace with the gateway address on `lo`, two unnumbered interfaces `s0` and `s1`, and 192.0.2.1/24 on a third,
+/// `r0`, behind which a relay 192.0.2.2 could be.
+pub(crate) struct Lab {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Lab {
+    /// `None`, and a line that says that `test` is skipped, without the privilege.
+    pub(crate) fn new(test: &str) -> Option<Self> {
+        let (jobs, inbox) = mpsc::channel::<Job>();
+        let (started, start) = mpsc::channel();
+        thread::spawn(move || {
+            let entered = unshare(CloneFlags::CLONE_NEWNET);
+            let stays = entered.is_ok();
+            let _ = started.send(entered);
+            if stays {
+                inbox.iter().for_each(|job| job());
+            }
+        });
+        if let Err(errno) = start.recv().ok()? {
+            println!("SKIP {test}: no network namespace ({errno}); run as root");
+            return None;
+        }
+        let lab = Self { jobs };
+        lab.sh("ip link set lo up; ip addr add 10.0.0.1/32 dev lo
+            for n in s0 s1 r0; do ip link add $n type veth peer name p$n; ip link set p$n up; ip link set $n up; done
+            ip addr add 192.0.2.1/24 dev r0");
+        Some(lab)
+    }
+
+    /// Runs `job` in the namespace; a panic in it is one here.
+    pub(crate) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        let (done, result) = mpsc::channel();
+        self.jobs
+            .send(Box::new(move || {
+                let _ = done.send(job());
+            }))
+            .expect("the namespace's thread is there");
+        result.recv().expect("the job did not panic")
+    }
+
+    /// Runs lines of shell in the namespace; they must succeed.
+    pub(crate) fn sh(&self, lines: &str) -> String {
+        let owned = format!("set -e\n{lines}");
+        self.run(move || shell(&owned)).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    pub(crate) fn index(&self, name: &'static str) -> IfIndex {
+        IfIndex(self.run(move || if_nametoindex(name)).expect("the interface is there"))
+    }
+
+    pub(crate) fn plane(&self) -> Plane {
+        self.plane_with(PlaneSettings::default())
+    }
+
+    pub(crate) fn plane_with(&self, settings: PlaneSettings) -> Plane {
+        self.run(move || Plane::open(settings)).expect("the plane opens")
+    }
+
+    /// A direct route with a neighbour, by `s0`.
+    pub(crate) fn route(&self, number: u32) -> Route {
+        Route {
+            instance: InstanceId(0),
+            dst: subscriber(number),
+            link: self.index("s0"),
+            via: None,
+            src: Some(GATEWAY),
+            neighbour: Some(MAC),
+        }
+    }
+
+    /// What `ip route` says of a destination, one route a line.
+    pub(crate) fn show(&self, number: u32) -> String {
+        self.sh(&format!("ip route show exact {}/32", subscriber(number)))
+            .lines()
+            .map(str::trim_end)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
+    /// How many routes of our protocol there are.
+    pub(crate) fn count(&self) -> usize {
+        self.sh("ip route show table all proto 201").lines().count()
+    }
+
+    /// How many neighbour entries of our protocol there are.
+    pub(crate) fn count_neighbours(&self) -> usize {
+        self.sh("ip neigh show").lines().filter(|line| line.contains("proto 201")).count()
+    }
+
+    /// The route of our protocol to `dst`, with its neighbour, as `ip` shows it.
+    pub(crate) fn observe(&self, dst: Ipv4Addr) -> Option<Route> {
+        let text = self.sh(&format!("ip route show exact {dst}/32 proto 201"));
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let after = |name: &str| words.iter().skip_while(|word| **word != name).nth(1).copied();
+        let link = self.named(after("dev")?);
+        let neighbour = self
+            .sh(&format!("ip neigh show {dst}"))
+            .lines()
+            .find(|line| line.contains("proto 201"))
+            .and_then(|line| line.split_whitespace().skip_while(|word| *word != "lladdr").nth(1)?.parse().ok());
+        let via: Option<Ipv4Addr> = after("via").and_then(|via| via.parse().ok());
+        assert!(via.is_some() || after("scope") == Some("link"), "{text}");
+        Some(Route {
+            instance: InstanceId(0),
+            dst,
+            link,
+            via,
+            src: after("src").and_then(|src| src.parse().ok()),
+            neighbour,
+        })
+    }
+
+    fn named(&self, name: &str) -> IfIndex {
+        let name = name.to_owned();
+        IfIndex(self.run(move || if_nametoindex(name.as_str())).expect("the interface is there"))
+    }
+
+    /// Starts a route thread that reconciles of itself only where the test says so.
+    pub(crate) fn start(&self) -> Routes {
+        self.start_with(RouteThreadSettings {
+            sweep_interval: Duration::from_secs(3600),
+            ..RouteThreadSettings::default()
+        })
+    }
+
+    pub(crate) fn start_with(&self, settings: RouteThreadSettings) -> Routes {
+        let (sender, events) = mpsc::channel();
+        let thread = self
+            .run(move || {
+                RouteThread::start(settings, move |event| {
+                    let _ = sender.send(event);
+                })
+            })
+            .expect("the thread starts");
+        Routes { thread, events }
+    }
+}
+
+/// A running route thread and what it tells.
+pub(crate) struct Routes {
+    pub(crate) thread: RouteThread,
+    pub(crate) events: mpsc::Receiver<RouteEvent>,
+}
+
+impl Routes {
+    /// Skips events until `choose` takes something from one.
+    pub(crate) fn wait<T>(&self, what: &str, mut choose: impl FnMut(RouteEvent) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(event) = self.events.recv_timeout(left) else { panic!("waited for {what}") };
+            if let Some(chosen) = choose(event) {
+                return chosen;
+            }
+        }
+    }
+}
+
+/// Asks again and again until `holds`; for what the kernel alone can tell.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited for {what}");
+        thread::yield_now();
+    }
+}
+
+/// The `number`th subscriber, from 10.1.0.0 on.
+pub(crate) fn subscriber(number: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(Ipv4Addr::new(10, 1, 0, 0).to_bits() + number)
+}
+
+fn shell(lines: &str) -> Result<String> {
+    let output = Command::new("sh").arg("-c").arg(lines).output().context("running sh")?;
+    ensure!(output.status.success(), "{lines}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
