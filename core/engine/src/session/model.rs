@@ -301,6 +301,12 @@ impl Pair {
             expected.sort();
             assert_eq!(found, expected, "sessions of {}", hw.hw());
         }
+        let mut holders: Vec<_> = self.table.holders().collect();
+        let holding = self.model.values().filter(|s| s.holds());
+        let mut expected: Vec<_> = holding.map(|s| (InstanceId(s.instance), ip(s.address))).collect();
+        holders.sort();
+        expected.sort();
+        assert_eq!(holders, expected);
         for state in State::ALL {
             let expected = self.model.values().filter(|s| s.state == state).count();
             assert_eq!(self.table.count_of(state) as usize, expected);

@@ -248,6 +248,12 @@ impl SessionTable {
         (end < self.records.len()).then_some(end)
     }
 
+    /// Every address that is held, in no order: what `Pools::rebuild` asks for.
+    pub fn holders(&self) -> impl Iterator<Item = (InstanceId, Ipv4Addr)> + use<'_> {
+        let records = (0..self.records.len()).filter_map(|slot| self.get(Slot(slot)));
+        records.filter_map(|record| Some((record.instance, record.held()?)))
+    }
+
     /// How many sessions are in `state`.
     pub const fn count_of(&self, state: State) -> u32 {
         self.counts[state as usize]
