@@ -89,9 +89,7 @@ impl<'a> UdpDatagram<'a> {
             return Err(FrameError::BadIpLength);
         }
         let packet = bytes.get(..total_len).ok_or(FrameError::BadIpLength)?;
-        let (ip_header, datagram) = packet
-            .split_at_checked(header_len)
-            .ok_or(FrameError::BadIpLength)?;
+        let (ip_header, datagram) = packet.split_at_checked(header_len).ok_or(FrameError::BadIpLength)?;
         if !is_valid(sum(0, ip_header)) {
             return Err(FrameError::BadIpChecksum);
         }
@@ -107,34 +105,21 @@ impl<'a> UdpDatagram<'a> {
         Self::parse_udp(src, dst, datagram, checksum_pending)
     }
 
-    fn parse_udp(
-        src: Ipv4Addr,
-        dst: Ipv4Addr,
-        datagram: &'a [u8],
-        checksum_pending: bool,
-    ) -> Result<Self, FrameError> {
+    fn parse_udp(src: Ipv4Addr, dst: Ipv4Addr, datagram: &'a [u8], checksum_pending: bool) -> Result<Self, FrameError> {
         let header: &[u8; UDP_HEADER_LEN] = datagram.first_chunk().ok_or(FrameError::TooShort)?;
         let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
         let udp_len = word(4);
         if usize::from(udp_len) < UDP_HEADER_LEN {
             return Err(FrameError::BadUdpLength);
         }
-        let datagram = datagram
-            .get(..usize::from(udp_len))
-            .ok_or(FrameError::BadUdpLength)?;
+        let datagram = datagram.get(..usize::from(udp_len)).ok_or(FrameError::BadUdpLength)?;
         // RFC 768: a checksum of zero means that the sender made none.
         let verify = !checksum_pending && word(6) != 0;
         if verify && !is_valid(sum(pseudo_header(src, dst, udp_len), datagram)) {
             return Err(FrameError::BadUdpChecksum);
         }
         let payload = datagram.get(UDP_HEADER_LEN..).unwrap_or_default();
-        Ok(Self {
-            src,
-            dst,
-            src_port: word(0),
-            dst_port: word(2),
-            payload,
-        })
+        Ok(Self { src, dst, src_port: word(0), dst_port: word(2), payload })
     }
 
     /// Appends the datagram as an IPv4 packet with both checksums; see [`write_udp`].
@@ -142,15 +127,7 @@ impl<'a> UdpDatagram<'a> {
     /// # Errors
     /// [`FrameError::TooLong`].
     pub fn write(&self, ttl: u8, out: &mut Vec<u8>) -> Result<(), FrameError> {
-        write_udp(
-            self.src,
-            self.dst,
-            self.src_port,
-            self.dst_port,
-            ttl,
-            self.payload,
-            out,
-        )
+        write_udp(self.src, self.dst, self.src_port, self.dst_port, ttl, self.payload, out)
     }
 }
 
@@ -170,8 +147,7 @@ pub fn write_udp(
     payload: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), FrameError> {
-    let total_len = u16::try_from(payload.len() + UDP_HEADER_LEN + IP_HEADER_LEN)
-        .map_err(|_| FrameError::TooLong)?;
+    let total_len = u16::try_from(payload.len() + UDP_HEADER_LEN + IP_HEADER_LEN).map_err(|_| FrameError::TooLong)?;
     let udp_len = total_len - IP_HEADER_LEN as u16;
 
     let mut ip = [0u8; IP_HEADER_LEN];
@@ -210,10 +186,7 @@ fn pseudo_header(src: Ipv4Addr, dst: Ipv4Addr, udp_len: u16) -> u64 {
 /// a sum but the last have an even length.
 fn sum(start: u64, bytes: &[u8]) -> u64 {
     let (pairs, odd) = bytes.as_chunks::<2>();
-    let words: u64 = pairs
-        .iter()
-        .map(|pair| u64::from(u16::from_be_bytes(*pair)))
-        .sum();
+    let words: u64 = pairs.iter().map(|pair| u64::from(u16::from_be_bytes(*pair))).sum();
     start + words + odd.first().map_or(0, |byte| u64::from(*byte) << 8)
 }
 

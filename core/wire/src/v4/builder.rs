@@ -1,10 +1,7 @@
 //! Messages of clients, relays and requestors: for tests, the simulator and the load generator.
 
 use super::options::write_option;
-use super::{
-    FILE_LEN, FLAG_BROADCAST, MAGIC_COOKIE, MessageType, OPTIONS, Op, OptionCode, SNAME_LEN,
-    SubOption,
-};
+use super::{FILE_LEN, FLAG_BROADCAST, MAGIC_COOKIE, MessageType, OPTIONS, Op, OptionCode, SNAME_LEN, SubOption};
 use alloc::vec::Vec;
 use bindery_types::{HwAddr, Ipv4Addr, MacAddr, Xid};
 
@@ -92,9 +89,7 @@ impl MessageBuilder {
 
     /// DHCPREQUEST in SELECTING: answers an offer (RFC 2131 §4.3.2).
     pub fn request_selecting(mac: MacAddr, requested: Ipv4Addr, server: Ipv4Addr) -> Self {
-        Self::new(MessageType::Request, mac)
-            .requested(requested)
-            .server(server)
+        Self::new(MessageType::Request, mac).requested(requested).server(server)
     }
 
     /// DHCPREQUEST in INIT-REBOOT: checks an address after a restart (RFC 2131 §4.3.2).
@@ -109,16 +104,12 @@ impl MessageBuilder {
 
     /// DHCPDECLINE (RFC 2131 §4.4.1, table 5).
     pub fn decline(mac: MacAddr, requested: Ipv4Addr, server: Ipv4Addr) -> Self {
-        Self::new(MessageType::Decline, mac)
-            .requested(requested)
-            .server(server)
+        Self::new(MessageType::Decline, mac).requested(requested).server(server)
     }
 
     /// DHCPRELEASE (RFC 2131 §4.4.6).
     pub fn release(mac: MacAddr, ciaddr: Ipv4Addr, server: Ipv4Addr) -> Self {
-        Self::new(MessageType::Release, mac)
-            .ciaddr(ciaddr)
-            .server(server)
+        Self::new(MessageType::Release, mac).ciaddr(ciaddr).server(server)
     }
 
     /// DHCPINFORM (RFC 2131 §4.4.3).
@@ -142,9 +133,7 @@ impl MessageBuilder {
     }
 
     fn lease_query(giaddr: Ipv4Addr) -> Self {
-        Self::new(MessageType::LeaseQuery, MacAddr([0; 6]))
-            .hw_addr(HwAddr::default())
-            .giaddr(giaddr)
+        Self::new(MessageType::LeaseQuery, MacAddr([0; 6])).hw_addr(HwAddr::default()).giaddr(giaddr)
     }
 
     /// Sets `xid`.
@@ -245,16 +234,9 @@ impl MessageBuilder {
     }
 
     fn overload(mut self, bit: u8) -> Self {
-        let old = self
-            .options
-            .iter()
-            .find(|(code, _)| *code == OptionCode::OPTION_OVERLOAD);
-        let value = old
-            .and_then(|(_, value)| value.first().copied())
-            .unwrap_or(0)
-            | bit;
-        self.options
-            .retain(|(code, _)| *code != OptionCode::OPTION_OVERLOAD);
+        let old = self.options.iter().find(|(code, _)| *code == OptionCode::OPTION_OVERLOAD);
+        let value = old.and_then(|(_, value)| value.first().copied()).unwrap_or(0) | bit;
+        self.options.retain(|(code, _)| *code != OptionCode::OPTION_OVERLOAD);
         self.option(OptionCode::OPTION_OVERLOAD, &[value])
     }
 
@@ -277,20 +259,17 @@ impl MessageBuilder {
 
     /// Sets option 50.
     pub fn requested(self, address: Ipv4Addr) -> Self {
-        self.without(OptionCode::REQUESTED_IP_ADDRESS)
-            .address_option(OptionCode::REQUESTED_IP_ADDRESS, address)
+        self.without(OptionCode::REQUESTED_IP_ADDRESS).address_option(OptionCode::REQUESTED_IP_ADDRESS, address)
     }
 
     /// Sets option 54.
     pub fn server(self, address: Ipv4Addr) -> Self {
-        self.without(OptionCode::SERVER_IDENTIFIER)
-            .address_option(OptionCode::SERVER_IDENTIFIER, address)
+        self.without(OptionCode::SERVER_IDENTIFIER).address_option(OptionCode::SERVER_IDENTIFIER, address)
     }
 
     /// Sets option 51 to seconds.
     pub fn lease_time(self, secs: u32) -> Self {
-        self.without(OptionCode::IP_ADDRESS_LEASE_TIME)
-            .option(OptionCode::IP_ADDRESS_LEASE_TIME, &secs.to_be_bytes())
+        self.without(OptionCode::IP_ADDRESS_LEASE_TIME).option(OptionCode::IP_ADDRESS_LEASE_TIME, &secs.to_be_bytes())
     }
 
     /// Sets option 57 to bytes.
@@ -301,15 +280,13 @@ impl MessageBuilder {
 
     /// Sets option 61.
     pub fn client_id(self, value: &[u8]) -> Self {
-        self.without(OptionCode::CLIENT_IDENTIFIER)
-            .option(OptionCode::CLIENT_IDENTIFIER, value)
+        self.without(OptionCode::CLIENT_IDENTIFIER).option(OptionCode::CLIENT_IDENTIFIER, value)
     }
 
     /// Sets option 55.
     pub fn parameter_request_list(self, codes: &[OptionCode]) -> Self {
         let value: Vec<u8> = codes.iter().map(|code| code.0).collect();
-        self.without(OptionCode::PARAMETER_REQUEST_LIST)
-            .option(OptionCode::PARAMETER_REQUEST_LIST, &value)
+        self.without(OptionCode::PARAMETER_REQUEST_LIST).option(OptionCode::PARAMETER_REQUEST_LIST, &value)
     }
 
     /// Sets option 82 to these sub-options, each at most 255 bytes, behind all other options so far (RFC 3046 §2.1).
@@ -320,8 +297,7 @@ impl MessageBuilder {
             value.extend_from_slice(&[code.0, len as u8]);
             value.extend(bytes.iter().take(len));
         }
-        self.without(OptionCode::RELAY_AGENT_INFORMATION)
-            .option(OptionCode::RELAY_AGENT_INFORMATION, &value)
+        self.without(OptionCode::RELAY_AGENT_INFORMATION).option(OptionCode::RELAY_AGENT_INFORMATION, &value)
     }
 
     /// Fills the message with zeros behind the end option up to `len` bytes; 300 is what BOOTP demands.

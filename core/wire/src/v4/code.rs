@@ -163,9 +163,7 @@ impl CodeSet {
 
     /// The codes in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = OptionCode> + '_ {
-        (0..=255)
-            .map(OptionCode)
-            .filter(|code| self.contains(*code))
+        (0..=255).map(OptionCode).filter(|code| self.contains(*code))
     }
 }
 
@@ -199,21 +197,11 @@ mod tests {
 
     #[test]
     fn a_set_holds_codes_of_every_word() {
-        let mut set: CodeSet = [255, 0, 63, 64, 128, 64]
-            .map(OptionCode)
-            .into_iter()
-            .collect();
+        let mut set: CodeSet = [255, 0, 63, 64, 128, 64].map(OptionCode).into_iter().collect();
         assert_eq!(set.len(), 5);
-        assert_eq!(
-            set.iter().map(|code| code.0).collect::<Vec<_>>(),
-            vec![0, 63, 64, 128, 255]
-        );
+        assert_eq!(set.iter().map(|code| code.0).collect::<Vec<_>>(), vec![0, 63, 64, 128, 255]);
         assert!(!set.insert(OptionCode(0)) && set.insert(OptionCode(1)));
-        assert!(
-            set.remove(OptionCode(128))
-                && !set.remove(OptionCode(128))
-                && !set.contains(OptionCode(128))
-        );
+        assert!(set.remove(OptionCode(128)) && !set.remove(OptionCode(128)) && !set.contains(OptionCode(128)));
         assert!(!set.is_empty() && CodeSet::new().is_empty());
     }
 }

@@ -55,10 +55,7 @@ impl fmt::Display for DecodeError {
             Self::TooShort => f.write_str("the message is shorter than its fixed header"),
             Self::BadOpcode(op) => write!(f, "op {op} is neither BOOTREQUEST nor BOOTREPLY"),
             Self::BadHardware { htype, hlen } => {
-                write!(
-                    f,
-                    "a hardware address of type {htype} cannot have {hlen} bytes"
-                )
+                write!(f, "a hardware address of type {htype} cannot have {hlen} bytes")
             }
             Self::NoOptions => f.write_str("the magic cookie is missing"),
             Self::BadOptions(fault) => fault.fmt(f),
@@ -112,10 +109,7 @@ pub enum EncodeError {
 impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoRoom(code) => write!(
-                f,
-                "{code} does not fit into the message and may not be left out"
-            ),
+            Self::NoRoom(code) => write!(f, "{code} does not fit into the message and may not be left out"),
         }
     }
 }

@@ -152,10 +152,7 @@ impl TryFrom<u8> for MessageType {
     #[inline]
     fn try_from(value: u8) -> Result<Self, UnknownMessageType> {
         let index = usize::from(value).wrapping_sub(1);
-        Self::ALL
-            .get(index)
-            .copied()
-            .ok_or(UnknownMessageType(value))
+        Self::ALL.get(index).copied().ok_or(UnknownMessageType(value))
     }
 }
 
@@ -166,10 +163,7 @@ mod tests {
     #[test]
     fn values_go_both_ways() {
         for value in 1..=18 {
-            assert_eq!(
-                MessageType::try_from(value).map(|kind| kind as u8),
-                Ok(value)
-            );
+            assert_eq!(MessageType::try_from(value).map(|kind| kind as u8), Ok(value));
         }
         for value in [0, 19, 255] {
             assert_eq!(MessageType::try_from(value), Err(UnknownMessageType(value)));

@@ -29,11 +29,7 @@ impl OptionList {
 
     /// An empty list; allocates nothing.
     pub const fn new() -> Self {
-        Self {
-            bytes: Vec::new(),
-            slots: Vec::new(),
-            present: CodeSet::new(),
-        }
+        Self { bytes: Vec::new(), slots: Vec::new(), present: CodeSet::new() }
     }
 
     /// Removes all options and keeps the memory.
@@ -106,9 +102,7 @@ impl OptionList {
 
     /// The value of an option.
     pub fn get(&self, code: OptionCode) -> Option<&[u8]> {
-        self.position(code)
-            .and_then(|at| self.slots.get(at))
-            .map(|slot| self.value(*slot))
+        self.position(code).and_then(|at| self.slots.get(at)).map(|slot| self.value(*slot))
     }
 
     /// Whether the option is in the list.
@@ -138,10 +132,7 @@ impl OptionList {
 
     /// Bytes of all options on the wire, without the end option.
     pub fn encoded_len(&self) -> usize {
-        self.slots
-            .iter()
-            .map(|slot| encoded_len(usize::from(slot.len)))
-            .sum()
+        self.slots.iter().map(|slot| encoded_len(usize::from(slot.len))).sum()
     }
 
     fn position(&self, code: OptionCode) -> Option<usize> {
@@ -153,9 +144,7 @@ impl OptionList {
 
     fn value(&self, slot: Slot) -> &[u8] {
         let start = usize::from(slot.start);
-        self.bytes
-            .get(start..start + usize::from(slot.len))
-            .unwrap_or_default()
+        self.bytes.get(start..start + usize::from(slot.len)).unwrap_or_default()
     }
 }
 
@@ -213,10 +202,7 @@ mod tests {
         list.set(A, b"yy").unwrap();
         list.set(C, b"longer").unwrap();
         list.set(B, b"").unwrap();
-        assert_eq!(
-            content(&list),
-            vec![(1, &b"yy"[..]), (2, b""), (3, b"longer")]
-        );
+        assert_eq!(content(&list), vec![(1, &b"yy"[..]), (2, b""), (3, b"longer")]);
         assert_eq!(list.encoded_len(), 4 + 2 + 8);
         assert_eq!(list.get(B), Some(&b""[..]));
     }
@@ -227,10 +213,7 @@ mod tests {
         assert!(list.remove(A) && !list.remove(A));
         assert_eq!(content(&list), vec![(2, &b"bbbb"[..]), (3, b"c")]);
         list.set(A, b"z").unwrap();
-        assert_eq!(
-            content(&list),
-            vec![(2, &b"bbbb"[..]), (3, b"c"), (1, b"z")]
-        );
+        assert_eq!(content(&list), vec![(2, &b"bbbb"[..]), (3, b"c"), (1, b"z")]);
         assert!(!list.has(OptionCode(9)) && list.get(OptionCode(9)).is_none());
         list.clear();
         assert!(list.is_empty() && !list.has(A) && list.codes().is_empty());
@@ -244,10 +227,7 @@ mod tests {
         }
         let most = vec![7; OptionList::BYTES_MAX - 7];
         list.set(OptionCode(4), &most).unwrap();
-        assert_eq!(
-            list.set(OptionCode(5), b"1"),
-            Err(OptionError::Full(OptionCode(5)))
-        );
+        assert_eq!(list.set(OptionCode(5), b"1"), Err(OptionError::Full(OptionCode(5))));
         assert_eq!(list.set(C, b"cc"), Err(OptionError::Full(C)));
         list.set(C, b"d").unwrap();
         list.set(OptionCode(5), b"").unwrap();
@@ -257,14 +237,7 @@ mod tests {
 
     #[test]
     fn long_values_count_one_header_per_instance() {
-        for (len, bytes) in [
-            (0, 2),
-            (1, 3),
-            (255, 257),
-            (256, 260),
-            (510, 514),
-            (511, 517),
-        ] {
+        for (len, bytes) in [(0, 2), (1, 3), (255, 257), (256, 260), (510, 514), (511, 517)] {
             let mut out = Vec::new();
             write_option(&mut out, A, &vec![9; len]);
             assert_eq!((encoded_len(len), out.len()), (bytes, bytes), "{len}");

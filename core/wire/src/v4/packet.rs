@@ -1,8 +1,8 @@
 //! A received message, read where it lies.
 
 use super::{
-    CHADDR, CodeSet, DecodeError, FILE, FILE_LEN, FLAG_BROADCAST, HEADER_LEN, MAGIC_COOKIE,
-    MessageType, OPTIONS, Op, OptionCode, OptionFault, SNAME, SNAME_LEN,
+    CHADDR, CodeSet, DecodeError, FILE, FILE_LEN, FLAG_BROADCAST, HEADER_LEN, MAGIC_COOKIE, MessageType, OPTIONS, Op,
+    OptionCode, OptionFault, SNAME, SNAME_LEN,
 };
 use alloc::{borrow::Cow, vec::Vec};
 use bindery_types::{HwAddr, Ipv4Addr, Xid};
@@ -70,9 +70,7 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// [`DecodeError`], always the sender's doing. Bytes behind the end option are not looked at.
     pub fn parse(bytes: &'a [u8], rules: ParseRules) -> Result<Self, DecodeError> {
-        let (header, rest) = bytes
-            .split_first_chunk::<HEADER_LEN>()
-            .ok_or(DecodeError::TooShort)?;
+        let (header, rest) = bytes.split_first_chunk::<HEADER_LEN>().ok_or(DecodeError::TooShort)?;
         let op = match header[0] {
             1 => Op::BootRequest,
             2 => Op::BootReply,
@@ -98,15 +96,12 @@ impl<'a> Packet<'a> {
             indexed: 0,
             index: [Place::default(); Packet::INDEX_LEN],
         };
-        packet
-            .read_options(rules)
-            .map_err(DecodeError::BadOptions)?;
+        packet.read_options(rules).map_err(DecodeError::BadOptions)?;
         packet.message_type = match packet.byte_option(OptionCode::DHCP_MESSAGE_TYPE) {
             None => None,
-            Some(value) => Some(
-                MessageType::try_from(value)
-                    .map_err(|unknown| DecodeError::BadMessageType(unknown.0))?,
-            ),
+            Some(value) => {
+                Some(MessageType::try_from(value).map_err(|unknown| DecodeError::BadMessageType(unknown.0))?)
+            }
         };
         Ok(packet)
     }
@@ -251,11 +246,7 @@ impl<'a> Packet<'a> {
             if !seen.insert(code) {
                 return None;
             }
-            let value = if self.repeated.contains(code) {
-                self.option(code)?
-            } else {
-                Cow::Borrowed(value)
-            };
+            let value = if self.repeated.contains(code) { self.option(code)? } else { Cow::Borrowed(value) };
             Some((code, value))
         })
     }
@@ -271,10 +262,7 @@ impl<'a> Packet<'a> {
                 other => return Err(OptionFault::BadOverload(other.unwrap_or(0))),
             },
             Some(len) => {
-                return Err(OptionFault::BadLength {
-                    code: OptionCode::OPTION_OVERLOAD,
-                    len,
-                });
+                return Err(OptionFault::BadLength { code: OptionCode::OPTION_OVERLOAD, len });
             }
         };
         // RFC 2131 §4.1: file before sname.
@@ -287,12 +275,7 @@ impl<'a> Packet<'a> {
         self.check_lengths()
     }
 
-    fn read_area(
-        &mut self,
-        area: Area,
-        rules: ParseRules,
-        count: &mut usize,
-    ) -> Result<(), OptionFault> {
+    fn read_area(&mut self, area: Area, rules: ParseRules, count: &mut usize) -> Result<(), OptionFault> {
         let (mut at, bytes) = area.of(self.bytes);
         loop {
             let code = match bytes.get(at) {
@@ -323,11 +306,7 @@ impl<'a> Packet<'a> {
             }
             if area.holds(code) {
                 // The datagram has at most 65,535 bytes, so the position fits.
-                self.note(Place {
-                    start: start as u16,
-                    code: code.0,
-                    len: *len,
-                });
+                self.note(Place { start: start as u16, code: code.0, len: *len });
             }
         }
     }
@@ -365,12 +344,7 @@ impl<'a> Packet<'a> {
     /// Bytes of an option's value, all its instances together (RFC 3396 §7).
     fn value_len(&self, code: OptionCode) -> Option<usize> {
         if self.repeated.contains(code) {
-            return Some(
-                self.instances()
-                    .filter(|(other, _)| *other == code)
-                    .map(|(_, part)| part.len())
-                    .sum(),
-            );
+            return Some(self.instances().filter(|(other, _)| *other == code).map(|(_, part)| part.len()).sum());
         }
         self.first_instance(code).map(<[u8]>::len)
     }
@@ -380,19 +354,13 @@ impl<'a> Packet<'a> {
         if !self.present.contains(code) {
             return None;
         }
-        let index = self
-            .index
-            .get(..usize::from(self.indexed))
-            .unwrap_or_default();
+        let index = self.index.get(..usize::from(self.indexed)).unwrap_or_default();
         match index.iter().find(|place| place.code == code.0) {
             Some(place) => {
                 let start = usize::from(place.start);
                 self.bytes.get(start..start + usize::from(place.len))
             }
-            None => self
-                .instances()
-                .find(|(other, _)| *other == code)
-                .map(|(_, value)| value),
+            None => self.instances().find(|(other, _)| *other == code).map(|(_, value)| value),
         }
     }
 
@@ -405,12 +373,7 @@ impl<'a> Packet<'a> {
 
     /// Every instance of every option, in the order options, `file`, `sname`.
     fn instances(&self) -> Instances<'a> {
-        Instances {
-            bytes: self.bytes,
-            overload: self.overload,
-            area: Some(Area::Options),
-            at: OPTIONS,
-        }
+        Instances { bytes: self.bytes, overload: self.overload, area: Some(Area::Options), at: OPTIONS }
     }
 
     fn field<const N: usize>(&self, at: usize) -> [u8; N] {
@@ -425,10 +388,7 @@ impl<'a> Packet<'a> {
 /// `N` bytes of the header; callers pass constant offsets that lie inside.
 #[inline]
 fn fixed<const N: usize>(header: &[u8; HEADER_LEN], at: usize) -> &[u8; N] {
-    header
-        .get(at..)
-        .and_then(|rest| rest.first_chunk())
-        .unwrap_or(&[0; N])
+    header.get(at..).and_then(|rest| rest.first_chunk()).unwrap_or(&[0; N])
 }
 
 /// `htype`, `hlen`, `chaddr`. RFC 2131 §2: `chaddr` has 16 bytes; an Ethernet address has 6.
@@ -439,10 +399,7 @@ fn hardware_address(header: &[u8; HEADER_LEN]) -> Result<HwAddr, DecodeError> {
         return Err(bad);
     }
     let chaddr: &[u8; 16] = fixed(header, CHADDR);
-    chaddr
-        .get(..usize::from(hlen))
-        .and_then(|bytes| HwAddr::new(htype, bytes))
-        .ok_or(bad)
+    chaddr.get(..usize::from(hlen)).and_then(|bytes| HwAddr::new(htype, bytes)).ok_or(bad)
 }
 
 /// One of the three fields that may hold options.

@@ -61,9 +61,7 @@ impl<'a> RelayAgentInformation<'a> {
 
     /// The value of the first sub-option of this code.
     pub fn sub_option(self, code: SubOption) -> Option<&'a [u8]> {
-        self.iter()
-            .find(|(other, _)| *other == code)
-            .map(|(_, value)| value)
+        self.iter().find(|(other, _)| *other == code).map(|(_, value)| value)
     }
 
     /// Agent circuit id (RFC 3046 §3.1).
@@ -92,10 +90,7 @@ impl<'a> RelayAgentInformation<'a> {
     pub fn is_malformed(self) -> bool {
         let mut walk = self.iter();
         let bad_length = walk.by_ref().any(|(code, value)| {
-            matches!(
-                code,
-                SubOption::LINK_SELECTION | SubOption::SERVER_IDENTIFIER_OVERRIDE
-            ) && value.len() != 4
+            matches!(code, SubOption::LINK_SELECTION | SubOption::SERVER_IDENTIFIER_OVERRIDE) && value.len() != 4
         });
         bad_length || !walk.rest.is_empty()
     }
@@ -135,16 +130,11 @@ mod tests {
 
     #[test]
     fn sub_options_are_found_by_code() {
-        let view = RelayAgentInformation::new(&[
-            1, 2, 7, 8, 2, 0, 5, 4, 10, 1, 0, 0, 11, 4, 192, 0, 2, 1, 1, 1, 9,
-        ]);
+        let view = RelayAgentInformation::new(&[1, 2, 7, 8, 2, 0, 5, 4, 10, 1, 0, 0, 11, 4, 192, 0, 2, 1, 1, 1, 9]);
         assert_eq!(view.circuit_id(), Some(&[7, 8][..]));
         assert_eq!(view.remote_id(), Some(&[][..]));
         assert_eq!(view.link_selection(), Some(Ipv4Addr::new(10, 1, 0, 0)));
-        assert_eq!(
-            view.server_identifier_override(),
-            Some(Ipv4Addr::new(192, 0, 2, 1))
-        );
+        assert_eq!(view.server_identifier_override(), Some(Ipv4Addr::new(192, 0, 2, 1)));
         assert_eq!(view.sub_option(SubOption::SUBSCRIBER_ID), None);
         assert_eq!(view.iter().count(), 5);
         assert!(!view.is_malformed() && !RelayAgentInformation::new(&[]).is_malformed());
@@ -166,10 +156,7 @@ mod tests {
     fn an_address_of_another_length_is_none_and_malformed() {
         for value in [&[5, 3, 10, 1, 0][..], &[11, 5, 10, 1, 0, 0, 0][..]] {
             let view = RelayAgentInformation::new(value);
-            assert_eq!(
-                (view.link_selection(), view.server_identifier_override()),
-                (None, None)
-            );
+            assert_eq!((view.link_selection(), view.server_identifier_override()), (None, None));
             assert!(view.is_malformed());
         }
     }

@@ -2,8 +2,8 @@
 
 use super::options::{encoded_len, write_option};
 use super::{
-    CodeSet, EncodeError, FILE_LEN, FLAG_BROADCAST, HEADER_LEN, MAGIC_COOKIE, MESSAGE_LEN_MIN,
-    MessageType, OPTIONS, Op, OptionCode, OptionError, OptionList, Packet, SNAME_LEN,
+    CodeSet, EncodeError, FILE_LEN, FLAG_BROADCAST, HEADER_LEN, MAGIC_COOKIE, MESSAGE_LEN_MIN, MessageType, OPTIONS,
+    Op, OptionCode, OptionError, OptionList, Packet, SNAME_LEN,
 };
 use alloc::vec::Vec;
 use bindery_types::{HwAddr, Ipv4Addr, Xid};
@@ -62,12 +62,8 @@ impl EncodeLimits {
 
     /// The limit that a client named by option 57 (RFC 2132 §9.10), at most `mtu`; 576 where it named none.
     pub fn of(request: &Packet<'_>, mtu: u16) -> Self {
-        let asked = request
-            .u16_option(OptionCode::MAXIMUM_DHCP_MESSAGE_SIZE)
-            .unwrap_or(Self::MESSAGE_SIZE_MIN);
-        Self {
-            message_size_max: asked.min(mtu).max(Self::MESSAGE_SIZE_MIN),
-        }
+        let asked = request.u16_option(OptionCode::MAXIMUM_DHCP_MESSAGE_SIZE).unwrap_or(Self::MESSAGE_SIZE_MIN);
+        Self { message_size_max: asked.min(mtu).max(Self::MESSAGE_SIZE_MIN) }
     }
 
     /// Bytes of options that fit, cookie not counted.
@@ -79,9 +75,7 @@ impl EncodeLimits {
 
 impl Default for EncodeLimits {
     fn default() -> Self {
-        Self {
-            message_size_max: Self::MESSAGE_SIZE_MIN,
-        }
+        Self { message_size_max: Self::MESSAGE_SIZE_MIN }
     }
 }
 
@@ -132,10 +126,7 @@ impl Reply {
     pub fn reset(&mut self) {
         let mut options = core::mem::take(&mut self.options);
         options.clear();
-        *self = Self {
-            options,
-            ..Self::new()
-        };
+        *self = Self { options, ..Self::new() };
     }
 
     /// Resets, then takes from a request what every answer of a server echoes: `xid`, `flags`, `giaddr` and the
@@ -150,13 +141,9 @@ impl Reply {
         self.flags = request.flags();
         self.giaddr = request.giaddr();
         self.chaddr = request.hw_addr();
-        self.options
-            .set(OptionCode::DHCP_MESSAGE_TYPE, &[kind as u8])?;
+        self.options.set(OptionCode::DHCP_MESSAGE_TYPE, &[kind as u8])?;
         // RFC 6842 §3: the client identifier goes back unaltered in every response. RFC 3046 §2.2: so does option 82.
-        for code in [
-            OptionCode::CLIENT_IDENTIFIER,
-            OptionCode::RELAY_AGENT_INFORMATION,
-        ] {
+        for code in [OptionCode::CLIENT_IDENTIFIER, OptionCode::RELAY_AGENT_INFORMATION] {
             if let Some(value) = request.option(code) {
                 self.options.set(code, &value)?;
             }
@@ -166,11 +153,7 @@ impl Reply {
 
     /// Sets or clears the broadcast bit (RFC 2131 §2, figure 2).
     pub fn set_broadcast(&mut self, broadcast: bool) {
-        self.flags = if broadcast {
-            self.flags | FLAG_BROADCAST
-        } else {
-            self.flags & !FLAG_BROADCAST
-        };
+        self.flags = if broadcast { self.flags | FLAG_BROADCAST } else { self.flags & !FLAG_BROADCAST };
     }
 
     /// The message type by option 53.
@@ -214,25 +197,14 @@ impl Reply {
         if out.len() < start + MESSAGE_LEN_MIN {
             out.resize(start + MESSAGE_LEN_MIN, 0);
         }
-        Ok(Encoded {
-            len: out.len() - start,
-            omitted: plan.map_or(CodeSet::new(), |plan| plan.omitted),
-        })
+        Ok(Encoded { len: out.len() - start, omitted: plan.map_or(CodeSet::new(), |plan| plan.omitted) })
     }
 
     fn write_header(&self, out: &mut Vec<u8>) {
         let chaddr = self.chaddr.as_bytes();
         let mut header = [0u8; OPTIONS];
         let fields: [(usize, &[u8]); 11] = [
-            (
-                0,
-                &[
-                    self.op as u8,
-                    self.chaddr.htype,
-                    chaddr.len() as u8,
-                    self.hops,
-                ],
-            ),
+            (0, &[self.op as u8, self.chaddr.htype, chaddr.len() as u8, self.hops]),
             (4, &self.xid.0.to_be_bytes()),
             (8, &self.secs.to_be_bytes()),
             (10, &self.flags.to_be_bytes()),
@@ -337,21 +309,14 @@ impl Plan {
                     continue;
                 };
                 let late = code != OptionCode::DHCP_MESSAGE_TYPE && fits_elsewhere(value.len());
-                let areas = if code == OptionCode::DHCP_MESSAGE_TYPE {
-                    1
-                } else {
-                    3
-                };
+                let areas = if code == OptionCode::DHCP_MESSAGE_TYPE { 1 } else { 3 };
                 if late == second_pass && !plan.put(code, value.len(), areas) {
                     return Err(EncodeError::NoRoom(code));
                 }
             }
         }
         for (code, value) in reply.options.iter() {
-            if plan.area_of(code).is_none()
-                && code != relay_agent
-                && !plan.put(code, value.len(), 3)
-            {
+            if plan.area_of(code).is_none() && code != relay_agent && !plan.put(code, value.len(), 3) {
                 plan.omitted.insert(code);
             }
         }
@@ -368,11 +333,7 @@ impl Plan {
         let (file, sname) = (field(&reply.file), field(&reply.sname));
         // Option 52 is one of the options field wherever it may come to be needed.
         let overload_len = if file + sname > 0 { encoded_len(1) } else { 0 };
-        Self {
-            areas: [CodeSet::new(); 3],
-            free: [room - 1 - overload_len, file, sname],
-            omitted: CodeSet::new(),
-        }
+        Self { areas: [CodeSet::new(); 3], free: [room - 1 - overload_len, file, sname], omitted: CodeSet::new() }
     }
 
     /// Puts an option into the first of the leading `areas` fields with room for all of it; whether there was one.

@@ -3,8 +3,7 @@
 use crate::{LEASED, MAC, SERVER, sound};
 use bindery_types::Ipv4Addr;
 use bindery_wire::v4::{
-    EncodeLimits, Fault, MessageBuilder, MessageType, OptionCode, Packet, ParseRules, Reply,
-    SubOption,
+    EncodeLimits, Fault, MessageBuilder, MessageType, OptionCode, Packet, ParseRules, Reply, SubOption,
 };
 use dhcproto::{Decodable, Decoder, Encodable, v4 as other};
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -54,23 +53,20 @@ impl Difference {
     /// A message that dhcproto reads otherwise than we do.
     fn example(self) -> Vec<u8> {
         let message = MessageBuilder::discover(MAC);
-        let typed =
-            |code, value: &[u8]| MessageBuilder::request_renewing(MAC, LEASED).option(code, value);
+        let typed = |code, value: &[u8]| MessageBuilder::request_renewing(MAC, LEASED).option(code, value);
         match self {
             Self::Overload => message.file_options(&[(OptionCode::HOST_NAME, b"h")]),
             Self::NoEnd => message.fault(Fault::NoEnd),
             Self::Truncated => message.fault(Fault::Overrun(OptionCode::ROUTER)),
             Self::BadLength => typed(OptionCode::SERVER_IDENTIFIER, b"12345"),
             Self::BadOverload => typed(OptionCode::OPTION_OVERLOAD, &[4]),
-            Self::MessageType => message
-                .without(OptionCode::DHCP_MESSAGE_TYPE)
-                .option(OptionCode::DHCP_MESSAGE_TYPE, &[77]),
+            Self::MessageType => {
+                message.without(OptionCode::DHCP_MESSAGE_TYPE).option(OptionCode::DHCP_MESSAGE_TYPE, &[77])
+            }
             Self::Opcode => message.fault(Fault::Op(3)),
             Self::Hardware => message.fault(Fault::Hlen(17)),
             Self::Cookie => message.fault(Fault::Cookie([1, 2, 3, 4])),
-            Self::TooMany => {
-                (0..513).fold(message, |message, _| message.option(OptionCode(200), b""))
-            }
+            Self::TooMany => (0..513).fold(message, |message, _| message.option(OptionCode(200), b"")),
         }
         .build()
     }
@@ -80,19 +76,13 @@ impl Difference {
 fn other_options(message: &other::borrowed::Message<'_>) -> Options {
     let mut options = Options::new();
     for option in message.opts() {
-        options
-            .entry(option.code().into())
-            .or_default()
-            .extend(option.data());
+        options.entry(option.code().into()).or_default().extend(option.data());
     }
     options
 }
 
 fn our_options(packet: &Packet<'_>) -> Options {
-    packet
-        .options()
-        .map(|(code, value)| (code.0, value.into_owned()))
-        .collect()
+    packet.options().map(|(code, value)| (code.0, value.into_owned())).collect()
 }
 
 /// Compares both readings; the difference between them, or an error where there is one that is not listed.
@@ -120,14 +110,8 @@ fn compare(bytes: &[u8]) -> Result<Option<Difference>, String> {
         (Ok(packet), Ok(_)) => packet,
     };
     let theirs = theirs.map_err(|error| error.to_string())?;
-    let ours = (
-        packet.op() as u8,
-        packet.hops(),
-        packet.xid().0,
-        packet.secs(),
-        packet.flags(),
-        packet.hw_addr().htype,
-    );
+    let ours =
+        (packet.op() as u8, packet.hops(), packet.xid().0, packet.secs(), packet.flags(), packet.hw_addr().htype);
     let others: (u8, u8, u32, u16, u16, u8) = (
         theirs.opcode().into(),
         theirs.hops(),
@@ -139,31 +123,15 @@ fn compare(bytes: &[u8]) -> Result<Option<Difference>, String> {
     if ours != others || packet.hw_addr().as_bytes() != theirs.chaddr() {
         return Err(format!("headers: {ours:?} and {others:?}"));
     }
-    let ours = [
-        packet.ciaddr(),
-        packet.yiaddr(),
-        packet.siaddr(),
-        packet.giaddr(),
-    ];
-    if ours
-        != [
-            theirs.ciaddr(),
-            theirs.yiaddr(),
-            theirs.siaddr(),
-            theirs.giaddr(),
-        ]
-    {
+    let ours = [packet.ciaddr(), packet.yiaddr(), packet.siaddr(), packet.giaddr()];
+    if ours != [theirs.ciaddr(), theirs.yiaddr(), theirs.siaddr(), theirs.giaddr()] {
         return Err(format!("addresses: {ours:?}"));
     }
     if packet.overloaded_fields() != (false, false) {
         return Ok(Some(Difference::Overload));
     }
     let (ours, others) = (our_options(&packet), other_options(&theirs));
-    if ours == others {
-        Ok(None)
-    } else {
-        Err(format!("options: {ours:?} and {others:?}"))
-    }
+    if ours == others { Ok(None) } else { Err(format!("options: {ours:?} and {others:?}")) }
 }
 
 #[test]
@@ -173,11 +141,7 @@ fn every_listed_difference_is_one() {
         assert_eq!(compare(&bytes), Ok(Some(difference)));
         let theirs = other::borrowed::Message::new(&bytes).unwrap();
         match Packet::parse(&bytes, ParseRules::default()) {
-            Ok(packet) => assert_ne!(
-                our_options(&packet),
-                other_options(&theirs),
-                "{difference:?}"
-            ),
+            Ok(packet) => assert_ne!(our_options(&packet), other_options(&theirs), "{difference:?}"),
             Err(_) => assert!(bytes.len() >= 240, "{difference:?}"),
         }
     }
@@ -188,19 +152,12 @@ fn the_builders_messages_are_read_alike() {
     let giaddr = Ipv4Addr::new(10, 0, 0, 1);
     let messages = [
         MessageBuilder::discover(MAC).broadcast().secs(5),
-        MessageBuilder::request_selecting(MAC, LEASED, SERVER)
-            .client_id(b"\0abc")
-            .message_size_max(1500),
+        MessageBuilder::request_selecting(MAC, LEASED, SERVER).client_id(b"\0abc").message_size_max(1500),
         MessageBuilder::request_init_reboot(MAC, LEASED).lease_time(60),
-        MessageBuilder::request_renewing(MAC, LEASED)
-            .giaddr(giaddr)
-            .relay_agent(&[(SubOption::CIRCUIT_ID, b"c")]),
+        MessageBuilder::request_renewing(MAC, LEASED).giaddr(giaddr).relay_agent(&[(SubOption::CIRCUIT_ID, b"c")]),
         MessageBuilder::decline(MAC, LEASED, SERVER).option(OptionCode::MESSAGE, &[b'm'; 600]),
         MessageBuilder::release(MAC, LEASED, SERVER).pad_to(300),
-        MessageBuilder::inform(MAC, LEASED)
-            .option(OptionCode(200), b"1")
-            .xid(7)
-            .option(OptionCode(200), b"2"),
+        MessageBuilder::inform(MAC, LEASED).option(OptionCode(200), b"1").xid(7).option(OptionCode(200), b"2"),
         MessageBuilder::lease_query_by_address(LEASED, giaddr),
         MessageBuilder::lease_query_by_mac(MAC, giaddr),
         MessageBuilder::new(MessageType::BulkLeaseQuery, MAC).hops(2),
@@ -215,19 +172,11 @@ fn the_builders_messages_are_read_alike() {
 /// Options with values that dhcproto's typed reader takes and writes back unchanged.
 fn typed_option() -> impl Strategy<Value = (u8, Vec<u8>)> {
     let addresses = |codes: &'static [u8]| {
-        (
-            proptest::sample::select(codes),
-            vec(any::<[u8; 4]>(), 1..20),
-        )
-            .prop_map(|(code, list)| (code, list.concat()))
+        (proptest::sample::select(codes), vec(any::<[u8; 4]>(), 1..20)).prop_map(|(code, list)| (code, list.concat()))
     };
-    let fixed =
-        |codes: &'static [u8], len| (proptest::sample::select(codes), vec(any::<u8>(), len));
+    let fixed = |codes: &'static [u8], len| (proptest::sample::select(codes), vec(any::<u8>(), len));
     let opaque = |codes: &'static [u8]| (proptest::sample::select(codes), vec(any::<u8>(), 1..300));
-    let text = (
-        proptest::sample::select(&[12_u8, 15, 17, 40, 56][..]),
-        "[a-z0-9.-]{1,60}",
-    );
+    let text = (proptest::sample::select(&[12_u8, 15, 17, 40, 56][..]), "[a-z0-9.-]{1,60}");
     prop_oneof![
         addresses(&[3, 4, 5, 6, 7, 41, 42, 44]),
         fixed(&[1, 2, 24, 28, 32, 35, 51, 54, 58, 59, 50], 4),

@@ -3,10 +3,10 @@
 use bindery_types::Ipv4Addr;
 use bindery_wire::frame::{FrameError, UdpDatagram, write_udp};
 
-/// 192.0.2.1:67 to 192.0.2.77:68, TTL 64, "abc"; checksums from another implementation.
+/// 192.0.2.1:67 to 192.0.2.77:68, TTL 16, "abc"; checksums from another implementation.
 #[rustfmt::skip]
 const FRAME: [u8; 31] = [
-    0x45, 0, 0, 31, 0, 0, 0x40, 0, 64, 17, 0xb6, 0x7f, 192, 0, 2, 1, 192, 0, 2, 77,
+    0x45, 0, 0, 31, 0, 0, 0x40, 0, 16, 17, 0xe6, 0x7f, 192, 0, 2, 1, 192, 0, 2, 77,
     0, 67, 0, 68, 0, 11, 0xb6, 0x9f, b'a', b'b', b'c',
 ];
 
@@ -25,10 +25,7 @@ fn changed(at: usize, value: &[u8]) -> Vec<u8> {
     let mut frame = FRAME.to_vec();
     frame[at..at + value.len()].copy_from_slice(value);
     frame[10..12].copy_from_slice(&[0, 0]);
-    let mut sum: u32 = frame[..20]
-        .chunks(2)
-        .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]))
-        .sum();
+    let mut sum: u32 = frame[..20].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
     }
@@ -40,7 +37,7 @@ fn changed(at: usize, value: &[u8]) -> Vec<u8> {
 #[test]
 fn a_datagram_goes_both_ways() {
     let mut out = b"before".to_vec();
-    datagram().write(64, &mut out).unwrap();
+    datagram().write(16, &mut out).unwrap();
     assert_eq!(out[6..], FRAME);
     assert_eq!(UdpDatagram::parse(&FRAME, false), Ok(datagram()));
 }
@@ -59,7 +56,7 @@ fn ip_options_are_skipped() {
     frame[0] = 0x46;
     frame[3] = 35;
     // The first word grew by 0x0100 and the length by 4; the options add 0x0101 + 0x0100.
-    frame[10..12].copy_from_slice(&(0xb67f_u16 - 0x0100 - 4 - 0x0201).to_be_bytes());
+    frame[10..12].copy_from_slice(&(0xe67f_u16 - 0x0100 - 4 - 0x0201).to_be_bytes());
     assert_eq!(UdpDatagram::parse(&frame, false), Ok(datagram()));
 }
 
@@ -90,11 +87,7 @@ fn every_error_has_its_cause() {
     let mut bad_checksum = FRAME;
     bad_checksum[30] ^= 1;
     assert_eq!(parse(&bad_checksum), FrameError::BadUdpChecksum);
-    assert_eq!(
-        parse(&changed(19, &[78])),
-        FrameError::BadUdpChecksum,
-        "the pseudo header counts"
-    );
+    assert_eq!(parse(&changed(19, &[78])), FrameError::BadUdpChecksum, "the pseudo header counts");
 }
 
 #[test]
@@ -104,10 +97,7 @@ fn a_checksum_of_zero_or_one_not_yet_there_is_not_verified() {
     frame[26..28].copy_from_slice(&[0, 0]);
     assert_eq!(UdpDatagram::parse(&frame, false), Ok(datagram()));
     frame[26..28].copy_from_slice(&[0x12, 0x34]);
-    assert_eq!(
-        UdpDatagram::parse(&frame, false),
-        Err(FrameError::BadUdpChecksum)
-    );
+    assert_eq!(UdpDatagram::parse(&frame, false), Err(FrameError::BadUdpChecksum));
     assert_eq!(UdpDatagram::parse(&frame, true), Ok(datagram()));
 }
 
@@ -118,16 +108,7 @@ fn a_computed_checksum_of_zero_is_sent_as_all_ones() {
     let mut seen = 0;
     for word in 0..=u16::MAX {
         let mut out = Vec::new();
-        write_udp(
-            src,
-            Ipv4Addr::BROADCAST,
-            67,
-            68,
-            16,
-            &word.to_be_bytes(),
-            &mut out,
-        )
-        .unwrap();
+        write_udp(src, Ipv4Addr::BROADCAST, 67, 68, 16, &word.to_be_bytes(), &mut out).unwrap();
         assert_ne!(out[26..28], [0, 0]);
         if out[26..28] == [0xff, 0xff] {
             seen += 1;
@@ -140,21 +121,8 @@ fn a_computed_checksum_of_zero_is_sent_as_all_ones() {
 #[test]
 fn the_largest_payload_fits_and_one_more_byte_does_not() {
     let mut out = Vec::new();
-    let mut write = |len| {
-        write_udp(
-            Ipv4Addr::LOCALHOST,
-            Ipv4Addr::LOCALHOST,
-            1,
-            2,
-            1,
-            &vec![0xff; len],
-            &mut out,
-        )
-    };
+    let mut write = |len| write_udp(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST, 1, 2, 1, &vec![0xff; len], &mut out);
     assert_eq!(write(65_508), Err(FrameError::TooLong));
     assert_eq!(write(65_507), Ok(()));
-    assert_eq!(
-        UdpDatagram::parse(&out, false).map(|datagram| datagram.payload.len()),
-        Ok(65_507)
-    );
+    assert_eq!(UdpDatagram::parse(&out, false).map(|datagram| datagram.payload.len()), Ok(65_507));
 }

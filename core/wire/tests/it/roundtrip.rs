@@ -4,20 +4,15 @@ use crate::MAC;
 use bindery_types::{HwAddr, Ipv4Addr, Xid};
 use bindery_wire::frame::UdpDatagram;
 use bindery_wire::v4::{
-    EncodeLimits, Fault, MessageBuilder, MessageType, OptionCode, Packet, ParseRules,
-    RelayAgentInformation, Reply, SubOption,
+    EncodeLimits, Fault, MessageBuilder, MessageType, OptionCode, Packet, ParseRules, RelayAgentInformation, Reply,
+    SubOption,
 };
 use proptest::{collection::vec, prelude::*, sample::Index};
 use std::collections::BTreeMap;
 
 /// Reads everything there is to read.
 fn read_all(bytes: &[u8]) {
-    for rules in [
-        ParseRules::default(),
-        ParseRules {
-            allow_no_end_option: true,
-        },
-    ] {
+    for rules in [ParseRules::default(), ParseRules { allow_no_end_option: true }] {
         let Ok(packet) = Packet::parse(bytes, rules) else {
             continue;
         };
@@ -29,10 +24,7 @@ fn read_all(bytes: &[u8]) {
             assert_eq!(packet.option(code), Some(value));
         }
         assert_eq!(listed, codes.len());
-        for code in (0..=255)
-            .map(OptionCode)
-            .filter(|code| !codes.contains(*code))
-        {
+        for code in (0..=255).map(OptionCode).filter(|code| !codes.contains(*code)) {
             assert!(packet.option(code).is_none() && packet.u32_option(code).is_none());
         }
         if let Some(value) = packet.option(OptionCode::RELAY_AGENT_INFORMATION) {
@@ -43,10 +35,7 @@ fn read_all(bytes: &[u8]) {
         let mut reply = Reply::new();
         if reply.begin(&packet, MessageType::Ack).is_ok() {
             let mut out = Vec::new();
-            if reply
-                .encode(EncodeLimits::of(&packet, 1500), &mut out)
-                .is_ok()
-            {
+            if reply.encode(EncodeLimits::of(&packet, 1500), &mut out).is_ok() {
                 Packet::parse(&out, ParseRules::default()).expect("what we send is sound");
             }
         }
@@ -54,10 +43,7 @@ fn read_all(bytes: &[u8]) {
 }
 
 fn borrowed(options: &[(u8, Vec<u8>)]) -> Vec<(OptionCode, &[u8])> {
-    options
-        .iter()
-        .map(|(code, value)| (OptionCode(*code), &value[..]))
-        .collect()
+    options.iter().map(|(code, value)| (OptionCode(*code), &value[..])).collect()
 }
 
 fn message() -> impl Strategy<Value = MessageBuilder> {
@@ -74,14 +60,8 @@ fn message() -> impl Strategy<Value = MessageBuilder> {
         ],
         0..2,
     );
-    (
-        kind,
-        options,
-        proptest::option::of(small()),
-        proptest::option::of(small()),
-        faults,
-    )
-        .prop_map(|(kind, options, file, sname, faults)| {
+    (kind, options, proptest::option::of(small()), proptest::option::of(small()), faults).prop_map(
+        |(kind, options, file, sname, faults)| {
             let mut message = MessageBuilder::new(kind, MAC);
             for (code, value) in options {
                 message = message.option(OptionCode(code), &value);
@@ -93,7 +73,8 @@ fn message() -> impl Strategy<Value = MessageBuilder> {
                 message = message.sname_options(&borrowed(&sname));
             }
             faults.into_iter().fold(message, MessageBuilder::fault)
-        })
+        },
+    )
 }
 
 /// A reply of unique options, and the limit to encode it with.
@@ -103,60 +84,35 @@ fn reply() -> impl Strategy<Value = (Reply, u16)> {
         prop_oneof![4 => vec(any::<u8>(), 0..40), 1 => vec(any::<u8>(), 0..700)],
         0..20,
     );
-    let header = (
-        any::<[u32; 4]>(),
-        any::<(u32, u16, u16, u8)>(),
-        any::<u8>(),
-        vec(any::<u8>(), 0..=16),
-    );
+    let header = (any::<[u32; 4]>(), any::<(u32, u16, u16, u8)>(), any::<u8>(), vec(any::<u8>(), 0..=16));
     let kind = proptest::sample::select(MessageType::ALL.to_vec());
     let names = (any::<bool>(), any::<bool>());
-    (
-        options
-            .prop_map(|map| map.into_iter().collect::<Vec<_>>())
-            .prop_shuffle(),
-        header,
-        kind,
-        names,
-        any::<u16>(),
-    )
-        .prop_map(
-            |(
-                options,
-                (addresses, (xid, secs, flags, hops), htype, chaddr),
-                kind,
-                (sname, file),
-                limit,
-            )| {
-                let [ciaddr, yiaddr, siaddr, giaddr] = addresses.map(Ipv4Addr::from_bits);
-                let chaddr = HwAddr::new(htype, &chaddr)
-                    .filter(|address| htype != 1 || address.mac().is_some());
-                let chaddr = chaddr.unwrap_or(MAC.into());
-                let mut reply = Reply {
-                    op: kind.op(),
-                    hops,
-                    xid: Xid(xid),
-                    secs,
-                    flags,
-                    ciaddr,
-                    yiaddr,
-                    siaddr,
-                    giaddr,
-                    chaddr,
-                    ..Reply::new()
-                };
-                reply.sname[0] = u8::from(sname);
-                reply.file[127] = u8::from(file);
-                reply
-                    .options
-                    .set(OptionCode::DHCP_MESSAGE_TYPE, &[kind as u8])
-                    .unwrap();
-                for (code, value) in options {
-                    reply.options.set(OptionCode(code), &value).unwrap();
-                }
-                (reply, limit % 3000)
-            },
-        )
+    (options.prop_map(|map| map.into_iter().collect::<Vec<_>>()).prop_shuffle(), header, kind, names, any::<u16>())
+        .prop_map(|(options, (addresses, (xid, secs, flags, hops), htype, chaddr), kind, (sname, file), limit)| {
+            let [ciaddr, yiaddr, siaddr, giaddr] = addresses.map(Ipv4Addr::from_bits);
+            let chaddr = HwAddr::new(htype, &chaddr).filter(|address| htype != 1 || address.mac().is_some());
+            let chaddr = chaddr.unwrap_or(MAC.into());
+            let mut reply = Reply {
+                op: kind.op(),
+                hops,
+                xid: Xid(xid),
+                secs,
+                flags,
+                ciaddr,
+                yiaddr,
+                siaddr,
+                giaddr,
+                chaddr,
+                ..Reply::new()
+            };
+            reply.sname[0] = u8::from(sname);
+            reply.file[127] = u8::from(file);
+            reply.options.set(OptionCode::DHCP_MESSAGE_TYPE, &[kind as u8]).unwrap();
+            for (code, value) in options {
+                reply.options.set(OptionCode(code), &value).unwrap();
+            }
+            (reply, limit % 3000)
+        })
 }
 
 proptest! {

@@ -10,49 +10,30 @@ use bindery_wire::v4::{DecodeError, Op, OptionCode, Packet, ParseRules};
 use std::path::{Path, PathBuf};
 
 /// The folder; says that the test is skipped where there is none.
-fn folder(test: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("BINDERY_VECTORS")
-        .map(PathBuf::from)
-        .filter(|path| path.is_dir());
+fn folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("BINDERY_VECTORS").map(PathBuf::from).filter(|path| path.is_dir());
     if folder.is_none() {
-        println!("SKIPPED {test}: BINDERY_VECTORS names no folder");
+        println!("SKIP vectors: BINDERY_VECTORS names no folder of other projects' packets");
     }
     folder
 }
 
 fn cases(file: &Path) -> Vec<serde_json::Value> {
-    let text =
-        std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    text.lines()
-        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
-        .collect()
+    let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
 
 fn hex(case: &serde_json::Value) -> Vec<u8> {
     let text = case["hex"].as_str().unwrap_or_default();
-    let digits: Vec<u32> = text
-        .chars()
-        .filter_map(|digit| digit.to_digit(16))
-        .collect();
-    digits
-        .chunks_exact(2)
-        .map(|pair| (pair[0] * 16 + pair[1]) as u8)
-        .collect()
+    let digits: Vec<u32> = text.chars().filter_map(|digit| digit.to_digit(16)).collect();
+    digits.chunks_exact(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect()
 }
 
 /// Reads by both rules and asks for every option.
 fn read(bytes: &[u8]) -> Result<(), DecodeError> {
-    let lenient = Packet::parse(
-        bytes,
-        ParseRules {
-            allow_no_end_option: true,
-        },
-    );
+    let lenient = Packet::parse(bytes, ParseRules { allow_no_end_option: true });
     let strict = Packet::parse(bytes, ParseRules::default());
-    assert!(
-        lenient.is_ok() || strict.is_err(),
-        "the lenient rule refuses what the strict one takes"
-    );
+    assert!(lenient.is_ok() || strict.is_err(), "the lenient rule refuses what the strict one takes");
     for packet in [&lenient, &strict].into_iter().flatten() {
         for (code, value) in packet.options() {
             assert_eq!(packet.option(code), Some(value));
@@ -65,11 +46,9 @@ fn read(bytes: &[u8]) -> Result<(), DecodeError> {
 fn compare(packet: &Packet<'_>, expect: &str, name: &str) -> usize {
     let address = |address: Ipv4Addr| Some(address.to_string());
     let number = |value: Option<u32>| value.map(|value| value.to_string());
-    let identifier = packet.option(OptionCode::CLIENT_IDENTIFIER).map(|value| {
-        value
-            .iter()
-            .fold(String::from("0x"), |text, byte| format!("{text}{byte:02x}"))
-    });
+    let identifier = packet
+        .option(OptionCode::CLIENT_IDENTIFIER)
+        .map(|value| value.iter().fold(String::from("0x"), |text, byte| format!("{text}{byte:02x}")));
     let mut compared = 0;
     for (attribute, value) in expect.split(", ").filter_map(|pair| pair.split_once(" = ")) {
         let ours = match attribute {
@@ -81,26 +60,16 @@ fn compare(packet: &Packet<'_>, expect: &str, name: &str) -> usize {
             "Server-IP-Address" => address(packet.siaddr()),
             "Gateway-IP-Address" => address(packet.giaddr()),
             "Client-Hardware-Address" => Some(packet.hw_addr().to_string()),
-            "Message-Type" => packet
-                .message_type()
-                .map(|kind| kind.name().to_lowercase().replacen("dhcp", "::", 1)),
-            "Requested-IP-Address" => packet
-                .address_option(OptionCode::REQUESTED_IP_ADDRESS)
-                .and_then(address),
-            "Server-Identifier" => packet
-                .address_option(OptionCode::SERVER_IDENTIFIER)
-                .and_then(address),
+            "Message-Type" => packet.message_type().map(|kind| kind.name().to_lowercase().replacen("dhcp", "::", 1)),
+            "Requested-IP-Address" => packet.address_option(OptionCode::REQUESTED_IP_ADDRESS).and_then(address),
+            "Server-Identifier" => packet.address_option(OptionCode::SERVER_IDENTIFIER).and_then(address),
             "IP-Address-Lease-Time" => number(packet.u32_option(OptionCode::IP_ADDRESS_LEASE_TIME)),
             "Renewal-Time" => number(packet.u32_option(OptionCode::RENEWAL_TIME)),
             "Client-Identifier" => identifier.clone(),
             _ => continue,
         };
         let value = value.trim_matches('\'').to_lowercase();
-        let value = if attribute == "Message-Type" {
-            format!("::{}", value.trim_start_matches(':'))
-        } else {
-            value
-        };
+        let value = if attribute == "Message-Type" { format!("::{}", value.trim_start_matches(':')) } else { value };
         assert_eq!(ours, Some(value), "{name}: {attribute}");
         compared += 1;
     }
@@ -109,15 +78,11 @@ fn compare(packet: &Packet<'_>, expect: &str, name: &str) -> usize {
 
 #[test]
 fn whole_packets_of_other_projects_are_read() {
-    let Some(folder) = folder("whole_packets_of_other_projects_are_read") else {
+    let Some(folder) = folder() else {
         return;
     };
     let (mut messages, mut refused, mut compared) = (0, 0, 0);
-    for file in [
-        "freeradius-dhcpv4.jsonl",
-        "dhcproto-dora.jsonl",
-        "insomniacslk.jsonl",
-    ] {
+    for file in ["freeradius-dhcpv4.jsonl", "dhcproto-dora.jsonl", "insomniacslk.jsonl"] {
         for case in cases(&folder.join(file)) {
             let bytes = hex(&case);
             let name = format!("{file} {} {}", case["path"], case["line"]);
@@ -127,12 +92,7 @@ fn whole_packets_of_other_projects_are_read() {
                 continue;
             }
             let faulty = case["error"] == true;
-            let packet = match Packet::parse(
-                &bytes,
-                ParseRules {
-                    allow_no_end_option: true,
-                },
-            ) {
+            let packet = match Packet::parse(&bytes, ParseRules { allow_no_end_option: true }) {
                 Ok(packet) => packet,
                 Err(error) => {
                     assert!(faulty, "{name}: {error}");
@@ -154,10 +114,7 @@ fn whole_packets_of_other_projects_are_read() {
         }
     }
     println!("{messages} read, {refused} refused, {compared} values compared");
-    assert!(
-        messages >= 20 && refused >= 3 && compared >= 100,
-        "{messages} {refused} {compared}"
-    );
+    assert!(messages >= 20 && refused >= 3 && compared >= 100, "{messages} {refused} {compared}");
 }
 
 /// IPv4 packets of a capture: pcap of Ethernet frames or of raw IP, in either byte order.
@@ -165,24 +122,14 @@ fn ip_packets(capture: &[u8]) -> Vec<Vec<u8>> {
     let Some((head, mut rest)) = capture.split_first_chunk::<24>() else {
         return Vec::new();
     };
-    let little = matches!(
-        head[..4],
-        [0xd4, 0xc3, 0xb2, 0xa1] | [0x4d, 0x3c, 0xb2, 0xa1]
-    );
-    let big = matches!(
-        head[..4],
-        [0xa1, 0xb2, 0xc3, 0xd4] | [0xa1, 0xb2, 0x3c, 0x4d]
-    );
+    let little = matches!(head[..4], [0xd4, 0xc3, 0xb2, 0xa1] | [0x4d, 0x3c, 0xb2, 0xa1]);
+    let big = matches!(head[..4], [0xa1, 0xb2, 0xc3, 0xd4] | [0xa1, 0xb2, 0x3c, 0x4d]);
     if !little && !big {
         return Vec::new();
     }
     let word = |bytes: &[u8], at: usize| {
         let bytes: [u8; 4] = bytes[at..at + 4].try_into().expect("four bytes");
-        (if little {
-            u32::from_le_bytes(bytes)
-        } else {
-            u32::from_be_bytes(bytes)
-        }) as usize
+        (if little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) }) as usize
     };
     let link = word(head, 20);
     let mut packets = Vec::new();
@@ -205,17 +152,13 @@ fn ip_packets(capture: &[u8]) -> Vec<Vec<u8>> {
 
 #[test]
 fn captured_datagrams_are_read() {
-    let Some(folder) = folder("captured_datagrams_are_read") else {
+    let Some(folder) = folder() else {
         return;
     };
     let mut messages = 0;
     for entry in std::fs::read_dir(folder.join("pcap/tcpdump")).expect("a folder of captures") {
         let path = entry.expect("an entry").path();
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default()
-            .to_owned();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         if !name.ends_with(".pcap") {
             continue;
         }
@@ -236,16 +179,12 @@ fn captured_datagrams_are_read() {
                     let message = sound(datagram.payload);
                     let from_client = message.op() == Op::BootRequest;
                     assert!(
-                        datagram.dst_port == if from_client { 67 } else { 68 }
-                            || datagram.src_port == 67,
+                        datagram.dst_port == if from_client { 67 } else { 68 } || datagram.src_port == 67,
                         "{name}"
                     );
                     let kind = message.message_type().map_or("BOOTP", |kind| kind.name());
                     println!("{name}: {kind}, {} options", message.codes().len());
-                    assert_eq!(
-                        message.has(OptionCode::DHCP_MESSAGE_TYPE),
-                        message.message_type().is_some()
-                    );
+                    assert_eq!(message.has(OptionCode::DHCP_MESSAGE_TYPE), message.message_type().is_some());
                 }
                 Err(error) => println!("{name}: {error}"),
             }
