@@ -3,8 +3,7 @@
 
 use bindery_types::MacAddr;
 use bindery_wire::v4::{
-    EncodeLimits, FILE_LEN, Fault, MessageBuilder, MessageType, Op, OptionCode, Packet, ParseRules,
-    Reply, SNAME_LEN,
+    EncodeLimits, FILE_LEN, Fault, MessageBuilder, MessageType, Op, OptionCode, Packet, ParseRules, Reply, SNAME_LEN,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -21,10 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
 fn message(fields: &[u8], options: &[u8]) -> Vec<u8> {
     let (sname, file) = fields.split_at(fields.len().min(SNAME_LEN));
     let mac = MacAddr([2, 0, 0, 0, 0, 1]);
-    let header = MessageBuilder::bootp(Op::BootRequest, mac)
-        .sname(sname)
-        .file(file)
-        .fault(Fault::NoEnd);
+    let header = MessageBuilder::bootp(Op::BootRequest, mac).sname(sname).file(file).fault(Fault::NoEnd);
     let mut message = header.build();
     message.extend(options);
     message
@@ -32,16 +28,9 @@ fn message(fields: &[u8], options: &[u8]) -> Vec<u8> {
 
 fn check(bytes: &[u8]) {
     let strict = Packet::parse(bytes, ParseRules::default());
-    let lenient = Packet::parse(
-        bytes,
-        ParseRules {
-            allow_no_end_option: true,
-        },
-    );
+    let lenient = Packet::parse(bytes, ParseRules { allow_no_end_option: true });
     if let Ok(packet) = &strict {
-        let lenient = lenient
-            .as_ref()
-            .expect("the lenient rule takes what the strict one takes");
+        let lenient = lenient.as_ref().expect("the lenient rule takes what the strict one takes");
         assert!(packet.options().eq(lenient.options()));
     }
     if let Ok(packet) = &lenient {
@@ -60,12 +49,7 @@ fn read(packet: &Packet<'_>) {
         assert_eq!(packet.option(code).as_deref(), Some(&value[..]));
         assert_eq!(packet.byte_option(code).is_some(), value.len() == 1);
         assert_eq!(packet.u16_option(code).is_some(), value.len() == 2);
-        assert_eq!(
-            packet
-                .address_option(code)
-                .map(|address| address.octets().to_vec()),
-            four(&value)
-        );
+        assert_eq!(packet.address_option(code).map(|address| address.octets().to_vec()), four(&value));
     }
     assert_eq!(listed, codes.len());
     for code in (0..=255).map(OptionCode) {
@@ -89,13 +73,7 @@ fn answer(packet: &Packet<'_>) {
     if reply.encode(limits, &mut out).is_ok() {
         assert!(out.len() + 28 <= usize::from(limits.message_size_max));
         let sent = Packet::parse(&out, ParseRules::default()).expect("what we send is sound");
-        assert_eq!(
-            (sent.xid(), sent.hw_addr(), sent.giaddr()),
-            (packet.xid(), packet.hw_addr(), packet.giaddr())
-        );
-        assert_eq!(
-            sent.option(OptionCode::CLIENT_IDENTIFIER),
-            packet.option(OptionCode::CLIENT_IDENTIFIER)
-        );
+        assert_eq!((sent.xid(), sent.hw_addr(), sent.giaddr()), (packet.xid(), packet.hw_addr(), packet.giaddr()));
+        assert_eq!(sent.option(OptionCode::CLIENT_IDENTIFIER), packet.option(OptionCode::CLIENT_IDENTIFIER));
     }
 }
