@@ -71,10 +71,7 @@ pub fn parse_mac(text: &str) -> Result<Mac> {
         .map(|octet| u8::from_str_radix(octet, 16))
         .collect::<Result<_, _>>()
         .with_context(|| format!("{text:?} is no hardware address"))?;
-    octets
-        .try_into()
-        .ok()
-        .with_context(|| format!("{text:?} is no hardware address"))
+    octets.try_into().ok().with_context(|| format!("{text:?} is no hardware address"))
 }
 
 /// A number of seconds, fractions allowed.
@@ -82,11 +79,8 @@ pub fn parse_mac(text: &str) -> Result<Mac> {
 /// # Errors
 /// Negative, infinite or no number.
 pub fn parse_seconds(text: &str) -> Result<Duration> {
-    let seconds: f64 = text
-        .parse()
-        .with_context(|| format!("{text:?} is no number of seconds"))?;
-    Duration::try_from_secs_f64(seconds)
-        .with_context(|| format!("{text:?} is no number of seconds"))
+    let seconds: f64 = text.parse().with_context(|| format!("{text:?} is no number of seconds"))?;
+    Duration::try_from_secs_f64(seconds).with_context(|| format!("{text:?} is no number of seconds"))
 }
 
 fn string(parser: &mut lexopt::Parser) -> Result<String> {
@@ -221,9 +215,7 @@ mod tests {
 
     #[test]
     fn relayed_with_defaults() {
-        let options = read("--server 10.0.0.1 --giaddr 10.0.0.2 --giaddr 10.0.0.3")
-            .expect("good")
-            .expect("a run");
+        let options = read("--server 10.0.0.1 --giaddr 10.0.0.2 --giaddr 10.0.0.3").expect("good").expect("a run");
         assert_eq!(options.giaddrs.len(), 2);
         assert_eq!(options.plan.pace, Pace::Window(32));
         assert_eq!(options.plan.work, Work::Dora);

@@ -48,17 +48,11 @@ impl SendBatch {
 
     /// Adds one packet: `fill` writes it and returns its length. `to` is its destination, or `None` on a connected
     /// or bound socket. False, and nothing is called, when the batch is full.
-    pub fn push(
-        &mut self,
-        to: Option<SockaddrIn>,
-        fill: impl FnOnce(&mut [u8; SLOT]) -> usize,
-    ) -> bool {
+    pub fn push(&mut self, to: Option<SockaddrIn>, fill: impl FnOnce(&mut [u8; SLOT]) -> usize) -> bool {
         let at = self.count;
-        let (Some(slot), Some(len), Some(address)) = (
-            self.bytes.get_mut(at),
-            self.lens.get_mut(at),
-            self.to.get_mut(at),
-        ) else {
+        let (Some(slot), Some(len), Some(address)) =
+            (self.bytes.get_mut(at), self.lens.get_mut(at), self.to.get_mut(at))
+        else {
             return false;
         };
         *len = fill(slot).min(SLOT);
@@ -77,25 +71,16 @@ impl SendBatch {
         let mut refusals = 0;
         while sent < self.count {
             let slices: [[IoSlice<'_>; 1]; BATCH] = std::array::from_fn(|i| {
-                let bytes = self.bytes.get(i).map_or(&[][..], |slot| {
-                    slot.get(..self.lens.get(i).copied().unwrap_or(0))
-                        .unwrap_or(&[])
-                });
+                let bytes = self
+                    .bytes
+                    .get(i)
+                    .map_or(&[][..], |slot| slot.get(..self.lens.get(i).copied().unwrap_or(0)).unwrap_or(&[]));
                 [IoSlice::new(bytes)]
             });
-            let (Some(waiting), Some(to)) =
-                (slices.get(sent..self.count), self.to.get(sent..self.count))
-            else {
+            let (Some(waiting), Some(to)) = (slices.get(sent..self.count), self.to.get(sent..self.count)) else {
                 break;
             };
-            match sendmmsg(
-                fd,
-                &mut self.headers,
-                waiting.iter(),
-                to,
-                [],
-                MsgFlags::empty(),
-            ) {
+            match sendmmsg(fd, &mut self.headers, waiting.iter(), to, [], MsgFlags::empty()) {
                 Ok(results) => sent += results.count().max(1),
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN | Errno::ENOBUFS | Errno::ECONNREFUSED) if refusals < 1000 => {
@@ -151,20 +136,14 @@ impl RecvBatch {
     /// Any error of the socket but "nothing there", an interrupted call and a refused port (a server that is down).
     pub fn take(&mut self, fd: RawFd, wait: bool) -> io::Result<usize> {
         self.count = 0;
-        let flags = if wait {
-            MsgFlags::MSG_WAITFORONE
-        } else {
-            MsgFlags::MSG_DONTWAIT
-        };
+        let flags = if wait { MsgFlags::MSG_WAITFORONE } else { MsgFlags::MSG_DONTWAIT };
         let mut slices = self.bytes.each_mut().map(|slot| [IoSliceMut::new(slot)]);
         match recvmmsg(fd, &mut self.headers, slices.iter_mut(), flags, None) {
             Ok(results) => {
                 let notes = self.lens.iter_mut().zip(self.from.iter_mut());
                 for (result, (len, from)) in results.zip(notes) {
                     *len = result.bytes;
-                    *from = result
-                        .address
-                        .and_then(|address| address.as_sockaddr_in().copied());
+                    *from = result.address.and_then(|address| address.as_sockaddr_in().copied());
                     self.count += 1;
                 }
                 Ok(self.count)
@@ -181,10 +160,7 @@ impl RecvBatch {
             return &[];
         }
         let len = self.lens.get(at).copied().unwrap_or(0);
-        self.bytes
-            .get(at)
-            .and_then(|slot| slot.get(..len.min(FRAME)))
-            .unwrap_or(&[])
+        self.bytes.get(at).and_then(|slot| slot.get(..len.min(FRAME))).unwrap_or(&[])
     }
 
     /// Who sent the packet at `at`; `None` where the socket does not say it as an IPv4 address.

@@ -13,9 +13,7 @@ impl Clock {
     /// Starts the clock.
     #[must_use]
     pub fn start() -> Clock {
-        Clock {
-            start: Instant::now(),
-        }
+        Clock { start: Instant::now() }
     }
 
     /// Nanoseconds since the start; saturates after 584 years.

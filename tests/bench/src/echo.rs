@@ -126,9 +126,7 @@ struct Flight {
 impl Flight {
     fn fill(&mut self, fd: RawFd, load: &EchoLoad, given_up: u64) -> Result<()> {
         let stamp = self.clock.now().to_be_bytes();
-        while self.sent - self.back - given_up.min(self.sent - self.back) < load.window
-            && !self.out.is_full()
-        {
+        while self.sent - self.back - given_up.min(self.sent - self.back) < load.window && !self.out.is_full() {
             self.out.push(None, |slot| {
                 if let Some(place) = slot.first_chunk_mut() {
                     *place = stamp;
@@ -160,12 +158,7 @@ mod tests {
 
     #[test]
     fn size_has_bounds() {
-        let load = EchoLoad {
-            server: Ipv4Addr::LOCALHOST,
-            size: 8,
-            window: 1,
-            limit: Duration::ZERO,
-        };
+        let load = EchoLoad { server: Ipv4Addr::LOCALHOST, size: 8, window: 1, limit: Duration::ZERO };
         assert!(load.run().is_err());
     }
 }

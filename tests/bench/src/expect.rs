@@ -44,8 +44,7 @@ impl Expected {
             return Some("no lease time");
         }
         let asked = self.address.unwrap_or(reply.yiaddr);
-        (reply.kind == Kind::Ack && reply.yiaddr != asked)
-            .then_some("the ACK is for another address than asked")
+        (reply.kind == Kind::Ack && reply.yiaddr != asked).then_some("the ACK is for another address than asked")
     }
 }
 
@@ -53,11 +52,7 @@ impl Expected {
 mod tests {
     use super::*;
 
-    const EXPECTED: Expected = Expected {
-        giaddr: 0x0a00_0002,
-        option82: true,
-        address: Some(0x0a10_0005),
-    };
+    const EXPECTED: Expected = Expected { giaddr: 0x0a00_0002, option82: true, address: Some(0x0a10_0005) };
 
     fn ack() -> Reply {
         Reply {
@@ -77,57 +72,23 @@ mod tests {
         assert_eq!(EXPECTED.contradiction(&ack(), None), None);
         assert_eq!(EXPECTED.contradiction(&ack(), Some(mac(9))), None);
         assert_eq!(EXPECTED.contradiction(&ack(), Some(EVERYBODY)), None);
-        let nak = Reply {
-            kind: Kind::Nak,
-            yiaddr: 0,
-            lease: 0,
-            ..ack()
-        };
+        let nak = Reply { kind: Kind::Nak, yiaddr: 0, lease: 0, ..ack() };
         assert_eq!(EXPECTED.contradiction(&nak, None), None);
-        let offer = Reply {
-            kind: Kind::Offer,
-            yiaddr: 77,
-            ..ack()
-        };
-        assert_eq!(
-            EXPECTED.contradiction(&offer, None),
-            None,
-            "an offer may be of any address"
-        );
+        let offer = Reply { kind: Kind::Offer, yiaddr: 77, ..ack() };
+        assert_eq!(EXPECTED.contradiction(&offer, None), None, "an offer may be of any address");
     }
 
     #[test]
     fn each_contradiction_has_its_name() {
         let wrong = [
-            (
-                Reply {
-                    mac: mac(8),
-                    ..ack()
-                },
-                None,
-                "another client's",
-            ),
+            (Reply { mac: mac(8), ..ack() }, None, "another client's"),
             (ack(), Some(mac(8)), "frame"),
             (Reply { giaddr: 3, ..ack() }, None, "giaddr"),
             (Reply { server: 0, ..ack() }, None, "server identifier"),
-            (
-                Reply {
-                    circuit: None,
-                    ..ack()
-                },
-                None,
-                "option 82",
-            ),
+            (Reply { circuit: None, ..ack() }, None, "option 82"),
             (Reply { yiaddr: 0, ..ack() }, None, "no address"),
             (Reply { lease: 0, ..ack() }, None, "lease time"),
-            (
-                Reply {
-                    yiaddr: 0x0a10_0006,
-                    ..ack()
-                },
-                None,
-                "than asked",
-            ),
+            (Reply { yiaddr: 0x0a10_0006, ..ack() }, None, "than asked"),
         ];
         for (reply, to, word) in wrong {
             let fault = EXPECTED.contradiction(&reply, to).unwrap_or("nothing");

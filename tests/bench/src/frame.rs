@@ -111,11 +111,7 @@ pub fn read_heading(frame: &[u8]) -> Option<Heading<'_>> {
     let port = u16::from_be_bytes([*udp.get(2)?, *udp.get(3)?]);
     let len = usize::from(u16::from_be_bytes([*udp.get(4)?, *udp.get(5)?]));
     (port == CLIENT_PORT).then_some(())?;
-    Some(Heading {
-        to_mac,
-        to,
-        payload: udp.get(8..len)?,
-    })
+    Some(Heading { to_mac, to, payload: udp.get(8..len)? })
 }
 
 #[cfg(test)]
@@ -123,12 +119,7 @@ mod tests {
     use super::*;
 
     fn ends() -> Ends {
-        Ends {
-            to_mac: EVERYBODY,
-            from_mac: [2, 0, 0, 0, 0, 1],
-            from: 0,
-            to: u32::MAX,
-        }
+        Ends { to_mac: EVERYBODY, from_mac: [2, 0, 0, 0, 0, 1], from: 0, to: u32::MAX }
     }
 
     #[test]
@@ -148,11 +139,7 @@ mod tests {
     fn reads_what_a_server_sends() {
         let mut frame = [7u8; HEADING + 300];
         write_heading(&mut frame, 300, &ends());
-        assert_eq!(
-            read_heading(&frame),
-            None,
-            "that one goes to the servers' port"
-        );
+        assert_eq!(read_heading(&frame), None, "that one goes to the servers' port");
         frame[36..38].copy_from_slice(&CLIENT_PORT.to_be_bytes());
         let heading = read_heading(&frame).expect("a whole frame");
         assert_eq!(heading.payload.len(), 300);

@@ -4,6 +4,7 @@ pub mod figures;
 pub mod generator;
 pub mod machine;
 pub mod process;
+pub mod profile;
 pub mod steps;
 pub mod variant;
 pub mod world;

@@ -75,13 +75,10 @@ impl Ledger {
     pub fn held(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> + '_ {
         self.pages.iter().enumerate().flat_map(|(high, page)| {
             page.iter().flat_map(move |page| {
-                page.iter()
-                    .enumerate()
-                    .filter(|(_, holder)| **holder != NOBODY)
-                    .map(move |(low, holder)| {
-                        let bits = u32::try_from(high << 16 | low).unwrap_or(0);
-                        (Ipv4Addr::from_bits(bits), *holder)
-                    })
+                page.iter().enumerate().filter(|(_, holder)| **holder != NOBODY).map(move |(low, holder)| {
+                    let bits = u32::try_from(high << 16 | low).unwrap_or(0);
+                    (Ipv4Addr::from_bits(bits), *holder)
+                })
             })
         })
     }
@@ -98,11 +95,7 @@ mod tests {
         assert_eq!(ledger.claim(address, 7), Claim::Fresh);
         assert_eq!(ledger.claim(address, 7), Claim::Own);
         assert_eq!(ledger.claim(address, 8), Claim::Taken(7));
-        assert_eq!(
-            ledger.claim(address, 9),
-            Claim::Taken(7),
-            "the first holder stays"
-        );
+        assert_eq!(ledger.claim(address, 9), Claim::Taken(7), "the first holder stays");
     }
 
     #[test]
@@ -110,11 +103,7 @@ mod tests {
         let mut ledger = Ledger::new();
         assert_eq!(ledger.claim(5, 1), Claim::Fresh);
         ledger.release(5, 2);
-        assert_eq!(
-            ledger.claim(5, 2),
-            Claim::Taken(1),
-            "only the holder can release"
-        );
+        assert_eq!(ledger.claim(5, 2), Claim::Taken(1), "only the holder can release");
         ledger.release(5, 1);
         assert_eq!(ledger.claim(5, 2), Claim::Fresh);
     }

@@ -6,9 +6,7 @@ use crate::message::{Fields, Template};
 use anyhow::{Context, Result, bail};
 use nix::ifaddrs::getifaddrs;
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::socket::{
-    AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, bind, setsockopt, socket, sockopt,
-};
+use nix::sys::socket::{AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, bind, setsockopt, socket, sockopt};
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -94,10 +92,7 @@ impl Link {
                 giaddr: giaddr.to_bits(),
             });
         }
-        Ok(Link {
-            ports,
-            direct: None,
-        })
+        Ok(Link { ports, direct: None })
     }
 
     /// A link of clients on the wire of `interface`: frames from each client's own hardware address, broadcast while
@@ -117,24 +112,12 @@ impl Link {
         )
         .context("open a packet socket (needs CAP_NET_RAW)")?;
         let raw = Socket::from(fd);
-        raw.attach_filter(&clients_only())
-            .context("attach the packet filter")?;
+        raw.attach_filter(&clients_only()).context("attach the packet filter")?;
         let fd = OwnedFd::from(raw);
         bind(fd.as_raw_fd(), &at).with_context(|| format!("bind to {interface}"))?;
         room(&fd);
-        let port = Port {
-            fd,
-            out: SendBatch::new(),
-            inbound: RecvBatch::new(),
-            giaddr: 0,
-        };
-        Ok(Link {
-            ports: vec![port],
-            direct: Some(Direct {
-                server: server.to_bits(),
-                server_mac,
-            }),
-        })
+        let port = Port { fd, out: SendBatch::new(), inbound: RecvBatch::new(), giaddr: 0 };
+        Ok(Link { ports: vec![port], direct: Some(Direct { server: server.to_bits(), server_mac }) })
     }
 
     /// True when frames are written, not UDP payloads.
@@ -146,9 +129,7 @@ impl Link {
     /// True when a client that has an address can reach the server.
     #[must_use]
     pub fn can_renew(&self) -> bool {
-        self.direct
-            .as_ref()
-            .is_none_or(|direct| direct.server_mac.is_some())
+        self.direct.as_ref().is_none_or(|direct| direct.server_mac.is_some())
     }
 
     /// How many sockets there are.
@@ -205,10 +186,7 @@ impl Link {
         let Some(port) = self.ports.get_mut(port) else {
             return Ok((0, false));
         };
-        let taken = port
-            .inbound
-            .take(port.fd.as_raw_fd(), false)
-            .context("receive")?;
+        let taken = port.inbound.take(port.fd.as_raw_fd(), false).context("receive")?;
         Ok((taken, taken == BATCH))
     }
 
@@ -217,16 +195,10 @@ impl Link {
     pub fn arrival(&self, port: usize, at: usize) -> Option<Arrival<'_>> {
         let bytes = self.ports.get(port)?.inbound.packet(at);
         if self.direct.is_none() {
-            return Some(Arrival {
-                message: bytes,
-                to_mac: None,
-            });
+            return Some(Arrival { message: bytes, to_mac: None });
         }
         let heading = read_heading(bytes)?;
-        Some(Arrival {
-            message: heading.payload,
-            to_mac: Some(heading.to_mac),
-        })
+        Some(Arrival { message: heading.payload, to_mac: Some(heading.to_mac) })
     }
 
     /// Sleeps until a socket holds something or `limit` has passed.
@@ -234,11 +206,8 @@ impl Link {
     /// # Errors
     /// Any error of ppoll(2) but an interrupted call.
     pub fn wait(&self, limit: Duration) -> Result<()> {
-        let mut fds: Vec<PollFd<'_>> = self
-            .ports
-            .iter()
-            .map(|port| PollFd::new(port.fd.as_fd(), PollFlags::POLLIN))
-            .collect();
+        let mut fds: Vec<PollFd<'_>> =
+            self.ports.iter().map(|port| PollFd::new(port.fd.as_fd(), PollFlags::POLLIN)).collect();
         match ppoll(&mut fds, Some(TimeSpec::from_duration(limit)), None) {
             Ok(_) | Err(nix::errno::Errno::EINTR) => Ok(()),
             Err(error) => Err(error).context("wait for packets"),
@@ -249,18 +218,10 @@ impl Link {
 impl Direct {
     fn ends(&self, fields: &Fields) -> Ends {
         match self.server_mac {
-            Some(mac) if fields.ciaddr != 0 => Ends {
-                to_mac: mac,
-                from_mac: fields.mac,
-                from: fields.ciaddr,
-                to: self.server,
-            },
-            _ => Ends {
-                to_mac: EVERYBODY,
-                from_mac: fields.mac,
-                from: 0,
-                to: u32::MAX,
-            },
+            Some(mac) if fields.ciaddr != 0 => {
+                Ends { to_mac: mac, from_mac: fields.mac, from: fields.ciaddr, to: self.server }
+            }
+            _ => Ends { to_mac: EVERYBODY, from_mac: fields.mac, from: 0, to: u32::MAX },
         }
     }
 }
@@ -279,24 +240,11 @@ mod tests {
 
     #[test]
     fn renewing_client_speaks_to_the_server_alone() {
-        let direct = Direct {
-            server: 0x0a00_0001,
-            server_mac: Some([2, 0, 0, 0, 0, 9]),
-        };
-        let fields = Fields {
-            ciaddr: 0x0a10_0001,
-            mac: [2, 0, 0, 0, 0, 1],
-            ..Fields::default()
-        };
+        let direct = Direct { server: 0x0a00_0001, server_mac: Some([2, 0, 0, 0, 0, 9]) };
+        let fields = Fields { ciaddr: 0x0a10_0001, mac: [2, 0, 0, 0, 0, 1], ..Fields::default() };
         let ends = direct.ends(&fields);
-        assert_eq!(
-            (ends.to_mac, ends.from, ends.to),
-            ([2, 0, 0, 0, 0, 9], 0x0a10_0001, 0x0a00_0001)
-        );
-        let ends = direct.ends(&Fields {
-            ciaddr: 0,
-            ..fields
-        });
+        assert_eq!((ends.to_mac, ends.from, ends.to), ([2, 0, 0, 0, 0, 9], 0x0a10_0001, 0x0a00_0001));
+        let ends = direct.ends(&Fields { ciaddr: 0, ..fields });
         assert_eq!((ends.to_mac, ends.from, ends.to), (EVERYBODY, 0, u32::MAX));
     }
 
@@ -310,10 +258,7 @@ mod tests {
         let framed = Template::new(
             crate::message::Kind::Discover,
             false,
-            crate::message::Style {
-                framed: true,
-                ..crate::message::Style::default()
-            },
+            crate::message::Style { framed: true, ..crate::message::Style::default() },
             false,
         );
         assert!(framed.len() + crate::frame::HEADING <= SLOT);

@@ -96,12 +96,7 @@ impl<'a> Load<'a> {
     ///
     /// # Errors
     /// A plan that cannot be run: no clients, or renewals on a link that has no way to the server.
-    pub fn new(
-        plan: Plan,
-        link: Link,
-        log: Option<&'a mut dyn Write>,
-        stop: &'a AtomicBool,
-    ) -> Result<Load<'a>> {
+    pub fn new(plan: Plan, link: Link, log: Option<&'a mut dyn Write>, stop: &'a AtomicBool) -> Result<Load<'a>> {
         if plan.clients == 0 {
             bail!("there must be at least one client");
         }
@@ -111,20 +106,9 @@ impl<'a> Load<'a> {
         if plan.work == Work::Renew && !link.can_renew() {
             bail!("direct clients renew by unicast: --server-mac is needed");
         }
-        let style = Style {
-            framed: link.is_direct(),
-            ..plan.style
-        };
+        let style = Style { framed: link.is_direct(), ..plan.style };
         let relayed = !link.is_direct();
-        let idle = Client {
-            began: 0,
-            asked: 0,
-            address: 0,
-            server: 0,
-            stamp: 0,
-            tries: 0,
-            state: State::Idle,
-        };
+        let idle = Client { began: 0, asked: 0, address: 0, server: 0, stamp: 0, tries: 0, state: State::Idle };
         let clients = vec![idle; plan.clients as usize];
         Ok(Load {
             templates: Templates {
@@ -168,11 +152,7 @@ impl<'a> Load<'a> {
         let complete = self.tally.acked == u64::from(self.plan.clients);
         let right = self.tally.wrong + self.tally.duplicates == 0;
         if !(complete && right || self.plan.tolerate) {
-            bail!(
-                "taking the leases failed: {:?} {}",
-                self.tally,
-                self.first_fault
-            );
+            bail!("taking the leases failed: {:?} {}", self.tally, self.first_fault);
         }
         self.tally = Tally::default();
         self.whole = Latency::new()?;
@@ -197,9 +177,7 @@ impl<'a> Load<'a> {
 
     /// Every address a client was told it has, with the client's number.
     pub fn held(&self) -> impl Iterator<Item = (Ipv4Addr, u32)> + '_ {
-        self.ledger
-            .held()
-            .map(|(address, client)| (address, self.plan.first + client))
+        self.ledger.held().map(|(address, client)| (address, self.plan.first + client))
     }
 
     fn stretch(&mut self, stretch: Stretch) -> Result<Report> {
@@ -223,8 +201,7 @@ impl<'a> Load<'a> {
             self.expire(now)?;
             self.link.flush()?;
             if !self.receive()? {
-                self.link
-                    .wait(self.nap(&stretch, began, finish.map_or(end, |_| u64::MAX)))?;
+                self.link.wait(self.nap(&stretch, began, finish.map_or(end, |_| u64::MAX)))?;
             }
         }
         let (at, cpu, acked) = finish.unwrap_or((self.clock.now(), 0, 0));
@@ -276,11 +253,7 @@ impl<'a> Load<'a> {
         if let Pace::Rate(rate) = stretch.pace
             && end != u64::MAX
         {
-            until = until.min(scheduled(
-                began,
-                self.tally.started + self.tally.skipped,
-                rate,
-            ));
+            until = until.min(scheduled(began, self.tally.started + self.tally.skipped, rate));
         }
         Duration::from_nanos(until.saturating_sub(now))
     }
@@ -349,11 +322,7 @@ impl<'a> Load<'a> {
         client.tries = client.tries.saturating_add(1);
         client.stamp = client.stamp.wrapping_add(1);
         let number = self.plan.first + index;
-        let mut fields = Fields {
-            xid: number,
-            mac: mac(number),
-            ..Fields::default()
-        };
+        let mut fields = Fields { xid: number, mac: mac(number), ..Fields::default() };
         let template = match client.state {
             State::Selecting => &self.templates.discover,
             State::Requesting => {
@@ -367,31 +336,20 @@ impl<'a> Load<'a> {
             }
             State::Idle | State::Bound | State::Failed => return Ok(()),
         };
-        let timer = Timer {
-            due: now.saturating_add(nanos(self.plan.timeout)),
-            client: index,
-            stamp: client.stamp,
-        };
+        let timer = Timer { due: now.saturating_add(nanos(self.plan.timeout)), client: index, stamp: client.stamp };
         self.timers.push_back(timer);
         self.tally.sent += 1;
         self.tally.retransmitted += u64::from(client.tries > 1);
-        self.link
-            .send(index as usize % self.link.ports().max(1), template, &fields)
+        self.link.send(index as usize % self.link.ports().max(1), template, &fields)
     }
 
     /// Sends again, or gives up, what got no answer. All timeouts are equal, so the timers are in order.
     fn expire(&mut self, now: u64) -> Result<()> {
         while let Some(timer) = self.timers.front().copied() {
-            let live = self
-                .clients
-                .get(timer.client as usize)
-                .is_some_and(|client| {
-                    client.stamp == timer.stamp
-                        && matches!(
-                            client.state,
-                            State::Selecting | State::Requesting | State::Renewing
-                        )
-                });
+            let live = self.clients.get(timer.client as usize).is_some_and(|client| {
+                client.stamp == timer.stamp
+                    && matches!(client.state, State::Selecting | State::Requesting | State::Renewing)
+            });
             if live && timer.due > now {
                 break;
             }
@@ -487,10 +445,7 @@ impl<'a> Load<'a> {
     fn note(&mut self, reply: &Reply, what: &str) {
         if self.first_fault.is_empty() {
             let address = Ipv4Addr::from_bits(reply.yiaddr);
-            self.first_fault = format!(
-                "{what} (xid {:#010x}, {:?}, {address})",
-                reply.xid, reply.kind
-            );
+            self.first_fault = format!("{what} (xid {:#010x}, {:?}, {address})", reply.xid, reply.kind);
         }
     }
 
@@ -507,10 +462,7 @@ impl<'a> Load<'a> {
         if let Claim::Taken(other) = self.ledger.claim(reply.yiaddr, index) {
             self.tally.duplicates += 1;
             let holder = self.plan.first + other;
-            self.note(
-                reply,
-                &format!("the address is that of client {holder:#010x}"),
-            );
+            self.note(reply, &format!("the address is that of client {holder:#010x}"));
         }
         let Some(client) = self.clients.get_mut(index as usize) else {
             return Ok(());
@@ -522,10 +474,7 @@ impl<'a> Load<'a> {
         self.open = self.open.saturating_sub(1);
         if let Some(log) = self.log.as_mut() {
             let [a, b, c, d, e, f] = reply.mac;
-            let (address, server) = (
-                Ipv4Addr::from_bits(reply.yiaddr),
-                Ipv4Addr::from_bits(reply.server),
-            );
+            let (address, server) = (Ipv4Addr::from_bits(reply.yiaddr), Ipv4Addr::from_bits(reply.server));
             writeln!(
                 log,
                 "{:08x} {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x} {address} {server} {} {}",
@@ -554,21 +503,13 @@ impl<'a> Load<'a> {
     fn report(&self, stretch: &Stretch, took: u64, cpu: u64, acked: u64) -> Report {
         let seconds = float(took) / 1e9;
         let share = |part: f64| if seconds > 0.0 { part / seconds } else { 0.0 };
-        let bound = self
-            .clients
-            .iter()
-            .filter(|client| matches!(client.state, State::Bound | State::Renewing))
-            .count();
+        let bound = self.clients.iter().filter(|client| matches!(client.state, State::Bound | State::Renewing)).count();
         Report {
             work: match stretch.work {
                 Work::Dora => "dora".into(),
                 Work::Renew => "renew".into(),
             },
-            mode: if self.link.is_direct() {
-                "direct".into()
-            } else {
-                "relayed".into()
-            },
+            mode: if self.link.is_direct() { "direct".into() } else { "relayed".into() },
             rate: share(float(acked)).round(),
             seconds: (seconds * 1000.0).round() / 1000.0,
             p50_us: self.whole.us(0.5),

@@ -43,15 +43,7 @@ impl Kind {
     /// The kind for a value of option 53; `None` for kinds that no server sends to these clients.
     #[must_use]
     pub fn from_code(code: u8) -> Option<Kind> {
-        [
-            Kind::Discover,
-            Kind::Offer,
-            Kind::Request,
-            Kind::Ack,
-            Kind::Nak,
-        ]
-        .into_iter()
-        .find(|kind| kind.code() == code)
+        [Kind::Discover, Kind::Offer, Kind::Request, Kind::Ack, Kind::Nak].into_iter().find(|kind| kind.code() == code)
     }
 }
 
@@ -126,19 +118,14 @@ impl Template {
     pub fn new(kind: Kind, selecting: bool, style: Style, relayed: bool) -> Template {
         let mut bytes = [0; SLOT];
         let base = if style.framed { HEADING } else { 0 };
-        let mut w = Writer {
-            bytes: &mut bytes,
-            at: base,
-        };
+        let mut w = Writer { bytes: &mut bytes, at: base };
         w.push(&[1, 1, 6, u8::from(relayed)]);
         w.at = base + 10;
         w.push(&[if style.broadcast { 0x80 } else { 0 }, 0]);
         w.at = base + 236;
         w.push(&COOKIE);
         w.push(&[53, 1, kind.code()]);
-        let client_id_at = style
-            .client_id
-            .then(|| w.push(&[61, 7, 1, 0, 0, 0, 0, 0, 0]) + 3);
+        let client_id_at = style.client_id.then(|| w.push(&[61, 7, 1, 0, 0, 0, 0, 0, 0]) + 3);
         let selects = kind == Kind::Request && selecting;
         let server_at = selects.then(|| w.push(&[54, 4, 0, 0, 0, 0]) + 2);
         let requested_at = selects.then(|| w.push(&[50, 4, 0, 0, 0, 0]) + 2);
@@ -149,15 +136,7 @@ impl Template {
         });
         w.push(&[255]);
         let len = w.at.max(base + LEAST) - base;
-        Template {
-            bytes,
-            base,
-            len,
-            requested_at,
-            server_at,
-            client_id_at,
-            circuit_at,
-        }
+        Template { bytes, base, len, requested_at, server_at, client_id_at, circuit_at }
     }
 
     /// Length of the DHCP message, without a heading.
@@ -314,11 +293,7 @@ mod tests {
 
     #[test]
     fn selecting_request_names_server_and_address() {
-        let style = Style {
-            option82: true,
-            client_id: true,
-            ..Style::default()
-        };
+        let style = Style { option82: true, client_id: true, ..Style::default() };
         let template = Template::new(Kind::Request, true, style, true);
         let mut out = [0; SLOT];
         let len = template.write(&mut out, &FIELDS);
@@ -326,12 +301,7 @@ mod tests {
         assert_eq!(out[..4], [1, 1, 6, 1]);
         assert_eq!(out[24..28], [10, 0, 0, 2]);
         let options = options(&out[..len]);
-        let value = |code: u8| {
-            options
-                .iter()
-                .find(|(c, _)| *c == code)
-                .map(|(_, v)| v.clone())
-        };
+        let value = |code: u8| options.iter().find(|(c, _)| *c == code).map(|(_, v)| v.clone());
         assert_eq!(value(53), Some(vec![3]));
         assert_eq!(value(54), Some(vec![10, 0, 0, 1]));
         assert_eq!(value(50), Some(vec![10, 16, 0, 5]));
@@ -343,28 +313,15 @@ mod tests {
     fn renewal_has_neither() {
         let template = Template::new(Kind::Request, false, Style::default(), false);
         let mut out = [0; SLOT];
-        let len = template.write(
-            &mut out,
-            &Fields {
-                ciaddr: 0x0a10_0005,
-                giaddr: 0,
-                ..FIELDS
-            },
-        );
-        let codes: Vec<u8> = options(&out[..len])
-            .into_iter()
-            .map(|(code, _)| code)
-            .collect();
+        let len = template.write(&mut out, &Fields { ciaddr: 0x0a10_0005, giaddr: 0, ..FIELDS });
+        let codes: Vec<u8> = options(&out[..len]).into_iter().map(|(code, _)| code).collect();
         assert_eq!(codes, [53, 55]);
         assert_eq!(out[12..16], [10, 16, 0, 5]);
     }
 
     #[test]
     fn framed_message_stands_behind_its_heading() {
-        let style = Style {
-            framed: true,
-            ..Style::default()
-        };
+        let style = Style { framed: true, ..Style::default() };
         let template = Template::new(Kind::Discover, false, style, false);
         let mut out = [0; SLOT];
         template.write(&mut out, &FIELDS);
@@ -388,10 +345,7 @@ mod tests {
         let options = b"\x35\x01\x05\x36\x04\x0a\x00\x00\x01\x33\x04\x00\x00\x0e\x10\x00\x52\x0a\x01\x080001e240\xff";
         let read = Reply::read(&reply(options)).expect("an ACK");
         assert_eq!(read.kind, Kind::Ack);
-        assert_eq!(
-            (read.server, read.lease, read.yiaddr),
-            (0x0a00_0001, 3600, 0x0a10_0005)
-        );
+        assert_eq!((read.server, read.lease, read.yiaddr), (0x0a00_0001, 3600, 0x0a10_0005));
         assert_eq!(read.circuit, Some(circuit(FIELDS.xid)));
         assert_eq!(read.mac, FIELDS.mac);
     }
@@ -405,15 +359,7 @@ mod tests {
         let mut request = whole.clone();
         request[0] = 1;
         assert_eq!(Reply::read(&request), None);
-        assert_eq!(
-            Reply::read(&reply(b"\x36\x04\x0a\x00\x00\x01\xff")),
-            None,
-            "no type"
-        );
-        assert_eq!(
-            Reply::read(&reply(b"\x35\x01\x05\x33\x02\x00\x00\xff")),
-            None,
-            "short lease time"
-        );
+        assert_eq!(Reply::read(&reply(b"\x36\x04\x0a\x00\x00\x01\xff")), None, "no type");
+        assert_eq!(Reply::read(&reply(b"\x35\x01\x05\x33\x02\x00\x00\xff")), None, "short lease time");
     }
 }

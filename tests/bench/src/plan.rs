@@ -69,10 +69,6 @@ mod tests {
         assert_eq!(scheduled(100, 0, 3000.0), 100);
         assert_eq!(scheduled(100, 3000, 3000.0), 1_000_000_100);
         assert_eq!(scheduled(0, 3_000_000, 3000.0), 1_000_000_000_000);
-        assert_eq!(
-            scheduled(5, 1, 0.0),
-            u64::MAX,
-            "a rate of 0 never begins a second one"
-        );
+        assert_eq!(scheduled(5, 1, 0.0), u64::MAX, "a rate of 0 never begins a second one");
     }
 }

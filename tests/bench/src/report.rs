@@ -19,15 +19,12 @@ impl Latency {
     /// # Errors
     /// None in practice: the bounds are constants.
     pub fn new() -> Result<Latency> {
-        Ok(Latency {
-            histogram: Histogram::new_with_bounds(1, LONGEST, 3)?,
-        })
+        Ok(Latency { histogram: Histogram::new_with_bounds(1, LONGEST, 3)? })
     }
 
     /// Adds one of `from` to `to`; an end before the start counts as 0, one past ten minutes as ten minutes.
     pub fn add(&mut self, from: u64, to: u64) {
-        self.histogram
-            .saturating_record(to.saturating_sub(from).clamp(1, LONGEST));
+        self.histogram.saturating_record(to.saturating_sub(from).clamp(1, LONGEST));
     }
 
     /// How many there are.
@@ -147,10 +144,7 @@ mod tests {
         assert_eq!(latency.count(), 1000);
         for (quantile, expected) in [(0.5, 500.0), (0.99, 990.0), (0.999, 999.0)] {
             let found = latency.us(quantile);
-            assert!(
-                (found - expected).abs() <= expected * 0.002,
-                "{quantile}: {found}"
-            );
+            assert!((found - expected).abs() <= expected * 0.002, "{quantile}: {found}");
         }
         assert!((latency.max_us() - 1000.0).abs() <= 1.0);
     }
@@ -167,22 +161,9 @@ mod tests {
 
     #[test]
     fn report_is_one_flat_line() {
-        let report = Report {
-            work: "dora".into(),
-            tally: Tally {
-                acked: 3,
-                ..Tally::default()
-            },
-            ..Report::default()
-        };
+        let report = Report { work: "dora".into(), tally: Tally { acked: 3, ..Tally::default() }, ..Report::default() };
         let line = serde_json::to_string(&report).expect("plain data");
-        assert!(
-            !line.contains('\n') && line.contains("\"acked\":3"),
-            "{line}"
-        );
-        assert_eq!(
-            serde_json::from_str::<Report>(&line).expect("its own output"),
-            report
-        );
+        assert!(!line.contains('\n') && line.contains("\"acked\":3"), "{line}");
+        assert_eq!(serde_json::from_str::<Report>(&line).expect("its own output"), report);
     }
 }

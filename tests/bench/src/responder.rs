@@ -22,9 +22,7 @@ const ANSWER: usize = 300;
 /// An address that is not of this host or in use, missing privileges.
 pub fn listen(address: Ipv4Addr, port: u16) -> Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
-    socket
-        .bind(&SocketAddrV4::new(address, port).into())
-        .with_context(|| format!("bind UDP {address}:{port}"))?;
+    socket.bind(&SocketAddrV4::new(address, port).into()).with_context(|| format!("bind UDP {address}:{port}"))?;
     socket.set_read_timeout(Some(Duration::from_millis(100)))?;
     // Without CAP_NET_ADMIN the queues stay as the system has them.
     let _refused = setsockopt(&socket, sockopt::RcvBufForce, &(16 << 20));
@@ -123,13 +121,7 @@ pub fn serve(me: Ipv4Addr, room: u32, stop: &AtomicBool) -> Result<()> {
     Ok(())
 }
 
-fn turn(
-    me: Ipv4Addr,
-    room: u32,
-    fd: RawFd,
-    inbound: &mut RecvBatch,
-    out: &mut SendBatch,
-) -> Result<()> {
+fn turn(me: Ipv4Addr, room: u32, fd: RawFd, inbound: &mut RecvBatch, out: &mut SendBatch) -> Result<()> {
     let taken = inbound.take(fd, true).context("receive")?;
     let mut reply = [0; SLOT];
     for at in 0..taken {
@@ -137,9 +129,7 @@ fn turn(
             let (address, port) = answer.to;
             let to = SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::from_bits(address), port));
             out.push(Some(to), |slot| {
-                if let (Some(place), Some(bytes)) =
-                    (slot.get_mut(..answer.len), reply.get(..answer.len))
-                {
+                if let (Some(place), Some(bytes)) = (slot.get_mut(..answer.len), reply.get(..answer.len)) {
                     place.copy_from_slice(bytes);
                 }
                 answer.len
@@ -157,31 +147,17 @@ mod tests {
 
     #[test]
     fn answers_are_what_the_clients_accept() {
-        let style = Style {
-            option82: true,
-            ..Style::default()
-        };
+        let style = Style { option82: true, ..Style::default() };
         let me = Ipv4Addr::new(10, 0, 0, 1);
-        for (kind, selecting, expected) in [
-            (Kind::Discover, false, Kind::Offer),
-            (Kind::Request, true, Kind::Ack),
-        ] {
+        for (kind, selecting, expected) in [(Kind::Discover, false, Kind::Offer), (Kind::Request, true, Kind::Ack)] {
             let template = Template::new(kind, selecting, style, true);
             let (mut request, mut reply) = ([0; SLOT], [0xaa; SLOT]);
-            let fields = Fields {
-                xid: 77,
-                mac: mac(77),
-                giaddr: 0x0a00_0002,
-                ..Fields::default()
-            };
+            let fields = Fields { xid: 77, mac: mac(77), giaddr: 0x0a00_0002, ..Fields::default() };
             let len = template.write(&mut request, &fields);
             let answer = answer(me, ROOM, &request[..len], &mut reply).expect("an answer");
             assert_eq!(answer.to, (0x0a00_0002, 67));
             let read = Reply::read(&reply[..answer.len]).expect("a reply");
-            assert_eq!(
-                (read.kind, read.mac, read.circuit),
-                (expected, mac(77), Some(circuit(77)))
-            );
+            assert_eq!((read.kind, read.mac, read.circuit), (expected, mac(77), Some(circuit(77))));
             assert_eq!(read.yiaddr, Ipv4Addr::new(10, 16, 0, 77).to_bits());
         }
     }

@@ -63,10 +63,7 @@ fn run(options: &Options) -> Result<bool> {
         let mut file = BufWriter::new(file);
         for (address, number) in load.held() {
             let [a, b, c, d, e, f] = mac(number);
-            writeln!(
-                file,
-                "{address} {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"
-            )?;
+            writeln!(file, "{address} {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")?;
         }
         file.flush()?;
     }

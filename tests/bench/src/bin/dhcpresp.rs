@@ -19,16 +19,10 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let address = std::env::args()
-        .nth(1)
-        .context("usage: dhcpresp ADDRESS [ADDRESSES]")?;
-    let address: Ipv4Addr = address
-        .parse()
-        .with_context(|| format!("{address:?} is no IPv4 address"))?;
+    let address = std::env::args().nth(1).context("usage: dhcpresp ADDRESS [ADDRESSES]")?;
+    let address: Ipv4Addr = address.parse().with_context(|| format!("{address:?} is no IPv4 address"))?;
     let room = match std::env::args().nth(2) {
-        Some(room) => room
-            .parse()
-            .with_context(|| format!("{room:?} is no number"))?,
+        Some(room) => room.parse().with_context(|| format!("{room:?} is no number"))?,
         None => responder::ROOM,
     };
     let stop = Arc::new(AtomicBool::new(false));

@@ -58,11 +58,7 @@ pub fn number(value: f64) -> String {
         }
         grouped.push(digit);
     }
-    if value < 0.0 {
-        format!("-{grouped}")
-    } else {
-        grouped
-    }
+    if value < 0.0 { format!("-{grouped}") } else { grouped }
 }
 
 fn cell(values: Vec<f64>) -> String {
@@ -78,23 +74,9 @@ fn cell(values: Vec<f64>) -> String {
 impl Figures {
     /// Adds a row and prints it as it comes.
     pub fn add(&mut self, row: Row) {
-        let values: Vec<String> = row
-            .values
-            .iter()
-            .map(|(k, v)| format!("{k}={}", number(*v)))
-            .collect();
-        let void = row
-            .void
-            .as_ref()
-            .map(|why| format!(" VOID: {why}"))
-            .unwrap_or_default();
-        eprintln!(
-            "{} {} #{}{void}: {}",
-            row.step,
-            row.variant,
-            row.round,
-            values.join(" ")
-        );
+        let values: Vec<String> = row.values.iter().map(|(k, v)| format!("{k}={}", number(*v))).collect();
+        let void = row.void.as_ref().map(|why| format!(" VOID: {why}")).unwrap_or_default();
+        eprintln!("{} {} #{}{void}: {}", row.step, row.variant, row.round, values.join(" "));
         self.rows.push(row);
     }
 
@@ -120,14 +102,8 @@ impl Figures {
         let mut text = String::new();
         for step in self.steps() {
             let rows: Vec<&Row> = self.rows.iter().filter(|row| row.step == step).collect();
-            let columns = unique(
-                rows.iter()
-                    .flat_map(|row| row.values.keys().map(String::as_str)),
-            );
-            text += &format!(
-                "\n### {step}\n\n| variant | n | {} |\n",
-                columns.join(" | ")
-            );
+            let columns = unique(rows.iter().flat_map(|row| row.values.keys().map(String::as_str)));
+            text += &format!("\n### {step}\n\n| variant | n | {} |\n", columns.join(" | "));
             text += &format!("|---|---|{}\n", "---|".repeat(columns.len()));
             for variant in unique(rows.iter().map(|row| row.variant.as_str())) {
                 let own: Vec<&&Row> = rows.iter().filter(|row| row.variant == variant).collect();
@@ -138,19 +114,9 @@ impl Figures {
                 };
                 let cells: Vec<String> = columns
                     .iter()
-                    .map(|column| {
-                        cell(
-                            good.iter()
-                                .filter_map(|row| row.values.get(*column).copied())
-                                .collect(),
-                        )
-                    })
+                    .map(|column| cell(good.iter().filter_map(|row| row.values.get(*column).copied()).collect()))
                     .collect();
-                text += &format!(
-                    "| {variant} | {}{void} | {} |\n",
-                    good.len(),
-                    cells.join(" | ")
-                );
+                text += &format!("| {variant} | {}{void} | {} |\n", good.len(), cells.join(" | "));
             }
         }
         text
@@ -158,12 +124,7 @@ impl Figures {
 
     /// The ratio of one figure between two variants, in each round that has both: `factor * above / below`.
     #[must_use]
-    pub fn ratio(
-        &self,
-        above: (&str, &str, &str),
-        below: (&str, &str, &str),
-        factor: f64,
-    ) -> Vec<f64> {
+    pub fn ratio(&self, above: (&str, &str, &str), below: (&str, &str, &str), factor: f64) -> Vec<f64> {
         let find = |(step, variant, figure): (&str, &str, &str), round: u32| {
             self.rows
                 .iter()
@@ -171,12 +132,7 @@ impl Figures {
                 .find(|row| row.step == step && row.variant == variant)
                 .and_then(|row| row.values.get(figure).copied())
         };
-        let rounds = self
-            .rows
-            .iter()
-            .map(|row| row.round)
-            .max()
-            .map_or(0, |last| last + 1);
+        let rounds = self.rows.iter().map(|row| row.round).max().map_or(0, |last| last + 1);
         (0..rounds)
             .filter_map(|round| Some((find(above, round)?, find(below, round)?)))
             .filter(|(_, below)| *below != 0.0)
@@ -186,13 +142,7 @@ impl Figures {
 
     /// One line of a table of ratios; empty without a round that has both.
     #[must_use]
-    pub fn ratio_line(
-        &self,
-        name: &str,
-        above: (&str, &str, &str),
-        below: (&str, &str, &str),
-        factor: f64,
-    ) -> String {
+    pub fn ratio_line(&self, name: &str, above: (&str, &str, &str), below: (&str, &str, &str), factor: f64) -> String {
         let ratios = self.ratio(above, below, factor);
         if ratios.is_empty() {
             return String::new();
@@ -260,10 +210,7 @@ mod tests {
         ] {
             figures.add(row);
         }
-        assert_eq!(
-            figures.ratio(("dora", "a", "rate"), ("dora", "b", "rate"), 2.0),
-            [6.0]
-        );
+        assert_eq!(figures.ratio(("dora", "a", "rate"), ("dora", "b", "rate"), 2.0), [6.0]);
         let table = figures.markdown();
         assert!(table.contains("| a | 1 (1 void) | 30.0 |"), "{table}");
         assert!(figures.any_void());

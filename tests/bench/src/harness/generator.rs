@@ -33,12 +33,7 @@ impl<'w> Asks<'w> {
     /// A relayed run from client 0.
     #[must_use]
     pub fn of(world: &'w World) -> Asks<'w> {
-        Asks {
-            world,
-            way: Way::Relayed,
-            first: 0,
-            words: Vec::new(),
-        }
+        Asks { world, way: Way::Relayed, first: 0, words: Vec::new() }
     }
 
     /// Chooses the way to the server.
@@ -48,8 +43,7 @@ impl<'w> Asks<'w> {
 
     /// Adds options, apart by blanks.
     pub fn words(&mut self, words: &str) {
-        self.words
-            .extend(words.split_whitespace().map(str::to_owned));
+        self.words.extend(words.split_whitespace().map(str::to_owned));
     }
 
     /// Starts the generator.
@@ -59,12 +53,7 @@ impl<'w> Asks<'w> {
     pub fn start(&self) -> Result<Generator> {
         let program = self.world.program("dhcpload");
         let mut command = self.world.in_client(&program.display().to_string());
-        command.args([
-            "--server",
-            &SERVER.to_string(),
-            "--first",
-            &self.first.to_string(),
-        ]);
+        command.args(["--server", &SERVER.to_string(), "--first", &self.first.to_string()]);
         match self.way {
             Way::Relayed => {
                 command.args(["--giaddr", &RELAY.to_string()]);
@@ -75,10 +64,7 @@ impl<'w> Asks<'w> {
                 command.args(["--interface", CLIENT_IFL, "--server-mac", &mac]);
             }
         }
-        command
-            .args(&self.words)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.args(&self.words).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = Process::start(command)?;
         let stderr = process.stderr().context("no standard error")?;
         let (lines, notes) = channel();
@@ -90,23 +76,14 @@ impl<'w> Asks<'w> {
                 }
             }
         });
-        Ok(Generator {
-            process,
-            notes,
-            said: String::new(),
-            prepared: false,
-        })
+        Ok(Generator { process, notes, said: String::new(), prepared: false })
     }
 
     /// Runs the generator to its end; `measured` is called when it begins to count.
     ///
     /// # Errors
     /// It fails, a reply was wrong, or the harness was interrupted.
-    pub fn run(
-        &self,
-        stop: &AtomicBool,
-        mut measured: impl FnMut() -> Result<()>,
-    ) -> Result<Report> {
+    pub fn run(&self, stop: &AtomicBool, mut measured: impl FnMut() -> Result<()>) -> Result<Report> {
         let mut generator = self.start()?;
         let mut told = false;
         loop {
@@ -142,11 +119,9 @@ impl Generator {
             bail!("interrupted");
         }
         let status = self.process.ended()?;
-        while let Ok(line) = if status.is_some() {
-            self.notes.recv().map_err(|_| ())
-        } else {
-            self.notes.try_recv().map_err(|_| ())
-        } {
+        while let Ok(line) =
+            if status.is_some() { self.notes.recv().map_err(|_| ()) } else { self.notes.try_recv().map_err(|_| ()) }
+        {
             if line == PREPARED {
                 self.prepared = true;
             } else {
@@ -164,8 +139,7 @@ impl Generator {
         if !status.success() {
             bail!("dhcpload: {status}: {}{}", self.said, text.trim());
         }
-        let report = serde_json::from_str(text.trim())
-            .with_context(|| format!("dhcpload printed {text:?}"))?;
+        let report = serde_json::from_str(text.trim()).with_context(|| format!("dhcpload printed {text:?}"))?;
         Ok(Some(report))
     }
 }

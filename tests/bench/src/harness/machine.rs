@@ -19,23 +19,14 @@ pub fn describe(scratch: &Path) -> String {
         text.lines()
             .find(|line| line.starts_with(name))
             .and_then(|line| line.split_once(':'))
-            .map_or_else(
-                || "unknown".to_owned(),
-                |(_, value)| value.trim().to_owned(),
-            )
+            .map_or_else(|| "unknown".to_owned(), |(_, value)| value.trim().to_owned())
     };
-    let cpus = cpuinfo
-        .lines()
-        .filter(|line| line.starts_with("processor"))
-        .count();
+    let cpus = cpuinfo.lines().filter(|line| line.starts_with("processor")).count();
     let filesystem = Command::new("stat")
         .args(["-f", "-c", "%T"])
         .arg(scratch)
         .output()
-        .map_or_else(
-            |_| "unknown".to_owned(),
-            |o| String::from_utf8_lossy(&o.stdout).trim().to_owned(),
-        );
+        .map_or_else(|_| "unknown".to_owned(), |o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
     format!(
         "{cpus} x {}; memory {}; Linux {}; scratch on {filesystem}; load average before {}",
         field(&cpuinfo, "model name"),
@@ -49,19 +40,14 @@ pub fn describe(scratch: &Path) -> String {
 #[must_use]
 pub fn load_average() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace()
-        .take(3)
-        .collect::<Vec<_>>()
-        .join(" ")
+    text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
 }
 
 /// Raises the priority of this process and of those it starts, so that other work on the machine does not take half of
 /// each CPU. A refusal leaves things as they are; the load average in the output then tells.
 pub fn favour() {
     let own = std::process::id().to_string();
-    let _refused = Command::new("renice")
-        .args(["-n", "-15", "-p", &own])
-        .output();
+    let _refused = Command::new("renice").args(["-n", "-15", "-p", &own]).output();
 }
 
 /// Durable appends to a growing file.
@@ -111,10 +97,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let report = disk(directory.path(), Duration::from_millis(20)).expect("a disk");
         assert!(report.rate > 0.0);
-        assert_eq!(
-            fs::read_dir(directory.path()).expect("it is there").count(),
-            0
-        );
+        assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);
     }
 
     #[test]

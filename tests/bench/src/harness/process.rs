@@ -27,10 +27,7 @@ impl Process {
     /// The program cannot be run.
     pub fn start(mut command: Command) -> Result<Process> {
         let name = format!("{command:?}");
-        let child = command
-            .stdin(Stdio::null())
-            .spawn()
-            .with_context(|| format!("start {name}"))?;
+        let child = command.stdin(Stdio::null()).spawn().with_context(|| format!("start {name}"))?;
         Ok(Process { child, name })
     }
 
@@ -45,9 +42,7 @@ impl Process {
     /// # Errors
     /// As waitpid(2).
     pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
-        self.child
-            .try_wait()
-            .with_context(|| format!("wait for {}", self.name))
+        self.child.try_wait().with_context(|| format!("wait for {}", self.name))
     }
 
     /// Its standard error, once.
@@ -80,7 +75,7 @@ impl Process {
         let began = Instant::now();
         while self.ended()?.is_none() {
             if began.elapsed() > PATIENCE {
-                eprintln!("bench: {} did not end on {signal} and is killed", self.name);
+                eprintln!("bindery-bench: {} did not end on {signal} and is killed", self.name);
                 self.signal(Signal::SIGKILL);
                 self.child.wait()?;
                 break;
@@ -94,7 +89,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if let Err(error) = self.stop(Signal::SIGTERM) {
-            eprintln!("bench: {error:#}");
+            eprintln!("bindery-bench: {error:#}");
         }
     }
 }
@@ -105,12 +100,7 @@ impl Drop for Process {
 /// The process has ended.
 pub fn cpu_seconds(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = stat
-        .rsplit_once(')')
-        .context("no name in stat")?
-        .1
-        .split_whitespace()
-        .collect();
+    let fields: Vec<&str> = stat.rsplit_once(')').context("no name in stat")?.1.split_whitespace().collect();
     let ticks = |at: usize| -> Result<f64> { Ok(fields.get(at).context("short stat")?.parse()?) };
     // USER_HZ is 100 in the ABI of every architecture that this runs on.
     Ok((ticks(11)? + ticks(12)?) / 100.0)
@@ -125,18 +115,12 @@ pub fn thread_us(pid: u32) -> Result<BTreeMap<String, f64>> {
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
         let path = task?.path();
         // A thread may end while it is looked at.
-        let (Ok(name), Ok(schedstat)) = (
-            fs::read_to_string(path.join("comm")),
-            fs::read_to_string(path.join("schedstat")),
-        ) else {
+        let (Ok(name), Ok(schedstat)) =
+            (fs::read_to_string(path.join("comm")), fs::read_to_string(path.join("schedstat")))
+        else {
             continue;
         };
-        let nanos: f64 = schedstat
-            .split_whitespace()
-            .next()
-            .unwrap_or("0")
-            .parse()
-            .unwrap_or(0.0);
+        let nanos: f64 = schedstat.split_whitespace().next().unwrap_or("0").parse().unwrap_or(0.0);
         *threads.entry(name.trim().to_owned()).or_insert(0.0) += nanos / 1000.0;
     }
     Ok(threads)
@@ -148,10 +132,7 @@ pub fn thread_us(pid: u32) -> Result<BTreeMap<String, f64>> {
 /// The process has ended.
 pub fn rss_mib(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .context("no VmRSS")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     let kib: f64 = line.split_whitespace().next().unwrap_or("0").parse()?;
     Ok(kib / 1024.0)
 }
@@ -161,16 +142,9 @@ pub fn rss_mib(pid: u32) -> Result<f64> {
 /// # Errors
 /// It cannot be run, or its exit status is not 0 (the message has its standard error).
 pub fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("run {command:?}"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("run {command:?}"))?;
     if !output.status.success() {
-        bail!(
-            "{command:?}: {}: {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("{command:?}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -199,11 +173,7 @@ mod tests {
 
     #[test]
     fn a_failed_command_says_why() {
-        let error =
-            output(Command::new("ls").arg("/nonexistent-bench-path")).expect_err("no such path");
-        assert!(
-            error.to_string().contains("nonexistent-bench-path"),
-            "{error}"
-        );
+        let error = output(Command::new("ls").arg("/nonexistent-bench-path")).expect_err("no such path");
+        assert!(error.to_string().contains("nonexistent-bench-path"), "{error}");
     }
 }

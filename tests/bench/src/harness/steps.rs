@@ -5,6 +5,7 @@ use crate::harness::figures::{Figures, Row};
 use crate::harness::generator::{Asks, Way};
 use crate::harness::machine::{DiskReport, load_average};
 use crate::harness::process::{LOOK, Process, cpu_seconds, output, rss_mib, thread_us};
+use crate::harness::profile::Profile;
 use crate::harness::variant::{Places, Server, Variant};
 use crate::harness::world::{SERVER, World};
 use crate::report::{Report, float};
@@ -12,6 +13,7 @@ use anyhow::{Result, bail};
 use nix::sys::signal::Signal;
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -35,18 +37,14 @@ pub enum Step {
     Restart,
     /// What the plugin costs.
     Plugin,
+    /// Where the daemon's time goes, by perf(1).
+    Profile,
 }
 
 impl Step {
-    /// All of them, in the order of `bench all`.
-    pub const ALL: [Step; 6] = [
-        Step::Dora,
-        Step::Renew,
-        Step::Latency,
-        Step::Rss,
-        Step::Restart,
-        Step::Plugin,
-    ];
+    /// All of them, in the order of a whole run.
+    pub const ALL: [Step; 7] =
+        [Step::Dora, Step::Renew, Step::Latency, Step::Rss, Step::Restart, Step::Plugin, Step::Profile];
 
     /// The word on the command line.
     #[must_use]
@@ -58,6 +56,7 @@ impl Step {
             Step::Rss => "rss",
             Step::Restart => "restart",
             Step::Plugin => "plugin",
+            Step::Profile => "profile",
         }
     }
 
@@ -65,11 +64,10 @@ impl Step {
     #[must_use]
     pub fn variants(self) -> &'static [Variant] {
         match self {
-            Step::Dora | Step::Renew | Step::Latency => {
-                &[Variant::Responder, Variant::Kea, Variant::Bindery]
-            }
+            Step::Dora | Step::Renew | Step::Latency => &[Variant::Responder, Variant::Kea, Variant::Bindery],
             Step::Rss | Step::Restart => &[Variant::Kea, Variant::Bindery],
             Step::Plugin => &[Variant::BinderyNoPlugin, Variant::Bindery],
+            Step::Profile => &[Variant::Bindery],
         }
     }
 }
@@ -91,6 +89,8 @@ pub struct Settings {
     pub way: Way,
     /// Variants; empty for those of each step.
     pub variants: Vec<Variant>,
+    /// Where a profile is kept.
+    pub perf: Option<PathBuf>,
 }
 
 /// A run: where, with what, and what came out.
@@ -114,10 +114,7 @@ struct Spent {
 }
 
 fn spent(pid: u32) -> Result<Spent> {
-    Ok(Spent {
-        seconds: cpu_seconds(pid)?,
-        threads: thread_us(pid)?,
-    })
+    Ok(Spent { seconds: cpu_seconds(pid)?, threads: thread_us(pid)? })
 }
 
 impl Bench<'_> {
@@ -126,24 +123,23 @@ impl Bench<'_> {
     /// # Errors
     /// Interrupted.
     pub fn run(&mut self, steps: &[Step]) -> Result<()> {
+        let mut skipped = Vec::new();
         for round in 0..self.settings.rounds {
             for step in steps {
                 if *step == Step::Dora {
-                    self.row("echo", "udp-echo", round, |bench, values| {
-                        bench.echo(values)
-                    })?;
-                    self.row("disk", "4KiB+fdatasync", round, |bench, values| {
-                        bench.disk(values)
-                    })?;
+                    self.row("echo", "udp-echo", round, |bench, values| bench.echo(values))?;
+                    self.row("disk", "4KiB+fdatasync", round, |bench, values| bench.disk(values))?;
                 }
-                let chosen = match self.settings.variants.is_empty() {
+                let chosen = match self.settings.variants.is_empty() || *step == Step::Plugin {
                     true => step.variants().to_vec(),
                     false => self.settings.variants.clone(),
                 };
                 for variant in chosen {
                     if let Some(why) = self.unfit(variant) {
-                        if round == 0 {
-                            eprintln!("SKIP {} {}: {why}", step.name(), variant.name());
+                        let name = variant.name();
+                        if !skipped.contains(&name) {
+                            println!("SKIP bench-{name}: {why}");
+                            skipped.push(name);
                         }
                         continue;
                     }
@@ -191,21 +187,10 @@ impl Bench<'_> {
         Ok(())
     }
 
-    fn measure(
-        &self,
-        step: Step,
-        variant: Variant,
-        values: &mut BTreeMap<String, f64>,
-    ) -> Result<Option<String>> {
-        let server = Server::start(
-            self.world,
-            self.places,
-            variant,
-            self.settings.way,
-            self.stop,
-        )?;
+    fn measure(&self, step: Step, variant: Variant, values: &mut BTreeMap<String, f64>) -> Result<Option<String>> {
+        let server = Server::start(self.world, self.places, variant, self.settings.way, self.stop)?;
         match step {
-            Step::Dora | Step::Plugin | Step::Latency | Step::Renew => {
+            Step::Dora | Step::Plugin | Step::Latency | Step::Renew | Step::Profile => {
                 self.load(step, variant, server, values)
             }
             Step::Rss | Step::Restart => self.fill(step, variant, server, values),
@@ -234,27 +219,29 @@ impl Bench<'_> {
         }
         match step {
             Step::Renew => {
-                asks.words(&format!(
-                    "--renew --clients {}",
-                    RENEWERS.min(variant.room())
-                ));
+                asks.words(&format!("--renew --clients {}", RENEWERS.min(variant.room())));
             }
             _ => asks.words(&format!("--clients {}", variant.room())),
         }
         let before = Cell::new(None);
+        let profile = match step {
+            Step::Profile => Some(Profile::record(self.world, server.pid(), self.settings.perf.clone())?),
+            _ => None,
+        };
         let report = asks.run(self.stop, || {
             before.set(Some(spent(server.pid())?));
             Ok(())
         })?;
         let after = spent(server.pid())?;
+        if let Some(profile) = profile {
+            eprintln!("{}", profile.finish()?);
+        }
         note_load(values, step, &report);
         if let Some(before) = before.take() {
             note_cost(values, &report, &before, &after, variant);
         }
         values.insert("rss_mib".into(), rss_mib(server.pid())?);
-        let void = server
-            .disagreement(report.bound)?
-            .or_else(|| fault(&report));
+        let void = server.disagreement(report.bound)?.or_else(|| fault(&report));
         server.stop()?;
         Ok(void)
     }
@@ -269,42 +256,25 @@ impl Bench<'_> {
     ) -> Result<Option<String>> {
         let sessions = self.settings.sessions.min(variant.room());
         let empty = rss_mib(server.pid())?;
-        values.insert(
-            "start_empty_ms".into(),
-            server.first_ack().as_secs_f64() * 1000.0,
-        );
+        values.insert("start_empty_ms".into(), server.first_ack().as_secs_f64() * 1000.0);
         let mut asks = self.asks();
-        asks.words(&format!(
-            "--clients {sessions} --count {sessions} --seconds 600 --window {}",
-            self.settings.window
-        ));
+        asks.words(&format!("--clients {sessions} --count {sessions} --seconds 600 --window {}", self.settings.window));
         let report = asks.run(self.stop, || Ok(()))?;
         let full = rss_mib(server.pid())?;
         values.insert("sessions".into(), float(report.bound));
         values.insert("fill_rate".into(), report.rate);
         values.insert("rss_empty_mib".into(), empty);
         values.insert("rss_mib".into(), full);
-        values.insert(
-            "bytes_per_session".into(),
-            (full - empty) * 1_048_576.0 / float(report.bound.max(1)),
-        );
+        values.insert("bytes_per_session".into(), (full - empty) * 1_048_576.0 / float(report.bound.max(1)));
         values.insert("disk_mib".into(), server.disk_mib()?);
-        let mut void = server
-            .disagreement(report.bound)?
-            .or_else(|| fault(&report));
+        let mut void = server.disagreement(report.bound)?.or_else(|| fault(&report));
         if step == Step::Restart {
             server.restart(Signal::SIGTERM, self.stop)?;
-            values.insert(
-                "restart_ms".into(),
-                server.first_ack().as_secs_f64() * 1000.0,
-            );
+            values.insert("restart_ms".into(), server.first_ack().as_secs_f64() * 1000.0);
             values.insert("rss_restarted_mib".into(), rss_mib(server.pid())?);
             void = void.or(server.disagreement(report.bound)?);
             server.restart(Signal::SIGKILL, self.stop)?;
-            values.insert(
-                "restart_killed_ms".into(),
-                server.first_ack().as_secs_f64() * 1000.0,
-            );
+            values.insert("restart_killed_ms".into(), server.first_ack().as_secs_f64() * 1000.0);
             void = void.or(server.disagreement(report.bound)?);
         }
         server.stop()?;
@@ -356,8 +326,7 @@ impl Bench<'_> {
 /// Why a run of the generator does not count.
 fn fault(report: &Report) -> Option<String> {
     let tally = &report.tally;
-    (tally.lost + tally.nak + tally.wrong + tally.duplicates > 0)
-        .then(|| format!("{tally:?} {}", report.first_fault))
+    (tally.lost + tally.nak + tally.wrong + tally.duplicates > 0).then(|| format!("{tally:?} {}", report.first_fault))
 }
 
 fn note_load(values: &mut BTreeMap<String, f64>, step: Step, report: &Report) {
@@ -373,13 +342,7 @@ fn note_load(values: &mut BTreeMap<String, f64>, step: Step, report: &Report) {
 }
 
 /// Server's processor time per exchange, and for the daemon the share of each thread.
-fn note_cost(
-    values: &mut BTreeMap<String, f64>,
-    report: &Report,
-    before: &Spent,
-    after: &Spent,
-    variant: Variant,
-) {
+fn note_cost(values: &mut BTreeMap<String, f64>, report: &Report, before: &Spent, after: &Spent, variant: Variant) {
     let acked = float(report.tally.acked.max(1));
     let seconds = after.seconds - before.seconds;
     values.insert("cpu_us".into(), seconds * 1e6 / acked);
@@ -405,48 +368,13 @@ pub fn ratios(figures: &Figures) -> String {
     let echo = ("echo", "udp-echo", "rate");
     let (kea, bindery, responder) = (Variant::Kea, Variant::Bindery, Variant::Responder);
     let lines = [
-        figures.ratio_line(
-            "DORA/s, bindery / kea-memfile",
-            rate(dora, bindery),
-            rate(dora, kea),
-            1.0,
-        ),
-        figures.ratio_line(
-            "CPU per DORA, bindery / kea-memfile",
-            cpu(dora, bindery),
-            cpu(dora, kea),
-            1.0,
-        ),
-        figures.ratio_line(
-            "2 x DORA/s of bindery / echo",
-            rate(dora, bindery),
-            echo,
-            2.0,
-        ),
-        figures.ratio_line(
-            "2 x DORA/s of kea-memfile / echo",
-            rate(dora, kea),
-            echo,
-            2.0,
-        ),
-        figures.ratio_line(
-            "2 x DORA/s of the responder / echo",
-            rate(dora, responder),
-            echo,
-            2.0,
-        ),
-        figures.ratio_line(
-            "renewals/s, bindery / kea-memfile",
-            rate(renew, bindery),
-            rate(renew, kea),
-            1.0,
-        ),
-        figures.ratio_line(
-            "CPU per renewal, bindery / kea-memfile",
-            cpu(renew, bindery),
-            cpu(renew, kea),
-            1.0,
-        ),
+        figures.ratio_line("DORA/s, bindery / kea-memfile", rate(dora, bindery), rate(dora, kea), 1.0),
+        figures.ratio_line("CPU per DORA, bindery / kea-memfile", cpu(dora, bindery), cpu(dora, kea), 1.0),
+        figures.ratio_line("2 x DORA/s of bindery / echo", rate(dora, bindery), echo, 2.0),
+        figures.ratio_line("2 x DORA/s of kea-memfile / echo", rate(dora, kea), echo, 2.0),
+        figures.ratio_line("2 x DORA/s of the responder / echo", rate(dora, responder), echo, 2.0),
+        figures.ratio_line("renewals/s, bindery / kea-memfile", rate(renew, bindery), rate(renew, kea), 1.0),
+        figures.ratio_line("CPU per renewal, bindery / kea-memfile", cpu(renew, bindery), cpu(renew, kea), 1.0),
         figures.ratio_line(
             "CPU per DORA, with plugin / without",
             cpu("plugin", bindery),
@@ -458,9 +386,7 @@ pub fn ratios(figures: &Figures) -> String {
     if lines.is_empty() {
         return lines;
     }
-    format!(
-        "\n### ratios, round by round\n\n| ratio | n | median (least..greatest) |\n|---|---|---|\n{lines}"
-    )
+    format!("\n### ratios, round by round\n\n| ratio | n | median (least..greatest) |\n|---|---|---|\n{lines}")
 }
 
 /// The versions of the peers that are installed, for the line above the tables.

@@ -183,16 +183,8 @@ impl<'w> Server<'w> {
         let directory = tempfile::TempDir::with_prefix_in("server.", world.scratch())?;
         let began = Instant::now();
         let process = spawn(world, places, variant, way, directory.path())?;
-        let mut server = Server {
-            world,
-            places,
-            variant,
-            way,
-            directory,
-            process,
-            probes: 0,
-            first_ack: Duration::ZERO,
-        };
+        let mut server =
+            Server { world, places, variant, way, directory, process, probes: 0, first_ack: Duration::ZERO };
         server.await_ack(began, stop)?;
         Ok(server)
     }
@@ -204,13 +196,7 @@ impl<'w> Server<'w> {
     pub fn restart(&mut self, signal: Signal, stop: &AtomicBool) -> Result<()> {
         self.process.stop(signal)?;
         let began = Instant::now();
-        self.process = spawn(
-            self.world,
-            self.places,
-            self.variant,
-            self.way,
-            self.directory.path(),
-        )?;
+        self.process = spawn(self.world, self.places, self.variant, self.way, self.directory.path())?;
         self.await_ack(began, stop)
     }
 
@@ -226,21 +212,13 @@ impl<'w> Server<'w> {
                 break report;
             }
             if let Some(status) = self.process.ended()? {
-                bail!(
-                    "{} ended with {status}: {}",
-                    self.variant.name(),
-                    self.log_end()
-                );
+                bail!("{} ended with {status}: {}", self.variant.name(), self.log_end());
             }
             std::thread::sleep(LOOK);
         };
         self.first_ack = began.elapsed();
         if report.tally.acked != 1 {
-            bail!(
-                "{} gave no ACK in two minutes: {}",
-                self.variant.name(),
-                self.log_end()
-            );
+            bail!("{} gave no ACK in two minutes: {}", self.variant.name(), self.log_end());
         }
         self.probes += 1;
         Ok(())
@@ -270,11 +248,7 @@ impl<'w> Server<'w> {
     /// du(1) fails.
     pub fn disk_mib(&self) -> Result<f64> {
         let text = output(Command::new("du").arg("-sk").arg(self.directory.path()))?;
-        let kib: f64 = text
-            .split_whitespace()
-            .next()
-            .context("du is silent")?
-            .parse()?;
+        let kib: f64 = text.split_whitespace().next().context("du is silent")?.parse()?;
         Ok(kib / 1024.0)
     }
 
@@ -284,9 +258,7 @@ impl<'w> Server<'w> {
     /// The CLI fails, or its answer has no count.
     pub fn bindings(&self) -> Result<u64> {
         let mut command = Command::new(&self.places.bindery);
-        command
-            .arg("--control")
-            .arg(self.directory.path().join("control.sock"));
+        command.arg("--control").arg(self.directory.path().join("control.sock"));
         command.args(["--json", "show", "dhcp", "server", "binding", "summary"]);
         let text = output(&mut command)?;
         let reply: serde_json::Value = serde_json::from_str(&text)?;
@@ -298,11 +270,7 @@ impl<'w> Server<'w> {
     /// # Errors
     /// ip(8) fails.
     pub fn routes(&self) -> Result<u64> {
-        let text = output(
-            &mut self
-                .world
-                .ip_server(&["-4", "route", "show", "proto", PROTOCOL]),
-        )?;
+        let text = output(&mut self.world.ip_server(&["-4", "route", "show", "proto", PROTOCOL]))?;
         Ok(u64::try_from(text.lines().count())?)
     }
 
@@ -328,11 +296,7 @@ impl<'w> Server<'w> {
         self.process.stop(Signal::SIGTERM)?;
         if self.variant.is_bindery() {
             // Nothing to flush is an error to ip(8).
-            let _empty = output(
-                &mut self
-                    .world
-                    .ip_server(&["-4", "route", "flush", "proto", PROTOCOL]),
-            );
+            let _empty = output(&mut self.world.ip_server(&["-4", "route", "flush", "proto", PROTOCOL]));
         }
         Ok(())
     }
@@ -356,16 +320,8 @@ fn find_count(value: &serde_json::Value, name: &str) -> Option<u64> {
     }
 }
 
-fn spawn(
-    world: &World,
-    places: &Places,
-    variant: Variant,
-    way: Way,
-    directory: &Path,
-) -> Result<Process> {
-    let program = variant
-        .program(places)
-        .with_context(|| format!("{} is not installed", variant.name()))?;
+fn spawn(world: &World, places: &Places, variant: Variant, way: Way, directory: &Path) -> Result<Process> {
+    let program = variant.program(places).with_context(|| format!("{} is not installed", variant.name()))?;
     let mut command = world.in_server(&program.display().to_string());
     let at = |name: &str| directory.join(name);
     match variant {
@@ -373,46 +329,28 @@ fn spawn(
             let plugin = (variant == Variant::Bindery).then_some(places.plugin.as_path());
             fs::write(at("bindery.kdl"), bindery_configuration(plugin))?;
             command.arg("--config").arg(at("bindery.kdl"));
-            command
-                .arg("--state-dir")
-                .arg(at("state"))
-                .arg("--control")
-                .arg(at("control.sock"));
+            command.arg("--state-dir").arg(at("state")).arg("--control").arg(at("control.sock"));
         }
         Variant::Kea => {
             fs::write(at("kea.json"), kea_configuration(directory, way))?;
             command.arg("-c").arg(at("kea.json"));
-            command
-                .env("KEA_PIDFILE_DIR", directory)
-                .env("KEA_LOCKFILE_DIR", directory);
+            command.env("KEA_PIDFILE_DIR", directory).env("KEA_LOCKFILE_DIR", directory);
             command.env("KEA_LOGGER_DESTINATION", "stdout");
             // A PID file of a killed Kea would keep the next one from starting.
             let _absent = fs::remove_file(at("kea.kea-dhcp4.pid"));
         }
         Variant::Isc => {
             fs::write(at("dhcpd.conf"), ISC_CONFIGURATION)?;
-            File::options()
-                .create(true)
-                .append(true)
-                .open(at("dhcpd.leases"))?;
-            command
-                .args(["-4", "-f", "-q", "-cf"])
-                .arg(at("dhcpd.conf"));
-            command
-                .arg("-lf")
-                .arg(at("dhcpd.leases"))
-                .arg("-pf")
-                .arg(at("pid"))
-                .arg(SERVER_IFL);
+            File::options().create(true).append(true).open(at("dhcpd.leases"))?;
+            command.args(["-4", "-f", "-q", "-cf"]).arg(at("dhcpd.conf"));
+            command.arg("-lf").arg(at("dhcpd.leases")).arg("-pf").arg(at("pid")).arg(SERVER_IFL);
         }
         Variant::Responder => {
             command.arg(SERVER.to_string());
         }
     }
     let log = File::options().create(true).append(true).open(at("out"))?;
-    command
-        .stdout(Stdio::from(log.try_clone()?))
-        .stderr(Stdio::from(log));
+    command.stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log));
     Process::start(command)
 }
 

@@ -42,10 +42,7 @@ impl World {
         }
         .context("make a scratch directory")?;
         let programs = std::env::current_exe()?;
-        let mut programs = programs
-            .parent()
-            .context("no directory of programs")?
-            .to_owned();
+        let mut programs = programs.parent().context("no directory of programs")?.to_owned();
         if programs.ends_with("deps") {
             programs.pop();
         }
@@ -58,9 +55,7 @@ impl World {
             scratch,
             programs,
         };
-        world
-            .build()
-            .context("make the namespaces (needs root and iproute2)")?;
+        world.build().context("make the namespaces (needs root and iproute2)")?;
         Ok(world)
     }
 
@@ -70,9 +65,7 @@ impl World {
             output(Command::new("ip").args(["-n", name, "link", "set", "lo", "up"]))?;
         }
         let (s, c) = (&self.server, &self.client);
-        let pair = [
-            "link", "add", SERVER_IFL, "type", "veth", "peer", "name", CLIENT_IFL, "netns", c,
-        ];
+        let pair = ["link", "add", SERVER_IFL, "type", "veth", "peer", "name", CLIENT_IFL, "netns", c];
         output(Command::new("ip").args(["-n", s]).args(pair))?;
         for (name, ifl, address) in [(s, SERVER_IFL, SERVER), (c, CLIENT_IFL, RELAY)] {
             let address = format!("{address}/8");
@@ -80,10 +73,9 @@ impl World {
             output(Command::new("ip").args(["-n", name, "link", "set", ifl, "up"]))?;
         }
         // Neighbours are fixed, so that no ARP packet is in a measurement.
-        for (name, ifl, other, from, address) in [
-            (s, SERVER_IFL, c, CLIENT_IFL, RELAY),
-            (c, CLIENT_IFL, s, SERVER_IFL, SERVER),
-        ] {
+        for (name, ifl, other, from, address) in
+            [(s, SERVER_IFL, c, CLIENT_IFL, RELAY), (c, CLIENT_IFL, s, SERVER_IFL, SERVER)]
+        {
             let mac = hardware_address(other, from)?;
             let address = address.to_string();
             let neighbour = ["neigh", "replace", &address, "lladdr", &mac, "dev", ifl];
@@ -137,7 +129,7 @@ impl Drop for World {
     fn drop(&mut self) {
         for name in [&self.server, &self.client] {
             if let Err(error) = output(Command::new("ip").args(["netns", "del", name])) {
-                eprintln!("bench: {error:#}");
+                eprintln!("bindery-bench: {error:#}");
             }
         }
     }
@@ -150,21 +142,13 @@ fn pinned(namespace: &str, cpus: &str, program: &str) -> Command {
     let favoured = r#"{ echo -15 > /proc/self/autogroup; } 2>/dev/null; exec "$@""#;
     let mut command = Command::new("setsid");
     command.args(["sh", "-c", favoured, "sh", "setpriv", "--pdeathsig", "KILL"]);
-    command.args([
-        "ip", "netns", "exec", namespace, "taskset", "-c", cpus, program,
-    ]);
+    command.args(["ip", "netns", "exec", namespace, "taskset", "-c", cpus, program]);
     command
 }
 
 fn hardware_address(namespace: &str, ifl: &str) -> Result<String> {
-    let text =
-        output(Command::new("ip").args(["-n", namespace, "-j", "link", "show", "dev", ifl]))?;
+    let text = output(Command::new("ip").args(["-n", namespace, "-j", "link", "show", "dev", ifl]))?;
     let links: serde_json::Value = serde_json::from_str(&text)?;
-    let address = links
-        .get(0)
-        .and_then(|link| link.get("address"))
-        .and_then(|address| address.as_str());
-    Ok(address
-        .with_context(|| format!("{ifl} has no hardware address"))?
-        .to_owned())
+    let address = links.get(0).and_then(|link| link.get("address")).and_then(|address| address.as_str());
+    Ok(address.with_context(|| format!("{ifl} has no hardware address"))?.to_owned())
 }

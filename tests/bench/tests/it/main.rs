@@ -21,9 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 static TURN: Mutex<()> = Mutex::new(());
 
 fn in_world(test: &str, body: impl FnOnce(&World)) {
-    let _turn = TURN
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if !nix::unistd::geteuid().is_root() {
         println!("SKIP {test}: needs root for network namespaces");
         return;
@@ -63,24 +61,12 @@ fn every_client_gets_its_lease() {
         let acked = world.scratch().join("acked");
         let mut asks = Asks::of(world);
         asks.first = 1000;
-        asks.words(
-            "--clients 5000 --count 5000 --option82 --client-id --tolerate-silence --seconds 60",
-        );
+        asks.words("--clients 5000 --count 5000 --option82 --client-id --tolerate-silence --seconds 60");
         asks.words(&format!("--acked {}", acked.display()));
         let report = run(&asks).expect("a clean run");
-        assert_eq!(
-            (report.tally.acked, report.bound),
-            (5000, 5000),
-            "{report:?}"
-        );
-        assert_eq!(
-            report.tally.wrong + report.tally.duplicates + report.tally.lost,
-            0,
-            "{report:?}"
-        );
-        assert!(
-            report.p50_us > 0.0 && report.p50_us <= report.p99_us && report.p99_us <= report.max_us
-        );
+        assert_eq!((report.tally.acked, report.bound), (5000, 5000), "{report:?}");
+        assert_eq!(report.tally.wrong + report.tally.duplicates + report.tally.lost, 0, "{report:?}");
+        assert!(report.p50_us > 0.0 && report.p50_us <= report.p99_us && report.p99_us <= report.max_us);
         let text = std::fs::read_to_string(&acked).expect("the list");
         assert_eq!(text.lines().count(), 5000);
         assert_eq!(text.lines().next(), Some("10.16.3.232 02:be:00:00:03:e8"));
@@ -93,13 +79,8 @@ fn one_address_for_two_clients_is_an_error() {
         let _server = responder(world, 4);
         let mut asks = Asks::of(world);
         asks.words("--clients 8 --count 8 --tolerate-silence --seconds 60");
-        let error = run(&asks)
-            .expect_err("four addresses for eight clients")
-            .to_string();
-        assert!(
-            error.contains("exit status: 1") && error.contains("\"duplicates\":4"),
-            "{error}"
-        );
+        let error = run(&asks).expect_err("four addresses for eight clients").to_string();
+        assert!(error.contains("exit status: 1") && error.contains("\"duplicates\":4"), "{error}");
     });
 }
 
@@ -122,11 +103,7 @@ fn open_loop_keeps_its_schedule() {
         asks.words("--clients 600 --count 600 --rate 1000 --seconds 60 --tolerate-silence");
         let report = run(&asks).expect("a clean run");
         assert_eq!(report.tally.acked, 600);
-        assert!(
-            report.seconds >= 0.599,
-            "600 exchanges at 1000/s take 0.6 s: {}",
-            report.seconds
-        );
+        assert!(report.seconds >= 0.599, "600 exchanges at 1000/s take 0.6 s: {}", report.seconds);
     });
 }
 
@@ -149,10 +126,7 @@ fn tolerant_clients_outlast_a_killed_server() {
         until("every client's ACK", || lines(&log) == 3000);
         assert!(generator.finished(&stop).expect("it still runs").is_none());
         let text = std::fs::read_to_string(&log).expect("the log");
-        let mut clients: Vec<&str> = text
-            .lines()
-            .filter_map(|line| line.split(' ').next())
-            .collect();
+        let mut clients: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
         clients.sort_unstable();
         clients.dedup();
         assert_eq!(clients.len(), 3000, "each client once");
@@ -168,10 +142,7 @@ fn renewals_keep_their_addresses() {
         let mut asks = Asks::of(world);
         asks.words("--renew --clients 200 --count 2000 --tolerate-silence --seconds 60");
         let report = run(&asks).expect("a clean run");
-        assert_eq!(
-            (report.work.as_str(), report.tally.acked, report.bound),
-            ("renew", 2000, 200)
-        );
+        assert_eq!((report.work.as_str(), report.tally.acked, report.bound), ("renew", 2000, 200));
         assert_eq!(report.tally.wrong + report.tally.duplicates, 0);
     });
 }
@@ -185,16 +156,8 @@ fn echo_round_trips() {
         command.args(["serve", &address]);
         let _server = Process::start(command).expect("the echo starts");
         until("an echo", || {
-            let text = output(
-                world
-                    .in_client(&program)
-                    .args(["load", &address, "0.1", "4"]),
-            )
-            .expect("a run");
-            serde_json::from_str::<EchoReport>(text.trim())
-                .expect("its line")
-                .rate
-                > 0.0
+            let text = output(world.in_client(&program).args(["load", &address, "0.1", "4"])).expect("a run");
+            serde_json::from_str::<EchoReport>(text.trim()).expect("its line").rate > 0.0
         });
     });
 }
@@ -213,12 +176,8 @@ fn direct_clients_lease_and_renew_from_kea() {
             return;
         }
         let stop = AtomicBool::new(false);
-        let server =
-            Server::start(world, &places, Variant::Kea, Way::Direct, &stop).expect("Kea serves");
-        for words in [
-            "--clients 300 --count 300",
-            "--clients 50 --first 5000 --count 500 --renew",
-        ] {
+        let server = Server::start(world, &places, Variant::Kea, Way::Direct, &stop).expect("Kea serves");
+        for words in ["--clients 300 --count 300", "--clients 50 --first 5000 --count 500 --renew"] {
             let mut asks = Asks::of(world);
             asks.by(Way::Direct);
             asks.words(words);
@@ -226,11 +185,7 @@ fn direct_clients_lease_and_renew_from_kea() {
             let report = run(&asks).expect("a clean run");
             assert_eq!(report.mode, "direct");
             assert!(report.tally.acked >= 300, "{report:?}");
-            assert_eq!(
-                report.tally.lost + report.tally.nak + report.tally.wrong,
-                0,
-                "{report:?}"
-            );
+            assert_eq!(report.tally.lost + report.tally.nak + report.tally.wrong, 0, "{report:?}");
         }
         server.stop().expect("it ends");
     });
@@ -239,22 +194,10 @@ fn direct_clients_lease_and_renew_from_kea() {
 #[test]
 fn a_bench_leaves_nothing_behind() {
     in_world("a_bench_leaves_nothing_behind", |world| {
-        let mut command = Command::new(world.program("bench"));
-        command.args([
-            "dora",
-            "--variant",
-            "responder",
-            "--rounds",
-            "1",
-            "--seconds",
-            "0.2",
-        ]);
+        let mut command = Command::new(world.program("bindery-bench"));
+        command.args(["dora", "--variant", "responder", "--rounds", "1", "--seconds", "0.2"]);
         let table = output(&mut command).expect("no void round");
-        for word in [
-            "| responder | 1 |",
-            "| udp-echo | 1 |",
-            "2 x DORA/s of the responder / echo",
-        ] {
+        for word in ["| responder | 1 |", "| udp-echo | 1 |", "2 x DORA/s of the responder / echo"] {
             assert!(table.contains(word), "{word} in {table}");
         }
         let left = output(Command::new("ip").args(["netns", "list"])).expect("ip netns");

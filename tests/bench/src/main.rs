@@ -1,4 +1,4 @@
-//! The comparison: see `bench --help`.
+//! The comparison: see `bindery-bench --help`.
 
 use anyhow::{Context, Result, bail};
 use bindery_bench::args::parse_seconds;
@@ -18,13 +18,15 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 const HELP: &str = "\
-bench STEP... [options]        (root; steps: dora renew latency rss restart plugin, or all)
+bindery-bench [STEP...] [options]     (root; steps: dora renew latency rss restart plugin profile; all but the
+                                       last when none is named)
   compares binderyd with its peers and with the bare limits, round by round, in namespaces of its own;
   progress goes to stderr, markdown tables to stdout
 
   --rounds N            rounds (3)
   --seconds S           load of one measurement (3)
   --quick               one round of one second
+  --smoke               a fraction of a second of every step, to see that the harness works and the views agree
   --window N            exchanges in flight in closed loops (32)
   --rate R              DORA/s of the open loop (2000)
   --sessions N          sessions of rss and restart (100000)
@@ -34,6 +36,7 @@ bench STEP... [options]        (root; steps: dora renew latency rss restart plug
   --load-cpu LIST       CPUs of the generator (1)
   --scratch DIR         where servers keep their state: the disk under test (the system's temporary directory)
   --rows FILE           every row as a JSON line
+  --perf FILE           where `profile` leaves what perf(1) recorded (not kept)
   --binderyd, --bindery, --plugin PATH    our programs and the component (beside this program)
 exit status: 0, 1 when a round was void or the run failed, 2 for a bad command line
 ";
@@ -46,16 +49,14 @@ struct Options {
     scratch: Option<PathBuf>,
     rows: Option<PathBuf>,
     places: Places,
+    /// A try of the harness: without root it is skipped.
+    smoke: bool,
 }
 
 fn main() -> ExitCode {
     let args: Vec<_> = std::env::args_os().collect();
     if args.get(1).is_some_and(|word| word == "disk") {
-        return finish(
-            args.get(2)
-                .context("bench disk DIR")
-                .and_then(|path| disk(Path::new(path))),
-        );
+        return finish(args.get(2).context("bindery-bench disk DIR").and_then(|path| disk(Path::new(path))));
     }
     match parse(lexopt::Parser::from_env()) {
         Ok(Some(options)) => finish(run(&options)),
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("bench: {error:#}");
+            eprintln!("bindery-bench: {error:#}");
             ExitCode::from(2)
         }
     }
@@ -75,7 +76,7 @@ fn finish(result: Result<bool>) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("bench: {error:#}");
+            eprintln!("bindery-bench: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -100,13 +101,7 @@ fn places() -> Result<Places> {
 }
 
 fn variant(name: &str) -> Result<Variant> {
-    let all = [
-        Variant::Bindery,
-        Variant::BinderyNoPlugin,
-        Variant::Kea,
-        Variant::Isc,
-        Variant::Responder,
-    ];
+    let all = [Variant::Bindery, Variant::BinderyNoPlugin, Variant::Kea, Variant::Isc, Variant::Responder];
     all.into_iter()
         .find(|variant| variant.name() == name)
         .with_context(|| format!("there is no variant {name:?}; see --help"))
@@ -123,12 +118,14 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Options>> {
             sessions: SESSIONS,
             way: Way::Relayed,
             variants: Vec::new(),
+            perf: None,
         },
         server_cpu: "0".to_owned(),
         load_cpu: "1".to_owned(),
         scratch: None,
         rows: None,
         places: places()?,
+        smoke: false,
     };
     while let Some(arg) = parser.next()? {
         match arg {
@@ -137,18 +134,15 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Options>> {
                 let name = name.to_owned();
                 take(&mut options, &name, &mut parser)?;
             }
-            lexopt::Arg::Value(word) if word == "all" => options.steps.extend(Step::ALL),
             lexopt::Arg::Value(word) => {
                 let step = Step::ALL.into_iter().find(|step| word == step.name());
-                options
-                    .steps
-                    .push(step.with_context(|| format!("there is no step {}", word.display()))?);
+                options.steps.push(step.with_context(|| format!("there is no step {}", word.display()))?);
             }
             other => return Err(other.unexpected().into()),
         }
     }
     if options.steps.is_empty() {
-        bail!("name a step; see --help");
+        options.steps.extend(Step::ALL.into_iter().filter(|step| *step != Step::Profile));
     }
     Ok(Some(options))
 }
@@ -159,6 +153,11 @@ fn take(options: &mut Options, name: &str, parser: &mut lexopt::Parser) -> Resul
         "rounds" => settings.rounds = parser.value()?.parse()?,
         "seconds" => settings.seconds = parse_seconds(&parser.value()?.string()?)?.as_secs_f64(),
         "quick" => (settings.rounds, settings.seconds) = (1, 1.0),
+        "smoke" => {
+            options.smoke = true;
+            (settings.rounds, settings.seconds, settings.sessions, settings.rate) = (1, 0.3, 2000, 500.0);
+            settings.variants = vec![Variant::Responder, Variant::Bindery];
+        }
         "window" => settings.window = parser.value()?.parse()?,
         "rate" => settings.rate = parser.value()?.parse()?,
         "sessions" => settings.sessions = parser.value()?.parse()?,
@@ -167,6 +166,7 @@ fn take(options: &mut Options, name: &str, parser: &mut lexopt::Parser) -> Resul
         "server-cpu" => options.server_cpu = parser.value()?.string()?,
         "load-cpu" => options.load_cpu = parser.value()?.string()?,
         "scratch" => options.scratch = Some(parser.value()?.into()),
+        "perf" => settings.perf = Some(parser.value()?.into()),
         "rows" => options.rows = Some(parser.value()?.into()),
         "binderyd" => options.places.binderyd = parser.value()?.into(),
         "bindery" => options.places.bindery = parser.value()?.into(),
@@ -178,20 +178,16 @@ fn take(options: &mut Options, name: &str, parser: &mut lexopt::Parser) -> Resul
 
 /// True when no round was void.
 fn run(options: &Options) -> Result<bool> {
+    if options.smoke && !nix::unistd::geteuid().is_root() {
+        println!("SKIP bench: needs root for network namespaces");
+        return Ok(true);
+    }
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [
-        signal_hook::consts::SIGINT,
-        signal_hook::consts::SIGTERM,
-        signal_hook::consts::SIGHUP,
-    ] {
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&stop)).context("catch signals")?;
     }
     favour();
-    let world = World::new(
-        &options.server_cpu,
-        &options.load_cpu,
-        options.scratch.as_deref(),
-    )?;
+    let world = World::new(&options.server_cpu, &options.load_cpu, options.scratch.as_deref())?;
     let machine = describe(world.scratch());
     eprintln!("{machine}");
     let mut bench = Bench {
@@ -209,11 +205,7 @@ fn run(options: &Options) -> Result<bool> {
         settings.rounds,
         settings.seconds,
         settings.window,
-        if settings.way == Way::Direct {
-            "direct"
-        } else {
-            "relayed"
-        },
+        if settings.way == Way::Direct { "direct" } else { "relayed" },
         options.server_cpu,
         options.load_cpu
     );
