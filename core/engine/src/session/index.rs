@@ -1,4 +1,4 @@
-//! Tables of slots in 256 parts: one part grows at a time, in a tenth of a millisecond at a million sessions.
+//! Tables of slots in 256 parts that grow one at a time: at a million sessions a growing part moves 3584 slots.
 
 use super::{identity::ClientKey, record::Slot};
 use alloc::boxed::Box;
@@ -7,7 +7,9 @@ use core::hash::{BuildHasher, Hasher};
 use foldhash::quality::FixedState;
 use hashbrown::HashTable;
 
-const PARTS: usize = 256;
+/// 256 parts (design §4).
+const PART_BITS: u32 = 8;
+const PARTS: usize = 1 << PART_BITS;
 
 /// A hash table of slots; the keys stay in the records.
 #[derive(Debug)]
@@ -15,13 +17,13 @@ pub(super) struct Index {
     parts: Box<[HashTable<u32>; PARTS]>,
 }
 
-/// The part is chosen by the top 8 bits, the bucket by the low bits, the tag (top 7 of 64) by all.
+/// The part is chosen by the top bits, the bucket by the low bits, the tag (top 7 of 64) by all.
 fn spread(hash: u32) -> u64 {
     u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 fn part(hash: u32) -> usize {
-    usize::from((hash >> 24) as u8)
+    (hash >> (u32::BITS - PART_BITS)) as usize
 }
 
 impl Index {
