@@ -18,7 +18,7 @@ pub struct System {
 
 impl Model {
     /// The engine's configuration. A reference to something that does not exist is left out:
-    /// [`constraints`](super::constraints) tells of it.
+    /// [`load`](crate::load) refuses it.
     pub fn resolve(&self) -> Config {
         let pools: HashMap<&str, PoolId> = numbered(self.pools.iter().map(|pool| pool.name.value.as_str()), PoolId);
         let plugins: HashMap<&str, PluginId> =

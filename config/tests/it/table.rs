@@ -156,118 +156,130 @@ enum Edit {
     Replace(&'static str, &'static str),
 }
 
-/// For each built leaf a statement that differs from what holds without it, by the leaf's path.
-fn edits() -> BTreeMap<String, Edit> {
-    let mut edits = BTreeMap::new();
-    let mut put = |path: &str, statement: &str| {
-        let words = tree::parse("edit", statement).unwrap();
-        let node = &words.nodes[0];
-        let mut full = format!("{path} {}", node.name);
-        let mut inner = node;
-        while let [child] = inner.children.as_slice() {
+/// Statements that differ from what holds without them, by the path of the leaf.
+#[derive(Default)]
+struct Edits(BTreeMap<String, Edit>);
+
+impl Edits {
+    /// A statement for the block `path`; the leaf is the innermost statement of it.
+    fn put(&mut self, path: &str, statement: &str) {
+        let parsed = tree::parse("edit", statement).unwrap();
+        let mut leaf = &parsed.nodes[0];
+        let mut full = format!("{path} {}", leaf.name);
+        while let [child] = leaf.children.as_slice() {
             full = format!("{full} {}", child.name);
-            inner = child;
+            leaf = child;
         }
-        edits.insert(full, Edit::Put(path.to_owned(), statement.to_owned()));
-    };
-    let server = "system services dhcp-local-server";
-    for level in ["", " group", " group interface"] {
-        let overrides = format!("{server}{level} overrides");
-        put(&overrides, "process-inform { pool p1 }");
-        for flag in [
-            "no-arp",
-            "allow-no-end-option",
-            "delete-binding-on-renegotiation",
-            "nak-unknown-renew",
-            "nak-unknown-rebind",
+        self.0.insert(full, Edit::Put(path.to_owned(), statement.to_owned()));
+    }
+
+    fn server(&mut self) {
+        for level in ["", " group", " group interface"] {
+            let overrides = format!("{SERVER}{level} overrides");
+            for statement in [
+                "process-inform { pool p1 }",
+                "no-arp",
+                "allow-no-end-option",
+                "delete-binding-on-renegotiation",
+                "nak-unknown-renew",
+                "nak-unknown-rebind",
+                "include-option-82 { nak }",
+            ] {
+                self.put(&overrides, statement);
+            }
+        }
+        self.put("policy", "shape-reply b a");
+        self.put(&format!("{SERVER} group policy"), "shape-reply b a");
+        self.put(&format!("{SERVER} group interface policy"), "shape-reply b a");
+    }
+
+    fn pool(&mut self) {
+        self.put("access address-assignment pool", "hold-down");
+        self.put("access address-assignment pool", "link p1");
+        self.put(INET, "excluded-address \"10.0.1.15\"");
+        let attributes = format!("{INET} dhcp-attributes");
+        for statement in [
+            "maximum-lease-time 60",
+            "t1-percentage 40",
+            "t2-percentage 80",
+            "t1-renewal-time 60",
+            "t2-rebinding-time 80000",
+            "server-identifier \"10.0.0.2\"",
+            "next-server \"10.0.0.2\"",
+            "tftp-server \"10.0.0.2\"",
+            "boot-file x",
+            "boot-server x",
+            "domain-name x",
+            "name-server \"10.0.0.2\"",
+            "wins-server \"10.0.0.2\"",
+            "router \"10.0.0.2\"",
+            "netbios-node-type h-node",
+            "sip-server { name a.example }",
+            "sip-server { ip-address \"10.0.0.2\" }",
         ] {
-            put(&overrides, flag);
+            self.put(&attributes, statement);
         }
-        put(&overrides, "include-option-82 { nak }");
+        for form in [
+            "flag #true",
+            "byte 1",
+            "short 1",
+            "unsigned-short 1",
+            "integer 1",
+            "unsigned-integer 1",
+            "hex-string \"01\"",
+            "string x",
+            "ip-address \"10.0.0.2\"",
+            "ipv6-address \"::1\"",
+        ] {
+            self.put(&attributes, &format!("option 200 {{ {form} }}"));
+            self.put(&attributes, &format!("option 200 {{ array {{ {form} }} }}"));
+        }
     }
-    for level in [
-        "policy",
-        "system services dhcp-local-server group policy",
-        "system services dhcp-local-server group interface policy",
-    ] {
-        put(level, "shape-reply b a");
+
+    fn daemon(&mut self) {
+        self.put("routing-options access-internal", "protocol 77");
+        self.put("routing-options access-internal", "reconcile-interval 5");
+        for statement in ["deadline-ms 7", "memory-max \"1MiB\"", "output-max 100", "on-failure drop"] {
+            self.put("plugins plugin", statement);
+        }
+        let settings = Edit::Put("plugins plugin".to_owned(), "settings { x 1 }".to_owned());
+        self.0.insert("plugins plugin settings".to_owned(), settings);
     }
-    put("access address-assignment pool", "hold-down");
-    put("access address-assignment pool", "link p1");
-    put("access address-assignment pool family inet", "excluded-address \"10.0.1.15\"");
-    let attributes = "access address-assignment pool family inet dhcp-attributes";
-    for statement in [
-        "maximum-lease-time 60",
-        "t1-percentage 40",
-        "t2-percentage 80",
-        "t1-renewal-time 60",
-        "t2-rebinding-time 80000",
-        "server-identifier \"10.0.0.2\"",
-        "next-server \"10.0.0.2\"",
-        "tftp-server \"10.0.0.2\"",
-        "boot-file x",
-        "boot-server x",
-        "domain-name x",
-        "name-server \"10.0.0.2\"",
-        "wins-server \"10.0.0.2\"",
-        "router \"10.0.0.2\"",
-        "netbios-node-type h-node",
-        "sip-server { name a.example }",
-        "sip-server { ip-address \"10.0.0.2\" }",
-    ] {
-        put(attributes, statement);
+
+    /// Leaves that the base must have already.
+    fn replaced(&mut self) {
+        for (path, from, to) in [
+            (format!("{SERVER} overrides interface-client-limit"), "limit 7", "limit 70"),
+            (format!("{SERVER} group overrides interface-client-limit"), "limit 8", "limit 80"),
+            (format!("{SERVER} group interface overrides interface-client-limit"), "limit 9", "limit 90"),
+            (format!("{INET} network"), "10.0.0.0/16", "10.0.0.0/17"),
+            (format!("{INET} range low"), "low \"10.0.1.10\"", "low \"10.0.1.9\""),
+            (format!("{INET} range high"), "high \"10.0.1.20\"", "high \"10.0.1.21\""),
+            (format!("{INET} excluded-range low"), "low \"10.0.1.11\"", "low \"10.0.1.10\""),
+            (format!("{INET} excluded-range high"), "high \"10.0.1.12\"", "high \"10.0.1.13\""),
+            (format!("{INET} host hardware-address"), "02:00:00:00:00:01", "02:00:00:00:00:02"),
+            (format!("{INET} host ip-address"), "10.0.2.1", "10.0.2.2"),
+            ("plugins plugin path".to_owned(), "a.wasm", "c.wasm"),
+        ] {
+            self.0.insert(path, Edit::Replace(from, to));
+        }
     }
-    for form in [
-        "flag #true",
-        "byte 1",
-        "short 1",
-        "unsigned-short 1",
-        "integer 1",
-        "unsigned-integer 1",
-        "hex-string \"01\"",
-        "string x",
-        "ip-address \"10.0.0.2\"",
-        "ipv6-address \"::1\"",
-    ] {
-        put(attributes, &format!("option 200 {{ {form} }}"));
-        put(attributes, &format!("option 200 {{ array {{ {form} }} }}"));
-    }
-    put("routing-options access-internal", "protocol 77");
-    put("routing-options access-internal", "reconcile-interval 5");
-    for statement in
-        ["deadline-ms 7", "memory-max \"1MiB\"", "output-max 100", "on-failure drop", "settings { x { y 1 } }"]
-    {
-        put("plugins plugin", statement);
-    }
-    edits.insert(
-        "plugins plugin settings".to_owned(),
-        Edit::Put("plugins plugin".to_owned(), "settings { x 1 }".to_owned()),
-    );
-    let inet = "access address-assignment pool family inet";
-    for (path, from, to) in [
-        (format!("{server} overrides interface-client-limit"), "limit 7", "limit 70"),
-        (format!("{server} group overrides interface-client-limit"), "limit 8", "limit 80"),
-        (format!("{server} group interface overrides interface-client-limit"), "limit 9", "limit 90"),
-        (format!("{inet} network"), "10.0.0.0/16", "10.0.0.0/17"),
-        (format!("{inet} range low"), "low \"10.0.1.10\"", "low \"10.0.1.9\""),
-        (format!("{inet} range high"), "high \"10.0.1.20\"", "high \"10.0.1.21\""),
-        (format!("{inet} excluded-range low"), "low \"10.0.1.11\"", "low \"10.0.1.10\""),
-        (format!("{inet} excluded-range high"), "high \"10.0.1.12\"", "high \"10.0.1.13\""),
-        (format!("{inet} host hardware-address"), "02:00:00:00:00:01", "02:00:00:00:00:02"),
-        (format!("{inet} host ip-address"), "10.0.2.1", "10.0.2.2"),
-        ("plugins plugin path".to_owned(), "a.wasm", "c.wasm"),
-    ] {
-        edits.insert(path, Edit::Replace(from, to));
-    }
-    edits
 }
+
+const SERVER: &str = "system services dhcp-local-server";
+const INET: &str = "access address-assignment pool family inet";
 
 /// Leaves with only one value: nothing to change, but a default that must hold.
 const SINGLE: [&str; 1] = ["system services dhcp-local-server pool-match-order"];
 
 #[test]
 fn every_built_leaf_changes_what_the_daemon_gets() {
-    let edits = edits();
+    let mut edits = Edits::default();
+    edits.server();
+    edits.pool();
+    edits.daemon();
+    edits.replaced();
+    let edits = edits.0;
     let base = effect(&Edit::None);
     for (path, statement) in built() {
         if !is_leaf(statement) || SINGLE.contains(&path.as_str()) {
