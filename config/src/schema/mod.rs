@@ -11,11 +11,13 @@ mod dhcp_relay;
 mod later;
 mod plugins;
 mod policy;
+mod redact;
 mod reference;
 mod routing_options;
 mod system;
 
 pub(crate) use check::check;
+pub use redact::{HIDDEN, redact};
 pub use reference::reference;
 
 /// One statement: what may be written, and what it means.

@@ -1,7 +1,8 @@
 //! Limits on the text, checked before it is parsed.
 //!
 //! The KDL parser recurses for each level, and tries a commented-out block (`/-{`) several times at each level: its
-//! time doubles with each. A reader of our own would need no such check.
+//! time doubles with each. It grows with the square of the number of `/-` right behind one another. A reader of our
+//! own would need no such check.
 
 use super::Span;
 
@@ -14,6 +15,9 @@ pub const DEPTH_MAX: usize = 32;
 /// Most levels of commented-out blocks, `/-{`, inside one another.
 const DISCARDED_MAX: usize = 3;
 
+/// Most `/-` with nothing but blanks and comments between them.
+const DISCARDS_MAX: usize = 3;
+
 /// Most levels of block comments inside one another.
 const COMMENT_MAX: usize = 16;
 
@@ -22,17 +26,18 @@ pub(super) fn check(text: &str) -> Result<(), (String, Span)> {
     if text.len() > TEXT_MAX {
         return Err((format!("the text is longer than {TEXT_MAX} bytes"), Span { start: 0, end: 0 }));
     }
-    Scanner { bytes: text.as_bytes(), at: 0, open: Vec::new(), discard: false }.run()
+    Scanner { text, bytes: text.as_bytes(), at: 0, open: Vec::new(), discards: 0 }.run()
 }
 
 /// Walks over the text, knowing only braces, strings and comments.
 struct Scanner<'a> {
+    text: &'a str,
     bytes: &'a [u8],
     at: usize,
     /// Open braces: whether each belongs to a commented-out block.
     open: Vec<bool>,
-    /// `/-` was the last token.
-    discard: bool,
+    /// How many `/-` were the last tokens.
+    discards: usize,
 }
 
 impl Scanner<'_> {
@@ -46,16 +51,21 @@ impl Scanner<'_> {
                 b'"' => {
                     let hashes = self.hashes_before();
                     self.string(hashes)?;
-                    self.discard = false;
+                    self.discards = 0;
                     continue;
                 }
                 b'{' => self.brace()?,
                 b'}' => {
                     self.open.pop();
-                    self.discard = false;
+                    self.discards = 0;
                 }
-                b' ' | b'\t' | b'\n' | b'\r' | b'\\' => {}
-                _ => self.discard = false,
+                b'\\' => {}
+                _ => {
+                    let c = self.text.get(self.at..).and_then(|rest| rest.chars().next());
+                    if c.is_some_and(|c| !c.is_whitespace() && c != '\u{feff}') {
+                        self.discards = 0;
+                    }
+                }
             }
             self.at += 1;
         }
@@ -67,8 +77,8 @@ impl Scanner<'_> {
     }
 
     fn brace(&mut self) -> Result<(), (String, Span)> {
-        self.open.push(self.discard);
-        self.discard = false;
+        self.open.push(self.discards > 0);
+        self.discards = 0;
         if self.open.len() > DEPTH_MAX {
             return self.fail(format!("more than {DEPTH_MAX} levels of braces"));
         }
@@ -106,9 +116,15 @@ impl Scanner<'_> {
                     break;
                 }
             }
+        } else if self.starts(b"/-") {
+            self.discards += 1;
+            if self.discards > DISCARDS_MAX {
+                return self.fail(format!("more than {DISCARDS_MAX} `/-` behind one another"));
+            }
+            self.at += 2;
         } else {
-            self.discard = self.starts(b"/-");
-            self.at += 1 + usize::from(self.discard);
+            self.discards = 0;
+            self.at += 1;
         }
         Ok(())
     }
@@ -158,6 +174,9 @@ mod tests {
         assert!(check(&"a \"{\" // {\n /* { */;".repeat(100)).is_ok());
         assert!(check(&"a /- {".repeat(4)).is_err());
         assert!(check(&"a /- {}\n".repeat(100)).is_ok());
+        assert!(check(&"/- // x\n".repeat(4)).is_err());
+        assert!(check(&"/-\u{a0}\u{3000}".repeat(4)).is_err());
+        assert!(check(&"/-a /-é".repeat(100)).is_ok());
         assert!(check(&"/*".repeat(100)).is_err());
         assert!(check(&" ".repeat(super::TEXT_MAX + 1)).is_err());
     }
