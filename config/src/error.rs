@@ -71,6 +71,9 @@ pub(crate) struct Faults {
 /// More than are shown, since faults are not found in the order of their places.
 const KEPT_MAX: usize = 5 * FAULTS_MAX;
 
+/// Faults that get hints.
+const HINTS_MAX: usize = FAULTS_MAX / 2;
+
 impl Faults {
     pub(crate) fn push(&mut self, fault: Fault) {
         if self.is_full() {
@@ -80,9 +83,13 @@ impl Faults {
         }
     }
 
-    /// Whether another fault would only be counted: then a hint for it is wasted.
-    pub(crate) fn is_full(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.list.len() >= KEPT_MAX
+    }
+
+    /// Whether to look for hints: that takes long, and nobody reads hundreds of them.
+    pub(crate) fn wants_hints(&self) -> bool {
+        self.list.len() < HINTS_MAX
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -12,6 +12,9 @@ use std::hash::Hash;
 /// Most groups, pools and plugins: they are numbered by 16 bits.
 const NUMBERED_MAX: usize = 65_535;
 
+/// Names that are compared with one that is unknown.
+const HINT_NAMES_MAX: usize = 5000;
+
 /// Adds all faults of `model` that no statement shows alone.
 pub(crate) fn constraints(model: &Model, faults: &mut Faults) {
     numbers(model, faults);
@@ -113,10 +116,10 @@ fn policies(model: &Model, faults: &mut Faults) {
 
 /// The name that was meant, while it would still be shown.
 fn hint<'a>(name: &str, names: &'a [Spanned<String>], faults: &Faults) -> Option<&'a str> {
-    if faults.is_full() {
+    if !faults.wants_hints() {
         return None;
     }
-    nearest(name, names.iter().map(|name| name.value.as_str()))
+    nearest(name, names.iter().take(HINT_NAMES_MAX).map(|name| name.value.as_str()))
 }
 
 /// Every pool that `process-inform` names exists.

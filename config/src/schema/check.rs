@@ -41,8 +41,9 @@ impl Checker<'_> {
     }
 
     fn unknown(&mut self, node: &Node, within: &'static Statement) {
-        if self.faults.is_full() {
-            return self.faults.push(self.fault("unknown statement", node.span));
+        let fault = self.fault(format!("unknown statement `{}`", node.name), node.span);
+        if !self.faults.wants_hints() {
+            return self.faults.push(fault);
         }
         let near = nearest(&node.name, within.children().iter().map(|child| child.name));
         let help = match (near, place_of(&node.name)) {
@@ -50,7 +51,6 @@ impl Checker<'_> {
             (None, Some(place)) => Some(format!("`{}` stands in `{place}`", node.name)),
             (None, None) => None,
         };
-        let fault = self.fault(format!("unknown statement `{}`", node.name), node.span);
         self.faults.push(fault.maybe_help(help));
     }
 
