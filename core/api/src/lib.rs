@@ -1,1 +1,20 @@
-//! bindery-api: see ARCHITECTURE.md.
+//! The operator's API: paths and JSON types of version 1, shared by the daemon and the CLI.
+//!
+//! HTTP/JSON on a UNIX socket. Field names are those of Junos's XML where it has one (junos.md §11). Fields are only
+//! added. What this crate never does: no I/O, no runtime, nothing of the engine.
+//!
+//! Read [`Verb`] first: it lists what an operator can do, with its path and permission.
+
+mod binding;
+mod plugin;
+mod route;
+mod statistics;
+mod system;
+mod verb;
+
+pub use binding::{Binding, BindingList, BindingSummary, Cleared};
+pub use plugin::{Plugin, PluginList};
+pub use route::{Route, RouteList};
+pub use statistics::{Counter, Pool, PoolList, Statistics};
+pub use system::{ApiError, Empty, Reloaded, Shutdown, Version};
+pub use verb::{Method, Permission, Selector, Verb};

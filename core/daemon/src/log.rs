@@ -1,16 +1,13 @@
 //! Log lines: the engine's events in words.
 
 use bindery_engine::{event::Event, route::RouteError};
+use bindery_netlink::RouteEvent;
 
 /// Writes an event to the log.
 pub(crate) fn event(event: &Event) {
     match event {
         Event::RouteFault { session, address, error } => {
-            let why = match error {
-                RouteError::Foreign => "a foreign route stands there and stays".to_owned(),
-                RouteError::LinkDown => "the interface is down".to_owned(),
-                RouteError::Refused(errno) => format!("the kernel refused it: errno {errno}"),
-            };
+            let why = why(*error);
             tracing::warn!(%session, %address, why, "alarm: no route for the subscriber, its request stays unanswered");
         }
         Event::Declined { hw, address, until: _ } => {
@@ -21,7 +18,10 @@ pub(crate) fn event(event: &Event) {
         }
         Event::StoreBack { repaired } => tracing::info!(repaired, "the session database is back"),
         Event::ClockBehind { secs } => {
-            tracing::warn!(secs, "the clock stands before the last saved time: no lease expires until it has caught up");
+            tracing::warn!(
+                secs,
+                "the clock stands before the last saved time: no lease expires until it has caught up"
+            );
         }
         Event::ClockCaughtUp => tracing::info!("the clock has caught up; leases expire again"),
         Event::PoolExhausted { link } => tracing::warn!(ifindex = link.0, "no free address for a new client"),
@@ -29,4 +29,49 @@ pub(crate) fn event(event: &Event) {
             tracing::error!(%session, %address, "a stored session does not fit beside another one and was left out");
         }
     }
+}
+
+/// Writes to the log what the route thread tells beside answers to the engine.
+pub(crate) fn route_event(event: &RouteEvent) {
+    match event {
+        RouteEvent::RouteChanged { instance: _, dst, error: Some(error) } => {
+            let why = why(*error);
+            tracing::warn!(address = %dst, why, "alarm: a subscriber's route does not stand");
+        }
+        RouteEvent::RouteChanged { instance: _, dst, error: None } => {
+            tracing::info!(address = %dst, "a subscriber's route stands again");
+        }
+        RouteEvent::Swept(report) if report.removed + report.neighbours_removed + report.missing > 0 => {
+            tracing::info!(
+                wanted = report.wanted,
+                missing = report.missing,
+                removed = report.removed,
+                neighbours_removed = report.neighbours_removed,
+                "routes reconciled"
+            );
+        }
+        RouteEvent::Faulted(why) => tracing::error!(why, "alarm: netlink is out of order; route operations wait"),
+        RouteEvent::Recovered => tracing::info!("netlink works again"),
+        RouteEvent::Swept(_)
+        | RouteEvent::Routed { .. }
+        | RouteEvent::RoutesLost(_)
+        | RouteEvent::LinkSet(_)
+        | RouteEvent::LinkGone(_) => {}
+    }
+}
+
+fn why(error: RouteError) -> String {
+    match error {
+        RouteError::Foreign => "a foreign route stands there and stays".to_owned(),
+        RouteError::LinkDown => "the interface is down".to_owned(),
+        RouteError::Refused(errno) => format!("the kernel refused it: errno {errno}"),
+    }
+}
+
+/// Starts the log on stderr, filtered by `BINDERY_LOG` (default `info`).
+pub(crate) fn start() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BINDERY_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal).init();
 }

@@ -11,7 +11,7 @@ use bindery_engine::{
     input::CommandId,
 };
 use bindery_net::{Sockets, Waker};
-use bindery_netlink::{RouteEvent, RouteThread};
+use bindery_netlink::{RouteEvent, RouteHandle};
 use bindery_plugin_host::PluginStats;
 use bindery_store::{StoreEvent, Writer};
 use bindery_types::Now;
@@ -69,13 +69,13 @@ pub(crate) struct PacketThread {
     pub(crate) sockets: Sockets,
     pub(crate) plugins: Plugins,
     pub(crate) store: Writer,
-    pub(crate) routes: RouteThread,
+    pub(crate) routes: RouteHandle,
     pub(crate) inbox: Receiver<Message>,
 }
 
 impl PacketThread {
-    /// Runs until [`Message::Stop`]; then gives the writers back, to be ended in order.
-    pub(crate) fn run(mut self) -> (Writer, RouteThread) {
+    /// Runs until [`Message::Stop`]; then gives the store back, to be ended in order.
+    pub(crate) fn run(mut self) -> Writer {
         let mut commands = Commands::default();
         loop {
             let now = clock::now();
@@ -96,7 +96,7 @@ impl PacketThread {
                 let Ok(message) = self.inbox.try_recv() else { break };
                 if matches!(message, Message::Stop) {
                     self.flush(&mut commands);
-                    return (self.store, self.routes);
+                    return self.store;
                 }
                 self.message(now, message, &mut commands);
             }
@@ -120,6 +120,7 @@ impl PacketThread {
                 RouteEvent::RoutesLost(index) => Input::RoutesLost(index),
                 RouteEvent::LinkSet(link) => Input::LinkSet(link),
                 RouteEvent::LinkGone(index) => Input::LinkGone(index),
+                other => return log::route_event(&other),
             },
             Message::Command(verb, reply) => Input::Command { id: commands.open(reply), verb },
             Message::Configure(config, plugins, done) => {

@@ -8,7 +8,7 @@ use bindery_plugin_host::{
     ClientState, Edit, EditRefused, Edits, OnFailure, Plugin, PluginStats, ShapeExchange, ShapeMeta, ShapeOutcome,
 };
 use bindery_types::Now;
-use bindery_wire::v4::{MessageType, OptionCode, Packet};
+use bindery_wire::v4::{HEADER_LEN, MAGIC_COOKIE, MessageType, OptionCode, Packet};
 use std::borrow::Cow;
 
 /// The plugins of one configuration, by [`PluginId`]; owned by the packet thread.
@@ -70,7 +70,7 @@ impl ShapeExchange for Exchange<'_, '_> {
     }
 
     fn raw_request_options(&self) -> Cow<'_, [u8]> {
-        self.0.request.raw_options()
+        raw_options(self.0.request)
     }
 
     fn visit_request_options(&self, visit: &mut dyn FnMut(u16, &[u8])) {
@@ -87,7 +87,7 @@ impl ShapeExchange for Exchange<'_, '_> {
 
     fn check(&self, edits: &Edits) -> Result<(), EditRefused> {
         for edit in edits.iter() {
-            let (Edit::Set { code, .. } | Edit::Remove { code }) = edit;
+            let (Edit::Set(code, _) | Edit::Remove(code)) = edit;
             let code = u8::try_from(code).map_err(|_| EditRefused(Cow::Borrowed("no such DHCPv4 option")))?;
             edit_refusal(self.0.request, OptionCode(code)).map_err(|why| {
                 EditRefused(Cow::Borrowed(match why {
@@ -126,5 +126,23 @@ fn client_state(request: &Packet<'_>, unicast: bool) -> ClientState {
         Some(MessageType::Request) if unicast => ClientState::Renewing,
         Some(MessageType::Request) => ClientState::Rebinding,
         _ => ClientState::Other,
+    }
+}
+
+/// The options field behind the magic cookie; under overload also the fields that hold options (RFC 2131 §4.1).
+fn raw_options<'p>(request: &'p Packet<'_>) -> Cow<'p, [u8]> {
+    let options = request.bytes().get(HEADER_LEN + MAGIC_COOKIE.len()..).unwrap_or_default();
+    match request.overloaded_fields() {
+        (false, false) => Cow::Borrowed(options),
+        (file, sname) => {
+            let mut all = options.to_vec();
+            if file {
+                all.extend_from_slice(request.file_field());
+            }
+            if sname {
+                all.extend_from_slice(request.sname_field());
+            }
+            Cow::Owned(all)
+        }
     }
 }

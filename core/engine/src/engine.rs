@@ -16,7 +16,7 @@ use crate::{
     session::{IdentityBuf, NameId, Names, Record, SessionTable, Slot, State},
 };
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
-use bindery_types::{EngineId, IfIndex, LeaseTime, Mono, Now, PoolId, SessionId};
+use bindery_types::{EngineId, LeaseTime, Mono, Now, PoolId, SessionId};
 use bindery_wire::v4::Reply;
 use core::time::Duration;
 use hashbrown::HashMap;
@@ -148,6 +148,10 @@ impl Engine {
     /// Feeds one input. Never blocks, never fails; effects gather in [`Engine::outbox`].
     pub fn handle(&mut self, now: Now, input: Input<'_>, policy: &mut dyn Policy) {
         let turn = Turn { now, lease: self.clock.at(now.mono) };
+        if self.links.is_dirty() && !matches!(input, Input::LinkSet(_) | Input::LinkGone(_)) {
+            let config = Arc::clone(&self.config);
+            self.links.resolve(&config, &mut self.pools);
+        }
         match input {
             Input::Datagram4 { meta, bytes } => self.datagram4(turn, meta, bytes, policy),
             Input::Durable { up_to } => self.durable(turn, up_to),
@@ -156,7 +160,7 @@ impl Engine {
             Input::StoreReady => self.store_ready(turn),
             Input::PolicyDone(answer) => self.policy_done(turn, &answer),
             Input::LinkSet(link) => self.link_set(turn, link),
-            Input::LinkGone(index) => self.link_gone(index),
+            Input::LinkGone(index) => self.links.remove(index),
             Input::RoutesLost(index) => self.links.routes_lost(index),
             Input::Command { id, verb } => self.command(turn, id, verb),
             Input::Configure(config) => self.configure(config),
@@ -253,20 +257,13 @@ impl Engine {
     }
 
     fn link_set(&mut self, turn: Turn, link: Link) {
-        let (index, config) = (link.index, Arc::clone(&self.config));
+        let index = link.index;
         let new = self.links.set(link, &mut self.names);
-        self.links.resolve(&config, &mut self.pools);
         if new && let Some(name) = self.links.get(index).map(|l| l.name) {
             self.unprojected.push(name);
             self.projected = 0;
             self.meta_due = self.meta_due.min(turn.now.mono);
         }
-    }
-
-    fn link_gone(&mut self, index: IfIndex) {
-        let config = Arc::clone(&self.config);
-        self.links.remove(index);
-        self.links.resolve(&config, &mut self.pools);
     }
 
     /// Takes over a configuration: pools are rebuilt around the addresses in use, sessions stay what they are.

@@ -56,11 +56,17 @@ pub(crate) struct Links {
     by_index: HashMap<IfIndex, LinkState, State>,
     by_name: HashMap<NameId, IfIndex, State>,
     own: HashMap<Ipv4Addr, IfIndex, State>,
+    /// Something changed since the last [`Links::resolve`].
+    dirty: bool,
 }
 
 impl Links {
     /// Stores the state of an interface. Returns whether it is new, under this index or this name.
     pub(crate) fn set(&mut self, link: Link, names: &mut Names) -> bool {
+        if self.by_index.get(&link.index).is_some_and(|known| known.link == link) {
+            return false;
+        }
+        self.dirty = true;
         let name = names.intern(&link.name);
         let index = link.index;
         let old = self.by_index.remove(&index);
@@ -73,6 +79,7 @@ impl Links {
 
     /// Forgets an interface.
     pub(crate) fn remove(&mut self, index: IfIndex) {
+        self.dirty = true;
         if let Some(old) = self.by_index.remove(&index)
             && self.by_name.get(&old.name) == Some(&index)
         {
@@ -80,8 +87,14 @@ impl Links {
         }
     }
 
+    /// Whether [`Links::resolve`] has work: many changes in a row are resolved once.
+    pub(crate) fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
     /// Works out anew what the configuration says of every interface, after either changed.
     pub(crate) fn resolve(&mut self, config: &Config, pools: &mut Pools) {
+        self.dirty = false;
         self.own =
             self.by_index.values().flat_map(|l| l.link.addresses.iter().map(|a| (a.address, l.link.index))).collect();
         pools.exclude_own(self.own.keys().copied());

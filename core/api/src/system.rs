@@ -1,0 +1,49 @@
+//! The daemon itself.
+
+use serde::{Deserialize, Serialize};
+
+/// Reply of `Version`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Version {
+    /// Program.
+    pub name: String,
+    /// Release.
+    pub version: String,
+    /// Version of this API.
+    pub api: u32,
+    /// Active configuration revision.
+    pub revision: u64,
+    /// Seconds since start.
+    pub uptime: u64,
+}
+
+/// Reply of `Reload`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Reloaded {
+    /// Active configuration revision.
+    pub revision: u64,
+    /// Sections that changed; empty when nothing did.
+    pub changes: Vec<String>,
+}
+
+/// Query of `Shutdown`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Shutdown {
+    /// Remove all routes and neighbours of ours first.
+    #[serde(default)]
+    pub withdraw_routes: bool,
+}
+
+/// Every reply whose status is not 200.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ApiError {
+    /// What is wrong and what to do.
+    pub error: String,
+}
+
+/// Reply of verbs that have nothing to tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Empty {}

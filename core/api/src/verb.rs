@@ -1,0 +1,156 @@
+//! What an operator can do.
+
+use serde::{Deserialize, Serialize};
+
+/// Who may do it: decided by the peer's credentials on the socket.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Permission {
+    /// Looks only.
+    View,
+    /// Ends sessions, resets counters.
+    Clear,
+    /// Changes the configuration or ends the daemon.
+    Configure,
+}
+
+/// HTTP method of a verb.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Changes something.
+    Post,
+}
+
+/// The closed list of verbs. The CLI has a command for each and nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Verb {
+    /// `show version`.
+    Version,
+    /// `show dhcp server binding`, with a [`Selector`] in the query.
+    Bindings,
+    /// `show dhcp server binding summary`.
+    BindingSummary,
+    /// `clear dhcp server binding`, with a [`Selector`] in the query.
+    ClearBindings,
+    /// `show dhcp server statistics`.
+    Statistics,
+    /// `clear dhcp server statistics`.
+    ClearStatistics,
+    /// `show route`.
+    Routes,
+    /// `show plugins`.
+    Plugins,
+    /// `show access address-assignment pool`.
+    Pools,
+    /// `request system reload`.
+    Reload,
+    /// `request system shutdown`; `withdraw-routes` in the query removes the routes.
+    Shutdown,
+}
+
+impl Verb {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Version,
+        Self::Bindings,
+        Self::BindingSummary,
+        Self::ClearBindings,
+        Self::Statistics,
+        Self::ClearStatistics,
+        Self::Routes,
+        Self::Plugins,
+        Self::Pools,
+        Self::Reload,
+        Self::Shutdown,
+    ];
+
+    /// Its path.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Version => "/v1/version",
+            Self::Bindings => "/v1/dhcp/server/bindings",
+            Self::BindingSummary => "/v1/dhcp/server/bindings/summary",
+            Self::ClearBindings => "/v1/dhcp/server/bindings/clear",
+            Self::Statistics => "/v1/dhcp/server/statistics",
+            Self::ClearStatistics => "/v1/dhcp/server/statistics/clear",
+            Self::Routes => "/v1/routes",
+            Self::Plugins => "/v1/plugins",
+            Self::Pools => "/v1/access/address-assignment/pools",
+            Self::Reload => "/v1/system/reload",
+            Self::Shutdown => "/v1/system/shutdown",
+        }
+    }
+
+    /// Its method.
+    pub const fn method(self) -> Method {
+        match self.permission() {
+            Permission::View => Method::Get,
+            Permission::Clear | Permission::Configure => Method::Post,
+        }
+    }
+
+    /// Who may use it.
+    pub const fn permission(self) -> Permission {
+        match self {
+            Self::Version
+            | Self::Bindings
+            | Self::BindingSummary
+            | Self::Statistics
+            | Self::Routes
+            | Self::Plugins
+            | Self::Pools => Permission::View,
+            Self::ClearBindings | Self::ClearStatistics => Permission::Clear,
+            Self::Reload | Self::Shutdown => Permission::Configure,
+        }
+    }
+}
+
+/// Which bindings; the query of [`Verb::Bindings`] and [`Verb::ClearBindings`]. At most one field is set; none means
+/// all for a view, and is refused for a clear, which wants `all`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Selector {
+    /// IPv4 address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// MAC address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// Session id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<u64>,
+    /// Interface, or the beginning of names with a trailing `*`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// All bindings, said explicitly.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
+}
+
+impl Selector {
+    /// The fields as query parameters, values not yet escaped.
+    pub fn query(&self) -> Vec<(&'static str, String)> {
+        let mut query = Vec::new();
+        let fields = [("address", &self.address), ("mac", &self.mac), ("interface", &self.interface)];
+        query.extend(fields.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
+        query.extend(self.session.map(|id| ("session", id.to_string())));
+        if self.all {
+            query.push(("all", "true".to_owned()));
+        }
+        query
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verbs_have_paths_of_their_own_and_only_views_are_read() {
+        for (i, verb) in Verb::ALL.into_iter().enumerate() {
+            assert!(Verb::ALL[..i].iter().all(|other| other.path() != verb.path()), "{verb:?}");
+            assert_eq!(verb.method() == Method::Get, verb.permission() == Permission::View, "{verb:?}");
+        }
+    }
+}

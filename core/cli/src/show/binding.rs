@@ -1,0 +1,170 @@
+//! Bindings: junos.md §11.1 to §11.3.
+
+use super::push_line;
+use bindery_api::{Binding, BindingList, BindingSummary, Cleared};
+
+/// `show dhcp server binding`.
+pub(crate) fn bindings(list: &BindingList) -> String {
+    let mut text = String::new();
+    if list.bindings.is_empty() {
+        return text;
+    }
+    push_line!(text, "IP address        Session Id  Hardware address   Expires     State      Interface");
+    let mut rows: Vec<&Binding> = list.bindings.iter().collect();
+    rows.sort_by_key(|row| address_key(&row.allocated_address));
+    for row in rows {
+        let expires = row.lease_expires.map_or_else(|| "never".to_owned(), |secs| secs.to_string());
+        push_line!(
+            text,
+            "{:<17} {:<11} {:<18} {:<11} {:<10} {}",
+            row.allocated_address,
+            row.session_id,
+            row.mac_address,
+            expires,
+            row.lease_state,
+            row.interface_name
+        );
+    }
+    text
+}
+
+fn address_key(address: &str) -> Option<std::net::Ipv4Addr> {
+    address.parse().ok()
+}
+
+/// `show dhcp server binding detail`: labels and order of Junos.
+pub(crate) fn bindings_detail(list: &BindingList) -> String {
+    let mut text = String::new();
+    let mut rows: Vec<&Binding> = list.bindings.iter().collect();
+    rows.sort_by_key(|row| address_key(&row.allocated_address));
+    for row in rows {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        detail(&mut text, row);
+    }
+    text
+}
+
+fn detail(text: &mut String, row: &Binding) {
+    push_line!(text, "Client IP Address: {}", row.allocated_address);
+    let mut field = |label: &str, value: &str| push_line!(text, "     {:<32}{value}", format!("{label}:"));
+    field("Hardware Address", &row.mac_address);
+    field("State", &format!("{0}(LOCAL_SERVER_STATE_{0})", row.lease_state));
+    let ends = row.lease_end_time.map_or_else(|| "never".to_owned(), time);
+    field("Lease Expires", &ends);
+    if let Some(secs) = row.lease_expires {
+        field("Lease Expires in", &format!("{secs} seconds"));
+    }
+    field("Lease Start", &time(row.lease_start_time));
+    field("Last Packet Received", &time(row.last_packet_received_time));
+    field("Incoming Client Interface", &row.interface_name);
+    field("Server Identifier", &row.server_identifier);
+    if let Some(relay) = &row.bootp_relay_address {
+        field("Bootp Relay Address", relay);
+    }
+    field("Session Id", &row.session_id.to_string());
+    field("Client Pool Name", &row.pool_name);
+    field("Client Group Name", &row.group_name);
+    let optional = [
+        ("Client Id", &row.client_id),
+        ("Option 82", &row.option_82),
+        ("Vendor Class", &row.vendor_class),
+        ("Host Name", &row.host_name),
+    ];
+    for (label, value) in optional {
+        if let Some(value) = value {
+            field(label, value);
+        }
+    }
+    field("Access-internal Route", &row.route_state);
+}
+
+/// `YYYY-MM-DD hh:mm:ss TZ` in the time zone of the machine.
+fn time(secs: u64) -> String {
+    let stamp = i64::try_from(secs).ok().and_then(|secs| jiff::Timestamp::from_second(secs).ok());
+    match stamp {
+        Some(stamp) => {
+            let zoned = stamp.to_zoned(jiff::tz::TimeZone::system());
+            zoned.strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+        }
+        None => secs.to_string(),
+    }
+}
+
+/// `show dhcp server binding summary`.
+pub(crate) fn summary(summary: &BindingSummary) -> String {
+    let BindingSummary { clients, init, bound, selecting, requesting, renewing, releasing } = summary;
+    format!(
+        "{clients} clients, ({init} init, {bound} bound, {selecting} selecting, {requesting} requesting, {renewing} \
+         renewing, {releasing} releasing)\n"
+    )
+}
+
+/// `clear dhcp server binding`.
+pub(crate) fn cleared(cleared: Cleared) -> String {
+    format!("{} bindings cleared\n", cleared.cleared)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::expect;
+
+    fn binding() -> Binding {
+        Binding {
+            session_id: 6,
+            allocated_address: "198.51.100.15".into(),
+            mac_address: "00:00:5e:00:53:01".into(),
+            lease_state: "BOUND".into(),
+            lease_expires: Some(86180),
+            lease_end_time: Some(1_800_086_180),
+            lease_start_time: 1_800_000_000,
+            last_packet_received_time: 1_800_000_000,
+            interface_name: "ge-1/0/0.0".into(),
+            server_identifier: "198.51.100.1".into(),
+            bootp_relay_address: None,
+            pool_name: "res".into(),
+            group_name: "access".into(),
+            client_id: None,
+            option_82: Some("0106".into()),
+            vendor_class: None,
+            host_name: None,
+            route_state: "installed".into(),
+        }
+    }
+
+    #[test]
+    fn brief() {
+        let other = Binding {
+            allocated_address: "198.51.100.2".into(),
+            session_id: 1_234_567,
+            lease_expires: None,
+            ..binding()
+        };
+        let text = bindings(&BindingList { bindings: vec![binding(), other] });
+        expect![[r"
+            IP address        Session Id  Hardware address   Expires     State      Interface
+            198.51.100.2      1234567     00:00:5e:00:53:01  never       BOUND      ge-1/0/0.0
+            198.51.100.15     6           00:00:5e:00:53:01  86180       BOUND      ge-1/0/0.0
+        "]]
+        .assert_eq(&text);
+    }
+
+    #[test]
+    fn detail_has_junos_labels() {
+        let text = bindings_detail(&BindingList { bindings: vec![binding()] });
+        for label in ["Client IP Address: 198.51.100.15", "State:", "BOUND(LOCAL_SERVER_STATE_BOUND)", "Session Id:"] {
+            assert!(text.contains(label), "{text}");
+        }
+    }
+
+    #[test]
+    fn summary_line() {
+        let text = summary(&BindingSummary { clients: 3, bound: 3, ..BindingSummary::default() });
+        expect![[r"
+            3 clients, (0 init, 3 bound, 0 selecting, 0 requesting, 0 renewing, 0 releasing)
+        "]]
+        .assert_eq(&text);
+    }
+}

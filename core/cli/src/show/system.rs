@@ -1,0 +1,208 @@
+//! Statistics, routes, plugins, pools, the daemon.
+
+use super::push_line;
+use bindery_api::{Counter, PluginList, PoolList, Reloaded, RouteList, Statistics, Version};
+
+/// `show dhcp server statistics`: junos.md §11.4. Drop rows that are zero are left out.
+pub(crate) fn statistics(statistics: &Statistics) -> String {
+    let mut text = String::new();
+    push_line!(text, "Packets dropped:");
+    row(&mut text, "Total", statistics.dropped_total);
+    for Counter { label, count, .. } in statistics.packets_dropped.iter().filter(|counter| counter.count > 0) {
+        row(&mut text, label, *count);
+    }
+    for (title, counters) in
+        [("Messages received:", &statistics.messages_received), ("Messages sent:", &statistics.messages_sent)]
+    {
+        push_line!(text, "\n{title}");
+        for Counter { label, count, .. } in counters {
+            row(&mut text, label, *count);
+        }
+    }
+    text
+}
+
+fn row(text: &mut String, label: &str, count: u64) {
+    push_line!(text, "    {label:<26} {count}");
+}
+
+/// `show route`: junos.md §11.6.
+pub(crate) fn routes(list: &RouteList) -> String {
+    let mut text = String::new();
+    let (total, active) = (list.routes.len(), list.routes.iter().filter(|route| route.installed).count());
+    push_line!(
+        text,
+        "inet.0: {total} destinations, {total} routes ({active} active, 0 holddown, {} hidden)",
+        total - active
+    );
+    push_line!(text, "+ = Active Route, - = Last Active, * = Both\n");
+    let mut routes: Vec<_> = list.routes.iter().collect();
+    routes.sort_by_key(|route| route.destination.split('/').next().and_then(|a| a.parse::<std::net::Ipv4Addr>().ok()));
+    for route in routes {
+        let mark = if route.installed { '*' } else { ' ' };
+        push_line!(
+            text,
+            "{:<18} {mark}[{}/{}] {}",
+            route.destination,
+            route.protocol,
+            route.preference,
+            age(route.age)
+        );
+        match &route.gateway {
+            Some(gateway) => push_line!(text, "                    > to {gateway} via {}", route.interface_name),
+            None => push_line!(text, "                    > via {}", route.interface_name),
+        }
+    }
+    text
+}
+
+/// `hh:mm:ss`, with days and weeks before it when there are any.
+fn age(secs: u64) -> String {
+    let clock = format!("{:02}:{:02}:{:02}", secs / 3600 % 24, secs / 60 % 60, secs % 60);
+    match (secs / 604_800, secs / 86_400 % 7) {
+        (0, 0) => clock,
+        (0, days) => format!("{days}d {clock}"),
+        (weeks, days) => format!("{weeks}w{days}d {clock}"),
+    }
+}
+
+/// `show plugins`.
+pub(crate) fn plugins(list: &PluginList) -> String {
+    let mut text = String::new();
+    if list.plugins.is_empty() {
+        return text;
+    }
+    push_line!(text, "Plugin            State     Calls       Failed    Restarts  p50 us  p99 us  Memory KiB");
+    for plugin in &list.plugins {
+        push_line!(
+            text,
+            "{:<17} {:<9} {:<11} {:<9} {:<9} {:<7.1} {:<7.1} {}",
+            plugin.name,
+            plugin.state,
+            plugin.calls,
+            plugin.failed,
+            plugin.restarts,
+            nanos(plugin.p50_ns),
+            nanos(plugin.p99_ns),
+            plugin.memory_bytes / 1024
+        );
+        if !plugin.last_failure.is_empty() {
+            push_line!(text, "    last failure: {}", plugin.last_failure);
+        }
+        for Counter { label, count, .. } in plugin.failures.iter().filter(|counter| counter.count > 0) {
+            push_line!(text, "    {label:<26} {count}");
+        }
+    }
+    text
+}
+
+fn nanos(nanos: u64) -> f64 {
+    // Shown with one digit behind the point: the loss of an f64 is far below.
+    std::time::Duration::from_nanos(nanos).as_secs_f64() * 1e6
+}
+
+/// `show network-access address-assignment pool`.
+pub(crate) fn pools(list: &PoolList) -> String {
+    let mut text = String::new();
+    push_line!(text, "Pool              Addresses   In use      Quarantined  Usage");
+    for pool in &list.pools {
+        let percent = (pool.used + pool.quarantined) * 100 / pool.total.max(1);
+        push_line!(
+            text,
+            "{:<17} {:<11} {:<11} {:<12} {percent}%",
+            pool.pool_name,
+            pool.total,
+            pool.used,
+            pool.quarantined
+        );
+    }
+    text
+}
+
+/// `show version`.
+pub(crate) fn version(version: &Version) -> String {
+    format!(
+        "{} {}\nAPI version: {}\nConfiguration revision: {}\nUptime: {}\n",
+        version.name,
+        version.version,
+        version.api,
+        version.revision,
+        age(version.uptime)
+    )
+}
+
+/// `request system reload`.
+pub(crate) fn reloaded(reloaded: &Reloaded) -> String {
+    let mut text = String::new();
+    if reloaded.changes.is_empty() {
+        push_line!(text, "no change; revision {} stays active", reloaded.revision);
+        return text;
+    }
+    push_line!(text, "revision {} is active", reloaded.revision);
+    for change in &reloaded.changes {
+        push_line!(text, "    {change}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bindery_api::Route;
+    use expect_test::expect;
+
+    #[test]
+    fn statistics_leave_out_zero_drops_only() {
+        let counter = |label: &str, count| Counter { name: label.to_lowercase(), label: label.into(), count };
+        let text = statistics(&Statistics {
+            dropped_total: 2,
+            packets_dropped: vec![counter("Bad options", 2), counter("Hop limit", 0)],
+            messages_received: vec![counter("BOOTREQUEST", 9)],
+            messages_sent: vec![counter("DHCPNAK", 0)],
+        });
+        expect![[r"
+            Packets dropped:
+                Total                      2
+                Bad options                2
+
+            Messages received:
+                BOOTREQUEST                9
+
+            Messages sent:
+                DHCPNAK                    0
+        "]]
+        .assert_eq(&text);
+    }
+
+    #[test]
+    fn a_route() {
+        let text = routes(&RouteList {
+            routes: vec![Route {
+                destination: "198.51.100.15/32".into(),
+                protocol: "Access-internal".into(),
+                preference: 12,
+                age: 192,
+                interface_name: "eth1".into(),
+                gateway: None,
+                source: None,
+                session_id: 1,
+                installed: true,
+            }],
+        });
+        expect![[r"
+            inet.0: 1 destinations, 1 routes (1 active, 0 holddown, 0 hidden)
+            + = Active Route, - = Last Active, * = Both
+
+            198.51.100.15/32   *[Access-internal/12] 00:03:12
+                                > via eth1
+        "]]
+        .assert_eq(&text);
+    }
+
+    #[test]
+    fn ages() {
+        assert_eq!(age(59), "00:00:59");
+        assert_eq!(age(90_061), "1d 01:01:01");
+        assert_eq!(age(694_861), "1w1d 01:01:01");
+    }
+}

@@ -1,0 +1,256 @@
+//! One handler a verb.
+
+use crate::{BODY_MAX, REQUEST_MAX, backend::Backend, peer::Peer, present};
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::{ConnectInfo, DefaultBodyLimit, Query, State, rejection::QueryRejection},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, get, post},
+};
+use bindery_api::{
+    ApiError, BindingSummary, Cleared, Empty, PluginList, PoolList, Reloaded, Selector, Shutdown, Statistics, Verb,
+    Version,
+};
+use bindery_engine::command::{Cursor, Filter, Reply, Verb as Ask};
+use bindery_types::SessionId;
+use futures_util::{StreamExt, stream};
+use std::{sync::Arc, time::Instant};
+
+type Back = Arc<dyn Backend>;
+
+#[derive(Clone)]
+struct Server {
+    backend: Back,
+    started: Instant,
+}
+
+/// An error reply.
+struct Refused(StatusCode, String);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        (self.0, Json(ApiError { error: self.1 })).into_response()
+    }
+}
+
+fn bad(text: impl Into<String>) -> Refused {
+    Refused(StatusCode::BAD_REQUEST, text.into())
+}
+
+fn ending() -> Refused {
+    Refused(StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending".to_owned())
+}
+
+/// The routes of all verbs.
+pub(crate) fn router(backend: Back) -> Router {
+    let server = Server { backend, started: Instant::now() };
+    let router = Verb::ALL.into_iter().fold(Router::new(), |router, verb| router.route(verb.path(), handler(verb)));
+    let unknown = async || Refused(StatusCode::NOT_FOUND, "no such verb".to_owned());
+    router.fallback(unknown).layer(DefaultBodyLimit::max(BODY_MAX)).with_state(server)
+}
+
+fn handler(verb: Verb) -> MethodRouter<Server> {
+    match verb {
+        Verb::Version => get(version),
+        Verb::Bindings => get(bindings),
+        Verb::BindingSummary => get(summary),
+        Verb::ClearBindings => post(clear_bindings),
+        Verb::Statistics => get(statistics),
+        Verb::ClearStatistics => post(clear_statistics),
+        Verb::Routes => get(routes),
+        Verb::Plugins => get(plugins),
+        Verb::Pools => get(pools),
+        Verb::Reload => post(reload),
+        Verb::Shutdown => post(shutdown),
+    }
+}
+
+type Peered = ConnectInfo<Peer>;
+
+fn allow(peer: Peer, verb: Verb) -> Result<(), Refused> {
+    if peer.may(verb.permission()) {
+        return Ok(());
+    }
+    let text = "permission denied: only root and the daemon's own user may change anything";
+    Err(Refused(StatusCode::FORBIDDEN, text.to_owned()))
+}
+
+/// What a selector selects.
+fn filter(selector: &Selector) -> Result<Filter, Refused> {
+    let given = [
+        selector.address.is_some(),
+        selector.mac.is_some(),
+        selector.session.is_some(),
+        selector.interface.is_some(),
+        selector.all,
+    ];
+    if given.into_iter().filter(|given| *given).count() > 1 {
+        return Err(bad("give one of address, mac, session, interface, all"));
+    }
+    if let Some(address) = &selector.address {
+        let parsed = address.parse().map_err(|_| bad(format!("`{address}` is no IPv4 address")))?;
+        return Ok(Filter::Address(parsed));
+    }
+    if let Some(mac) = &selector.mac {
+        return Ok(Filter::Mac(mac.parse().map_err(|error| bad(format!("`{mac}`: {error}")))?));
+    }
+    if let Some(id) = selector.session {
+        return Ok(Filter::Session(SessionId(id)));
+    }
+    Ok(selector.interface.as_deref().map_or(Filter::All, |name| Filter::Interface(name.into())))
+}
+
+async fn version(State(server): State<Server>) -> Json<Version> {
+    Json(Version {
+        name: "binderyd".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        api: 1,
+        revision: server.backend.revision().await,
+        uptime: server.started.elapsed().as_secs(),
+    })
+}
+
+async fn bindings(
+    State(server): State<Server>,
+    selector: Result<Query<Selector>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let Query(selector) = selector.map_err(|error| bad(error.body_text()))?;
+    let filter = filter(&selector)?;
+    let ask = move |cursor| Ask::Bindings { filter: filter.clone(), cursor };
+    Ok(stream_list("bindings", server.backend, ask, |reply| match reply {
+        Reply::Bindings { rows, next } => {
+            let wall = present::wall();
+            Some(Page { rows: rows.iter().map(|row| json(&present::binding(row, wall))).collect(), next })
+        }
+        _ => None,
+    }))
+}
+
+async fn routes(State(server): State<Server>) -> Response {
+    let ask = |cursor| Ask::Routes { cursor };
+    stream_list("routes", server.backend, ask, |reply| match reply {
+        Reply::Routes { rows, next } => {
+            Some(Page { rows: rows.iter().map(|row| json(&present::route(row))).collect(), next })
+        }
+        _ => None,
+    })
+}
+
+async fn summary(State(server): State<Server>) -> Result<Json<BindingSummary>, Refused> {
+    match server.backend.engine(Ask::Summary).await {
+        Some(Reply::Summary(summary)) => Ok(Json(present::summary(&summary))),
+        _ => Err(ending()),
+    }
+}
+
+async fn statistics(State(server): State<Server>) -> Result<Json<Statistics>, Refused> {
+    match server.backend.engine(Ask::Statistics).await {
+        Some(Reply::Statistics(counters)) => Ok(Json(present::statistics(&counters))),
+        _ => Err(ending()),
+    }
+}
+
+async fn clear_statistics(State(server): State<Server>, ConnectInfo(peer): Peered) -> Result<Json<Empty>, Refused> {
+    allow(peer, Verb::ClearStatistics)?;
+    server.backend.engine(Ask::ClearStatistics).await.ok_or_else(ending)?;
+    Ok(Json(Empty {}))
+}
+
+/// Clears page by page; the answer comes when every tombstone is durable.
+async fn clear_bindings(
+    State(server): State<Server>,
+    ConnectInfo(peer): Peered,
+    selector: Result<Query<Selector>, QueryRejection>,
+) -> Result<Json<Cleared>, Refused> {
+    allow(peer, Verb::ClearBindings)?;
+    let Query(selector) = selector.map_err(|error| bad(error.body_text()))?;
+    if selector == Selector::default() {
+        return Err(bad("say which bindings to clear: an address, mac, session or interface, or all"));
+    }
+    let filter = filter(&selector)?;
+    let (mut cleared, mut cursor) = (0, Some(Cursor::START));
+    while let Some(at) = cursor {
+        let verb = Ask::ClearBindings { filter: filter.clone(), cursor: at };
+        match server.backend.engine(verb).await {
+            Some(Reply::ClearedBindings { count, failed: false, next }) => {
+                cleared += u64::from(count);
+                cursor = next;
+            }
+            Some(Reply::ClearedBindings { .. }) => {
+                let text = format!("the session database cannot be written; {cleared} bindings were cleared before");
+                return Err(Refused(StatusCode::SERVICE_UNAVAILABLE, text));
+            }
+            _ => return Err(ending()),
+        }
+    }
+    Ok(Json(Cleared { cleared }))
+}
+
+async fn plugins(State(server): State<Server>) -> Result<Json<PluginList>, Refused> {
+    Ok(Json(PluginList { plugins: server.backend.plugins().await.ok_or_else(ending)? }))
+}
+
+async fn pools(State(server): State<Server>) -> Result<Json<PoolList>, Refused> {
+    match server.backend.engine(Ask::Pools).await {
+        Some(Reply::Pools(pools)) => Ok(Json(present::pools(pools))),
+        _ => Err(ending()),
+    }
+}
+
+async fn reload(State(server): State<Server>, ConnectInfo(peer): Peered) -> Result<Json<Reloaded>, Refused> {
+    allow(peer, Verb::Reload)?;
+    match server.backend.reload().await {
+        Ok(reloaded) => Ok(Json(reloaded)),
+        Err(error) => Err(Refused(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())),
+    }
+}
+
+async fn shutdown(
+    State(server): State<Server>,
+    ConnectInfo(peer): Peered,
+    query: Result<Query<Shutdown>, QueryRejection>,
+) -> Result<Json<Empty>, Refused> {
+    allow(peer, Verb::Shutdown)?;
+    let Query(Shutdown { withdraw_routes }) = query.map_err(|error| bad(error.body_text()))?;
+    server.backend.shutdown(withdraw_routes).await;
+    Ok(Json(Empty {}))
+}
+
+fn json(row: &impl serde::Serialize) -> String {
+    // Strings and numbers always have a JSON form.
+    serde_json::to_string(row).unwrap_or_default()
+}
+
+/// A page of a list, its rows in JSON.
+struct Page {
+    rows: Vec<String>,
+    next: Option<Cursor>,
+}
+
+/// A list of any length: the engine is asked for a page at a time, as the reader takes it, so that neither memory nor
+/// the packet thread feels its length. A list that cannot be finished breaks the connection off.
+fn stream_list(
+    name: &'static str,
+    backend: Back,
+    ask: impl Fn(Cursor) -> Ask + Send + 'static,
+    read: impl Fn(Reply) -> Option<Page> + Send + 'static,
+) -> Response {
+    let head = stream::once(async move { Ok(Bytes::from(format!("{{\"{name}\":["))) });
+    let deadline = tokio::time::Instant::now() + REQUEST_MAX;
+    let state = (Some(Cursor::START), true, backend, ask, read);
+    let pages = stream::try_unfold(state, move |(cursor, first, backend, ask, read)| async move {
+        let Some(at) = cursor else { return Ok(None) };
+        let cut_off = || std::io::Error::other("the list was cut off");
+        let reply = tokio::time::timeout_at(deadline, backend.engine(ask(at))).await.map_err(|_| cut_off())?;
+        let page = reply.and_then(&read).ok_or_else(cut_off)?;
+        let comma = if first || page.rows.is_empty() { "" } else { "," };
+        let text = format!("{comma}{}", page.rows.join(","));
+        let first = first && page.rows.is_empty();
+        Ok(Some((Bytes::from(text), (page.next, first, backend, ask, read))))
+    });
+    let tail = stream::once(async { Ok::<_, std::io::Error>(Bytes::from_static(b"]}\n")) });
+    let body = head.chain(pages).chain(tail);
+    ([(header::CONTENT_TYPE, "application/json")], Body::from_stream(body)).into_response()
+}

@@ -1,0 +1,120 @@
+//! The daemon behind the control socket.
+
+use crate::{
+    commit::Configuration,
+    packet::{Inbox, Message},
+    prepare::Component,
+};
+use bindery_api::{Counter, Plugin, Reloaded};
+use bindery_control::{Answer, Backend, ReloadError};
+use bindery_engine::command::{Reply, Verb};
+use bindery_netlink::RouteHandle;
+use bindery_plugin_host::{BreakerState, Failure, PluginStats};
+use std::fmt::Write as _;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+/// What the API's verbs are answered from.
+pub(crate) struct Daemon {
+    pub(crate) inbox: Inbox,
+    /// Held for a whole commit: one at a time.
+    pub(crate) configuration: Mutex<Configuration>,
+    pub(crate) routes: RouteHandle,
+    pub(crate) end: mpsc::Sender<()>,
+}
+
+impl Daemon {
+    /// Loads the configuration file again.
+    pub(crate) async fn commit(&self) -> Result<Reloaded, ReloadError> {
+        let mut configuration = self.configuration.lock().await;
+        match configuration.reload(&self.inbox).await {
+            Ok(report) => {
+                tracing::info!(revision = report.revision, changes = ?report.changes, "reloaded");
+                Ok(Reloaded { revision: report.revision, changes: report.changes })
+            }
+            Err(error) => {
+                tracing::error!("reload refused, the active configuration stays: {error}");
+                Err(ReloadError(error.to_string()))
+            }
+        }
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Option<T> {
+        let (sender, answer) = oneshot::channel();
+        self.inbox.send(message(sender));
+        answer.await.ok()
+    }
+}
+
+impl Backend for Daemon {
+    fn engine(&self, verb: Verb) -> Answer<'_, Option<Reply>> {
+        Box::pin(self.ask(|answer| Message::Command(verb, answer)))
+    }
+
+    fn plugins(&self) -> Answer<'_, Option<Vec<Plugin>>> {
+        Box::pin(async {
+            let configuration = self.configuration.lock().await;
+            let stats = self.ask(Message::PluginStats).await?;
+            Some(
+                configuration
+                    .components()
+                    .iter()
+                    .zip(stats)
+                    .map(|(component, stats)| plugin(component, stats))
+                    .collect(),
+            )
+        })
+    }
+
+    fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadError>> {
+        Box::pin(self.commit())
+    }
+
+    fn revision(&self) -> Answer<'_, u64> {
+        Box::pin(async { self.configuration.lock().await.revision() })
+    }
+
+    fn shutdown(&self, withdraw: bool) -> Answer<'_, ()> {
+        Box::pin(async move {
+            if withdraw {
+                let routes = self.routes.clone();
+                // It waits for the route thread; the API goes on meanwhile.
+                let removed = tokio::task::spawn_blocking(move || routes.withdraw()).await.ok().flatten();
+                tracing::info!(?removed, "routes withdrawn");
+            }
+            // A second request while the first is under way changes nothing.
+            let _ = self.end.try_send(());
+        })
+    }
+}
+
+fn plugin(component: &Component, stats: PluginStats) -> Plugin {
+    let failures = Failure::ALL.into_iter().map(|failure| Counter {
+        name: failure.name().to_owned(),
+        label: failure.to_string(),
+        count: stats.failed(failure),
+    });
+    let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    Plugin {
+        name: component.name.clone(),
+        path: component.path.display().to_string(),
+        sha256: component.hash.iter().fold(String::new(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        }),
+        state: match stats.breaker {
+            BreakerState::Closed => "running",
+            _ => "open",
+        }
+        .to_owned(),
+        calls: stats.calls,
+        drops: stats.drops,
+        failed: stats.failed_total(),
+        failures: failures.collect(),
+        restarts: stats.restarts,
+        p50_ns: nanos(stats.time_p50),
+        p99_ns: nanos(stats.time_p99),
+        memory_bytes: u64::try_from(stats.memory_bytes).unwrap_or(u64::MAX),
+        last_failure: stats.last_failure,
+    }
+}

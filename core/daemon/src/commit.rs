@@ -1,0 +1,96 @@
+//! A commit: prepare, record, apply. Boot, reload and SIGHUP go this one way (design §6).
+
+use crate::{
+    packet::{Inbox, Message},
+    prepare::{self, Component, Prepared, Refusal},
+    revision::Revisions,
+};
+use bindery_config::Loaded;
+use bindery_plugin_host::Host;
+use std::{io, path::PathBuf, sync::Arc};
+use tokio::sync::oneshot;
+
+/// What a commit did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Report {
+    /// The revision that is active now.
+    pub(crate) revision: u64,
+    /// Sections that changed, in words; empty when nothing did.
+    pub(crate) changes: Vec<String>,
+}
+
+/// Why a commit did not happen; the active configuration stays.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommitError {
+    /// Prepare refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A statement that this release can only take over at start.
+    #[error("{0}")]
+    Fixed(String),
+    /// The revision could not be recorded.
+    #[error("the revision cannot be recorded: {0}: the active configuration stays")]
+    Record(#[from] io::Error),
+    /// The packet thread has ended.
+    #[error("the daemon is ending")]
+    Ending,
+}
+
+/// The configuration of the running daemon.
+pub(crate) struct Configuration {
+    host: Host,
+    path: PathBuf,
+    revisions: Revisions,
+    active: Loaded,
+    components: Vec<Component>,
+    revision: u64,
+}
+
+impl Configuration {
+    /// The configuration of a daemon that starts with `prepared`: recorded as a new revision "by file" when the
+    /// file is not the newest revision.
+    ///
+    /// # Errors
+    /// The revision cannot be recorded.
+    pub(crate) fn start(host: Host, path: PathBuf, mut revisions: Revisions, prepared: &Prepared) -> io::Result<Self> {
+        let active = prepared.loaded.clone();
+        let revision = revisions.record(active.text(), active.hash, "file", &prepared.components)?;
+        let components = prepared.components.clone();
+        Ok(Self { host, path, revisions, active, components, revision })
+    }
+
+    /// The active revision.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The plugins of the active configuration, in its order.
+    pub(crate) fn components(&self) -> &[Component] {
+        &self.components
+    }
+
+    /// Loads the file again and makes it the active configuration. Sessions stay.
+    ///
+    /// # Errors
+    /// [`CommitError`]; the active configuration stays.
+    pub(crate) async fn reload(&mut self, inbox: &Inbox) -> Result<Report, CommitError> {
+        let prepared = prepare::prepare(&self.host, &self.path)?;
+        if prepared.loaded.system.route_protocol != self.active.system.route_protocol {
+            let text = "routing-options access-internal protocol cannot change while routes of the old number stand: \
+                        `request system shutdown withdraw-routes`, then start again";
+            return Err(CommitError::Fixed(text.to_owned()));
+        }
+        let changes = prepared.loaded.changes_since(&self.active);
+        let (text, hash) = (prepared.loaded.text(), prepared.loaded.hash);
+        let revision = self.revisions.record(text, hash, "reload", &prepared.components)?;
+        let Prepared { loaded, plugins, components } = prepared;
+        let (done, applied) = oneshot::channel();
+        inbox.send(Message::Configure(Arc::clone(&loaded.engine), plugins, done));
+        applied.await.map_err(|_| CommitError::Ending)?;
+        self.active = loaded;
+        self.components = components;
+        self.revision = revision;
+        let changes = changes.iter().map(ToString::to_string).collect();
+        Ok(Report { revision, changes })
+    }
+}

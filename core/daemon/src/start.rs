@@ -1,0 +1,186 @@
+//! Start and end of the daemon, in order: what may fail comes before anything that others can see.
+
+use crate::{
+    api::Daemon,
+    args::Args,
+    clock,
+    commit::Configuration,
+    packet::{INBOX, Inbox, Message, PacketThread},
+    policy::Plugins,
+    prepare::{self, Prepared, Refusal},
+    revision::Revisions,
+};
+use bindery_control::{ControlError, Socket};
+use bindery_engine::{Engine, Input, command::Cursor, policy::NoPolicy};
+use bindery_net::Sockets;
+use bindery_netlink::{PlaneSettings, RouteThread, RouteThreadSettings};
+use bindery_plugin_host::{Host, HostConfig};
+use bindery_store::{FjallStore, Storage, StoreError, Writer};
+use bindery_types::EngineId;
+use crossbeam_channel::{Receiver, bounded};
+use std::{
+    hash::{BuildHasher, RandomState},
+    io,
+    path::PathBuf,
+    sync::Arc,
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{Mutex, mpsc, oneshot},
+};
+
+/// Mutations that may wait for the store thread: more than the engine lets be in flight, so it is never full.
+const STORE_QUEUE: usize = 65_536;
+
+/// How long open requests of the API may go on once the end is asked for.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Why the daemon does not start. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The plugin host.
+    #[error(transparent)]
+    Host(#[from] bindery_plugin_host::HostError),
+    /// The session database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sockets.
+    #[error(transparent)]
+    Sockets(#[from] bindery_net::OpenError),
+    /// The control socket.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// Netlink.
+    #[error(transparent)]
+    Netlink(#[from] bindery_netlink::OpenError),
+    /// The state directory.
+    #[error("{}: {source}: give a state directory that the daemon can write by --state-dir", path.display())]
+    StateDir {
+        /// The directory.
+        path: PathBuf,
+        /// How it failed.
+        source: io::Error,
+    },
+    /// Threads or runtime.
+    #[error("the system has no thread or descriptor to give: {0}")]
+    System(io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) fn run(args: &Args) -> Result<(), StartError> {
+    let state_dir = |source| StartError::StateDir { path: args.state_dir.clone(), source };
+    // Without a state directory there is no cache yet: the first prepare compiles, the cache serves the next start.
+    let cache = HostConfig { cache_dir: Some(args.state_dir.join("plugins")), ..HostConfig::default() };
+    std::fs::create_dir_all(&args.state_dir).map_err(state_dir)?;
+    let host = Host::new(cache)?;
+    let prepared = prepare::prepare(&host, &args.config)?;
+    let mut store = FjallStore::open(&args.state_dir)?;
+    let revisions = Revisions::open(&args.state_dir).map_err(state_dir)?;
+    let sockets = Sockets::open(&bindery_net::Settings::default())?;
+    let control = Socket::open(&args.control)?;
+    let configuration = Configuration::start(host, args.config.clone(), revisions, &prepared).map_err(state_dir)?;
+    let engine = restore(&prepared, &mut store)?;
+    let (sender, messages) = bounded(INBOX);
+    let inbox = Inbox { sender, waker: sockets.waker() };
+    let routes = start_routes(&prepared, &inbox)?;
+    let packets = start_packets(engine, sockets, prepared.plugins, store, &routes, &inbox, messages)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::System)?;
+    let (end, ended) = mpsc::channel(1);
+    let daemon =
+        Daemon { inbox: inbox.clone(), configuration: Mutex::new(configuration), routes: routes.handle(), end };
+    runtime.block_on(serve(control, Arc::new(daemon), ended)).map_err(StartError::System)?;
+    inbox.send(Message::Stop);
+    if let Ok(store) = packets.join() {
+        store.shutdown();
+    }
+    routes.stop();
+    tracing::info!("ended; routes and bindings stay");
+    Ok(())
+}
+
+/// The engine with what the database holds and the interfaces that are there.
+fn restore(prepared: &Prepared, store: &mut FjallStore) -> Result<Engine, StartError> {
+    let now = clock::now();
+    let seed = RandomState::new().hash_one(now.mono.0);
+    let mut engine = Engine::new(EngineId(0), seed, now, Arc::clone(&prepared.loaded.engine));
+    for link in bindery_netlink::links()? {
+        engine.handle(now, Input::LinkSet(link), &mut NoPolicy);
+    }
+    let mut sessions = Vec::new();
+    let meta = store.load(&mut |session| sessions.push(session))?;
+    let count = sessions.len();
+    engine.restore(now, meta.as_ref(), sessions);
+    tracing::info!(sessions = count, created = store.created(), "session database open");
+    Ok(engine)
+}
+
+fn start_routes(prepared: &Prepared, inbox: &Inbox) -> Result<RouteThread, StartError> {
+    let system = &prepared.loaded.system;
+    let plane = PlaneSettings { protocol: system.route_protocol, ..PlaneSettings::default() };
+    let sweep_interval = Duration::from_secs(u64::from(system.reconcile_interval_secs));
+    let inbox = inbox.clone();
+    let settings = RouteThreadSettings { plane, sweep_interval };
+    Ok(RouteThread::start(settings, move |event| inbox.send(Message::Route(event)))?)
+}
+
+fn start_packets(
+    mut engine: Engine,
+    sockets: Sockets,
+    plugins: Plugins,
+    store: FjallStore,
+    routes: &RouteThread,
+    inbox: &Inbox,
+    messages: Receiver<Message>,
+) -> Result<JoinHandle<Writer>, StartError> {
+    // The kernel's routes are reconciled with exactly what the database holds.
+    let (mut desired, mut cursor) = (Vec::new(), Some(Cursor::START));
+    while let Some(at) = cursor {
+        cursor = engine.seed_routes(at, &mut desired);
+    }
+    routes.handle().seed(desired);
+    let report = inbox.clone();
+    let store = Writer::start(Box::new(store), STORE_QUEUE, Box::new(move |event| report.send(Message::Store(event))))
+        .map_err(StartError::System)?;
+    let thread = PacketThread { engine, sockets, plugins, store, routes: routes.handle(), inbox: messages };
+    let name = "packets".to_owned();
+    std::thread::Builder::new().name(name).spawn(move || thread.run()).map_err(StartError::System)
+}
+
+/// The API and signals, until the end is asked for.
+async fn serve(control: Socket, daemon: Arc<Daemon>, mut end: mpsc::Receiver<()>) -> io::Result<()> {
+    let (mut terminate, mut interrupt, mut hangup) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
+    let revision = bindery_control::Backend::revision(&*daemon).await;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let backend: Arc<dyn bindery_control::Backend> = Arc::clone(&daemon) as _;
+    let api = tokio::spawn(bindery_control::serve(control, backend, async {
+        // Either the end is asked for, or the asker is gone.
+        let _ = stopped.await;
+    }));
+    tracing::info!(revision, "ready");
+    // Started without a service manager there is nobody to notify.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = end.recv() => break,
+            _ = hangup.recv() => {
+                // The outcome is in the log.
+                let _ = daemon.commit().await;
+            }
+        }
+    }
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    let _ = stop.send(());
+    // Open requests get a moment; one that streams to a slow reader is cut off.
+    if let Ok(Ok(served)) = tokio::time::timeout(DRAIN, api).await {
+        served?;
+    }
+    Ok(())
+}
