@@ -24,38 +24,14 @@ impl Capture {
     /// # Errors
     /// When tcpdump does not start.
     pub fn start(lab: &Lab, namespace: &Namespace, interface: &str) -> Result<Self> {
-        let path = lab
-            .folder()
-            .join(format!("{}-{interface}.pcap", namespace.name()));
+        let path = lab.folder().join(format!("{}-{interface}.pcap", namespace.name()));
         let file = path.display().to_string();
-        let arguments = [
-            "-i",
-            interface,
-            "-p",
-            "-U",
-            "-n",
-            "-Z",
-            "root",
-            "--immediate-mode",
-            "-B",
-            "8192",
-        ];
-        let arguments = [
-            &arguments[..],
-            &[
-                "--time-stamp-precision=nano",
-                "-w",
-                &file,
-                "udp port 67 or udp port 68",
-            ],
-        ]
-        .concat();
+        let arguments = ["-i", interface, "-p", "-U", "-n", "-Z", "root", "--immediate-mode", "-B", "8192"];
+        let arguments =
+            [&arguments[..], &["--time-stamp-precision=nano", "-w", &file, "udp port 67 or udp port 68"]].concat();
         let mut tcpdump = namespace.spawn("tcpdump", &arguments)?;
         tcpdump.wait_line("listening on")?;
-        Ok(Self {
-            path,
-            _tcpdump: tcpdump,
-        })
+        Ok(Self { path, _tcpdump: tcpdump })
     }
 
     /// Every DHCP message so far, in the order of the link.
@@ -63,12 +39,8 @@ impl Capture {
     /// # Errors
     /// When the file cannot be read or is no capture.
     pub fn messages(&self) -> Result<Vec<Sent>> {
-        let bytes = std::fs::read(&self.path)
-            .with_context(|| format!("cannot read {}", self.path.display()))?;
-        Ok(frames(&bytes)?
-            .into_iter()
-            .filter_map(|(at, frame)| Sent::read(frame, at))
-            .collect())
+        let bytes = std::fs::read(&self.path).with_context(|| format!("cannot read {}", self.path.display()))?;
+        Ok(frames(&bytes)?.into_iter().filter_map(|(at, frame)| Sent::read(frame, at)).collect())
     }
 
     /// Waits for the first message that `wanted` likes, among those from index `from` on.
@@ -76,10 +48,8 @@ impl Capture {
     /// # Errors
     /// When none comes in time.
     pub fn wait(&self, what: &str, from: usize, wanted: impl Fn(&Sent) -> bool) -> Result<Sent> {
-        wait::until(what, || {
-            self.messages().ok()?.into_iter().skip(from).find(&wanted)
-        })
-        .with_context(|| self.summary().unwrap_or_default())
+        wait::until(what, || self.messages().ok()?.into_iter().skip(from).find(&wanted))
+            .with_context(|| self.summary().unwrap_or_default())
     }
 
     /// How many messages there are so far: the start for [`Capture::wait`].
@@ -127,19 +97,8 @@ impl Capture {
     pub fn judge(&self, sender: &str) -> Result<()> {
         let filter = format!("({sender}) && (_ws.malformed || _ws.expert.severity >= 0x600000)");
         let mut command = Command::new("tshark");
-        command
-            .env("HOME", "/nonexistent")
-            .arg("-r")
-            .arg(&self.path)
-            .args(["-Y", &filter]);
-        command.args([
-            "-T",
-            "fields",
-            "-e",
-            "frame.number",
-            "-e",
-            "_ws.expert.message",
-        ]);
+        command.env("HOME", "/nonexistent").arg("-r").arg(&self.path).args(["-Y", &filter]);
+        command.args(["-T", "fields", "-e", "frame.number", "-e", "_ws.expert.message"]);
         let found = capture(&mut command)?;
         if !found.trim().is_empty() {
             bail!("tshark finds fault with what was sent:\n{found}");
@@ -166,10 +125,7 @@ fn frames(file: &[u8]) -> Result<Vec<(u64, &[u8])>> {
         let Some(frame) = file.get(start..end) else {
             break;
         };
-        frames.push((
-            u64::from(secs) * 1_000_000_000 + u64::from(fraction) * scale,
-            frame,
-        ));
+        frames.push((u64::from(secs) * 1_000_000_000 + u64::from(fraction) * scale, frame));
         at = end;
     }
     Ok(frames)
@@ -189,10 +145,7 @@ mod tests {
         file.push(1);
         assert_eq!(frames(&file).expect("a capture"), []);
         file.push(2);
-        assert_eq!(
-            frames(&file).expect("a capture"),
-            [(7_000_003_000, &[1, 2][..])]
-        );
+        assert_eq!(frames(&file).expect("a capture"), [(7_000_003_000, &[1, 2][..])]);
         assert!(frames(&[0; 24]).is_err());
     }
 }

@@ -24,11 +24,7 @@ pub struct Daemon {
 pub fn program(name: &str) -> Result<PathBuf> {
     let folder = match std::env::var_os("BINDERY_BIN_DIR") {
         Some(folder) => PathBuf::from(folder),
-        None => std::env::current_exe()?
-            .ancestors()
-            .nth(2)
-            .map(Path::to_path_buf)
-            .unwrap_or_default(),
+        None => std::env::current_exe()?.ancestors().nth(2).map(Path::to_path_buf).unwrap_or_default(),
     };
     let path = folder.join(name);
     if !path.is_file() {
@@ -91,12 +87,8 @@ impl Daemon {
     /// As [`Daemon::start`].
     pub fn start_as(namespace: &Namespace, folder: PathBuf, command: &mut Command) -> Result<Self> {
         let mut process = Process::spawn("binderyd", command)?;
-        process.wait_line("ready")?;
-        Ok(Self {
-            namespace: namespace.name().to_string(),
-            folder,
-            process,
-        })
+        process.wait_line_where("ready", 0, |line| line.trim_end().ends_with("ready") && !line.ends_with("already"))?;
+        Ok(Self { namespace: namespace.name().to_string(), folder, process })
     }
 
     /// Its process, for signals and its log.
@@ -123,10 +115,7 @@ impl Daemon {
         self.process.signal(Signal::SIGTERM)?;
         let status = self.process.wait_end()?;
         if !status.success() {
-            bail!(
-                "binderyd ended with {status}:\n{}",
-                self.process.lines().join("\n")
-            );
+            bail!("binderyd ended with {status}:\n{}", self.process.lines().join("\n"));
         }
         Ok(())
     }
@@ -141,10 +130,10 @@ impl Daemon {
         Ok(())
     }
 
-    /// Writes a new configuration and makes the daemon apply it by SIGHUP; returns when its log says that it did.
+    /// Writes a new configuration and has the daemon apply it, by the CLI.
     ///
     /// # Errors
-    /// When it does not say so.
+    /// When the daemon refuses it; the text says why.
     pub fn reload(&mut self, config: &str) -> Result<()> {
         std::fs::write(self.folder.join("bindery.kdl"), config)?;
         self.cli(&["request", "system", "reload"]).map(drop)
@@ -156,17 +145,12 @@ impl Daemon {
     /// When the CLI fails.
     pub fn cli(&self, words: &[&str]) -> Result<Value> {
         let mut command = Command::new(program("bindery")?);
-        command
-            .arg("--control")
-            .arg(self.folder.join("control.sock"))
-            .arg("--json")
-            .args(words);
+        command.arg("--control").arg(self.folder.join("control.sock")).arg("--json").args(words);
         let text = capture(&mut command).with_context(|| format!("bindery {}", words.join(" ")))?;
         if text.trim().is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_str(&text)
-            .with_context(|| format!("bindery {} printed {text}", words.join(" ")))
+        serde_json::from_str(&text).with_context(|| format!("bindery {} printed {text}", words.join(" ")))
     }
 
     /// The session database, as the CLI shows it.
@@ -183,10 +167,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::bindings`].
     pub fn binding(&self, address: Ipv4Addr) -> Result<Option<Binding>> {
-        Ok(self
-            .bindings()?
-            .into_iter()
-            .find(|binding| binding.address == address))
+        Ok(self.bindings()?.into_iter().find(|binding| binding.address == address))
     }
 
     /// Waits until an address is bound.
@@ -194,9 +175,7 @@ impl Daemon {
     /// # Errors
     /// When it is not in time.
     pub fn wait_bound(&self, address: Ipv4Addr) -> Result<Binding> {
-        wait::until(&format!("a binding of {address}"), || {
-            self.binding(address).ok()?.filter(Binding::is_bound)
-        })
+        wait::until(&format!("a binding of {address}"), || self.binding(address).ok()?.filter(Binding::is_bound))
     }
 
     /// Waits until an address is not bound any more.
@@ -205,10 +184,7 @@ impl Daemon {
     /// When it still is after the deadline.
     pub fn wait_unbound(&self, address: Ipv4Addr) -> Result<()> {
         wait::until(&format!("the end of the binding of {address}"), || {
-            self.binding(address)
-                .ok()?
-                .is_none_or(|binding| !binding.is_bound())
-                .then_some(())
+            self.binding(address).ok()?.is_none_or(|binding| !binding.is_bound()).then_some(())
         })
     }
 }
@@ -238,10 +214,7 @@ impl Binding {
     }
 
     fn read(value: &Value) -> Result<Vec<Self>> {
-        let rows = value
-            .as_array()
-            .or_else(|| value.get("bindings")?.as_array())
-            .context("no list of bindings")?;
+        let rows = value.as_array().or_else(|| value.get("bindings")?.as_array()).context("no list of bindings")?;
         rows.iter()
             .map(|row| {
                 let text = |key: &str| match row.get(key) {
@@ -249,15 +222,13 @@ impl Binding {
                     Some(Value::Number(number)) => number.to_string(),
                     _ => String::new(),
                 };
-                let address = text("address")
-                    .parse()
-                    .with_context(|| format!("no address in {row}"))?;
+                let address = text("allocated-address").parse().with_context(|| format!("no address in {row}"))?;
                 Ok(Self {
                     address,
-                    mac: text("hardware_address").to_lowercase(),
-                    state: text("state"),
-                    session: text("session_id"),
-                    interface: text("interface"),
+                    mac: text("mac-address").to_lowercase(),
+                    state: text("lease-state"),
+                    session: text("session-id"),
+                    interface: text("interface-name"),
                     all: row.clone(),
                 })
             })

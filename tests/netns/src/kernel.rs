@@ -87,10 +87,7 @@ impl Namespace {
     /// When `ip` fails.
     pub fn route(&self, address: Ipv4Addr) -> Result<Option<Route>> {
         let wanted = address.to_string();
-        Ok(self
-            .routes()?
-            .into_iter()
-            .find(|route| route.destination == wanted))
+        Ok(self.routes()?.into_iter().find(|route| route.destination == wanted))
     }
 
     /// The neighbour entries of an interface.
@@ -122,10 +119,7 @@ impl Namespace {
     /// When `ip` fails.
     pub fn addresses(&self, interface: &str) -> Result<Vec<Ipv4Addr>> {
         let links = self.json(&["address", "show", "dev", interface])?;
-        let infos = links
-            .iter()
-            .filter_map(|link| link.get("addr_info").and_then(Value::as_array))
-            .flatten();
+        let infos = links.iter().filter_map(|link| link.get("addr_info").and_then(Value::as_array)).flatten();
         Ok(infos
             .filter_map(|info| text(info, "local")?.parse::<Ipv4Addr>().ok())
             .filter(|address| !address.is_loopback() && !address.is_link_local())

@@ -32,10 +32,7 @@ impl Lab {
             println!("SKIP netns: needs root");
             return None;
         }
-        for program in ["ip", "tcpdump", "tshark", "unshare", "nsenter"]
-            .iter()
-            .chain(programs)
-        {
+        for program in ["ip", "tcpdump", "tshark", "unshare", "nsenter"].iter().chain(programs) {
             if which(program).is_none() {
                 println!("SKIP netns-{program}: {program} is not installed (cargo xtask setup)");
                 return None;
@@ -46,10 +43,7 @@ impl Lab {
             Ok(folder) => {
                 // Programs that drop their privileges must still reach their files.
                 let _ = open_folder(folder.path());
-                Some(Self {
-                    number: COUNTER.fetch_add(1, Ordering::Relaxed),
-                    folder,
-                })
+                Some(Self { number: COUNTER.fetch_add(1, Ordering::Relaxed), folder })
             }
             Err(error) => {
                 println!("SKIP netns: no temporary folder: {error}");
@@ -79,11 +73,7 @@ impl Lab {
     /// # Errors
     /// When the kernel refuses.
     pub fn namespace(&self, role: &str) -> Result<Namespace> {
-        Namespace::new(&format!(
-            "{PREFIX}{}-{}-{role}",
-            std::process::id(),
-            self.number
-        ))
+        Namespace::new(&format!("{PREFIX}{}-{}-{role}", std::process::id(), self.number))
     }
 
     /// Connects two namespaces by a pair of links, both up.
@@ -92,16 +82,7 @@ impl Lab {
     /// When the kernel refuses.
     pub fn veth(&self, one: (&Namespace, &str), two: (&Namespace, &str)) -> Result<()> {
         let mut command = Command::new("ip");
-        command.args([
-            "link",
-            "add",
-            "name",
-            one.1,
-            "netns",
-            one.0.name(),
-            "type",
-            "veth",
-        ]);
+        command.args(["link", "add", "name", one.1, "netns", one.0.name(), "type", "veth"]);
         command.args(["peer", "name", two.1, "netns", two.0.name()]);
         crate::process::capture(&mut command)?;
         one.0.ip(&["link", "set", one.1, "up"])?;
@@ -115,16 +96,7 @@ impl Lab {
     /// When the kernel refuses.
     pub fn segment(&self, role: &str) -> Result<Namespace> {
         let segment = self.namespace(role)?;
-        segment.ip(&[
-            "link",
-            "add",
-            "name",
-            "br0",
-            "type",
-            "bridge",
-            "forward_delay",
-            "0",
-        ])?;
+        segment.ip(&["link", "add", "name", "br0", "type", "bridge", "forward_delay", "0"])?;
         segment.ip(&["link", "set", "br0", "up"])?;
         Ok(segment)
     }
@@ -133,13 +105,7 @@ impl Lab {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn plug(
-        &self,
-        segment: &Namespace,
-        port: &str,
-        namespace: &Namespace,
-        interface: &str,
-    ) -> Result<()> {
+    pub fn plug(&self, segment: &Namespace, port: &str, namespace: &Namespace, interface: &str) -> Result<()> {
         self.veth((segment, port), (namespace, interface))?;
         segment.ip(&["link", "set", port, "master", "br0"])?;
         Ok(())

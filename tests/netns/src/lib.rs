@@ -17,9 +17,11 @@ pub mod packet;
 pub mod process;
 pub mod raw;
 pub mod relay;
+pub mod routewatch;
 pub mod server;
 pub mod simclient;
 pub mod wait;
+pub mod wallclock;
 
 pub use capture::Capture;
 pub use client::{Client, ClientKind};

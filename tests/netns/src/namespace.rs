@@ -16,9 +16,7 @@ impl Namespace {
     /// Makes the namespace with its loopback up and IPv6 quiet.
     pub(crate) fn new(name: &str) -> Result<Self> {
         capture(Command::new("ip").args(["netns", "add", name]))?;
-        let namespace = Self {
-            name: name.to_string(),
-        };
+        let namespace = Self { name: name.to_string() };
         namespace.ip(&["link", "set", "lo", "up"])?;
         // Router solicitations and duplicate address detection would only add packets that no test is about.
         namespace.sysctl("net/ipv6/conf/all/disable_ipv6", "1")?;
@@ -45,8 +43,7 @@ impl Namespace {
     /// # Errors
     /// When the kernel refuses.
     pub fn address(&self, interface: &str, address: &str) -> Result<()> {
-        self.ip(&["address", "add", address, "dev", interface])
-            .map(drop)
+        self.ip(&["address", "add", address, "dev", interface]).map(drop)
     }
 
     /// Gives an interface a hardware address; it must be done before anything learned the old one.
@@ -54,8 +51,7 @@ impl Namespace {
     /// # Errors
     /// When the kernel refuses.
     pub fn hardware_address(&self, interface: &str, address: &str) -> Result<()> {
-        self.ip(&["link", "set", interface, "address", address])
-            .map(drop)
+        self.ip(&["link", "set", interface, "address", address]).map(drop)
     }
 
     /// The hardware address of an interface.
@@ -66,8 +62,7 @@ impl Namespace {
         let path = format!("/sys/class/net/{interface}/address");
         // `ip netns exec` shows the namespace's own /sys.
         let text = capture(self.command("cat").arg(path))?;
-        crate::packet::parse_mac(text.trim())
-            .ok_or_else(|| anyhow!("{interface} has the odd address {text}"))
+        crate::packet::parse_mac(text.trim()).ok_or_else(|| anyhow!("{interface} has the odd address {text}"))
     }
 
     /// Sets a kernel variable of the namespace, by its path below `/proc/sys`.
@@ -76,9 +71,7 @@ impl Namespace {
     /// When the kernel refuses.
     pub fn sysctl(&self, path: &str, value: &str) -> Result<()> {
         let (path, value) = (format!("/proc/sys/{path}"), value.to_string());
-        self.enter(move || {
-            std::fs::write(&path, value).with_context(|| format!("cannot write {path}"))
-        })?
+        self.enter(move || std::fs::write(&path, value).with_context(|| format!("cannot write {path}")))?
     }
 
     /// A command that will run in the namespace.
@@ -108,9 +101,7 @@ impl Namespace {
             setns(file, CloneFlags::CLONE_NEWNET).context("setns")?;
             Ok(work())
         });
-        thread
-            .join()
-            .map_err(|_| anyhow!("a thread in {} panicked", self.name))?
+        thread.join().map_err(|_| anyhow!("a thread in {} panicked", self.name))?
     }
 
     /// Loads nftables rules.
@@ -151,21 +142,14 @@ impl Drop for Namespace {
 /// The names of all namespaces.
 pub(crate) fn list() -> Result<Vec<String>> {
     let text = capture(Command::new("ip").args(["netns", "list"]))?;
-    Ok(text
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .map(String::from)
-        .collect())
+    Ok(text.lines().filter_map(|line| line.split_whitespace().next()).map(String::from).collect())
 }
 
 /// Kills what runs in a namespace of ours and deletes it.
 pub(crate) fn remove(name: &str) {
     if let Ok(pids) = capture(Command::new("ip").args(["netns", "pids", name])) {
         for pid in pids.split_whitespace().filter_map(|pid| pid.parse().ok()) {
-            let _ = nix::sys::signal::kill(
-                nix::unistd::Pid::from_raw(pid),
-                nix::sys::signal::Signal::SIGKILL,
-            );
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
         }
     }
     let _ = capture(Command::new("ip").args(["netns", "delete", name]));

@@ -109,26 +109,19 @@ impl Message {
     /// The content of the first option with this code.
     #[must_use]
     pub fn option(&self, code: u8) -> Option<&[u8]> {
-        self.options
-            .iter()
-            .find(|(found, _)| *found == code)
-            .map(|(_, content)| content.as_slice())
+        self.options.iter().find(|(found, _)| *found == code).map(|(_, content)| content.as_slice())
     }
 
     /// An option that is one address.
     #[must_use]
     pub fn address_option(&self, code: u8) -> Option<Ipv4Addr> {
-        Some(Ipv4Addr::from(
-            <[u8; 4]>::try_from(self.option(code)?).ok()?,
-        ))
+        Some(Ipv4Addr::from(<[u8; 4]>::try_from(self.option(code)?).ok()?))
     }
 
     /// The message type; 0 where there is none.
     #[must_use]
     pub fn kind(&self) -> u8 {
-        self.option(option::KIND)
-            .and_then(|content| content.first().copied())
-            .unwrap_or(0)
+        self.option(option::KIND).and_then(|content| content.first().copied()).unwrap_or(0)
     }
 
     /// The message as UDP content.
@@ -168,11 +161,7 @@ impl Message {
         if bytes.get(FIXED..FIXED + 4)? != COOKIE {
             return None;
         }
-        let word = |at: usize| {
-            Some(Ipv4Addr::from(
-                <[u8; 4]>::try_from(bytes.get(at..at + 4)?).ok()?,
-            ))
-        };
+        let word = |at: usize| Some(Ipv4Addr::from(<[u8; 4]>::try_from(bytes.get(at..at + 4)?).ok()?));
         let mut message = Self {
             op: *bytes.first()?,
             hops: *bytes.get(3)?,
@@ -237,11 +226,7 @@ impl Envelope {
     /// The Ethernet frame with `payload` as UDP content and right checksums.
     #[must_use]
     pub fn frame(&self, payload: &[u8]) -> Vec<u8> {
-        let length = |extra: usize| {
-            u16::try_from(payload.len() + extra)
-                .unwrap_or(u16::MAX)
-                .to_be_bytes()
-        };
+        let length = |extra: usize| u16::try_from(payload.len() + extra).unwrap_or(u16::MAX).to_be_bytes();
         let mut ip = vec![0x45, 0];
         ip.extend(length(28));
         ip.extend([0, 0, 0, 0, 64, 17, 0, 0]);
@@ -314,30 +299,16 @@ impl Sent {
         }
         let ip = rest.strip_prefix(&[8, 0])?;
         let header = usize::from(ip.first()? & 15) * 4;
-        let address = |at: usize| {
-            Some(Ipv4Addr::from(
-                <[u8; 4]>::try_from(ip.get(at..at + 4)?).ok()?,
-            ))
-        };
+        let address = |at: usize| Some(Ipv4Addr::from(<[u8; 4]>::try_from(ip.get(at..at + 4)?).ok()?));
         if *ip.get(9)? != 17 {
             return None;
         }
         let udp = ip.get(header..)?;
         let port = |at: usize| Some(u16::from_be_bytes(udp.get(at..at + 2)?.try_into().ok()?));
-        let envelope = Envelope {
-            from_mac,
-            to_mac,
-            from: address(12)?,
-            to: address(16)?,
-            from_port: port(0)?,
-            to_port: port(2)?,
-        };
+        let envelope =
+            Envelope { from_mac, to_mac, from: address(12)?, to: address(16)?, from_port: port(0)?, to_port: port(2)? };
         let payload = udp.get(8..usize::from(port(4)?))?;
-        Some(Self {
-            at_nanos,
-            envelope,
-            message: Message::decode(payload)?,
-        })
+        Some(Self { at_nanos, envelope, message: Message::decode(payload)? })
     }
 }
 
@@ -365,31 +336,19 @@ mod tests {
     #[test]
     fn a_frame_reads_back() {
         let mac = [2, 0, 0, 0, 0, 9];
-        let message = Message::request(kind::DISCOVER, mac, 7)
-            .with(option::CLIENT_ID, &[1; 300])
-            .with(80, &[]);
+        let message = Message::request(kind::DISCOVER, mac, 7).with(option::CLIENT_ID, &[1; 300]).with(80, &[]);
         let envelope = Envelope::client_broadcast(mac);
         let sent = Sent::read(&envelope.frame(&message.encode()), 5).expect("a DHCP frame");
-        assert_eq!(
-            (sent.envelope, sent.at_nanos, sent.message.kind()),
-            (envelope, 5, kind::DISCOVER)
-        );
-        let parts: Vec<usize> = sent
-            .message
-            .options
-            .iter()
-            .filter(|(code, _)| *code == 61)
-            .map(|(_, content)| content.len())
-            .collect();
+        assert_eq!((sent.envelope, sent.at_nanos, sent.message.kind()), (envelope, 5, kind::DISCOVER));
+        let parts: Vec<usize> =
+            sent.message.options.iter().filter(|(code, _)| *code == 61).map(|(_, content)| content.len()).collect();
         assert_eq!(parts, [255, 45]);
         assert_eq!(sent.message.option(80), Some(&[][..]));
     }
 
     #[test]
     fn a_cut_message_is_no_message() {
-        let bytes = Message::request(kind::INFORM, [0; 6], 1)
-            .with(60, &[7; 40])
-            .encode();
+        let bytes = Message::request(kind::INFORM, [0; 6], 1).with(60, &[7; 40]).encode();
         assert!(Message::decode(&bytes[..FIXED + 3]).is_none());
         assert!(Message::decode(&bytes[..FIXED + 12]).is_none());
     }

@@ -47,11 +47,7 @@ impl Process {
         if let Some(stream) = child.stderr.take() {
             collect(stream, &output);
         }
-        Ok(Self {
-            name: name.to_string(),
-            child,
-            output,
-        })
+        Ok(Self { name: name.to_string(), child, output })
     }
 
     /// The process id in the host's namespace.
@@ -63,21 +59,13 @@ impl Process {
     /// What it printed so far, both streams, by line.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
-        self.output
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.output.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many lines it printed so far: the start for [`Process::wait_line_after`].
     #[must_use]
     pub fn mark(&self) -> usize {
-        self.output
-            .lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.output.lines.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Waits for a line that contains `text` and returns it.
@@ -93,38 +81,29 @@ impl Process {
     /// # Errors
     /// As [`Process::wait_line`].
     pub fn wait_line_after(&mut self, mark: usize, text: &str) -> Result<String> {
+        self.wait_line_where(text, mark, |line| line.contains(text))
+    }
+
+    /// As [`Process::wait_line_after`] for the first line that `wanted` likes; `text` names it in errors.
+    ///
+    /// # Errors
+    /// As [`Process::wait_line`].
+    pub fn wait_line_where(&mut self, text: &str, mark: usize, wanted: impl Fn(&str) -> bool) -> Result<String> {
         let end = Instant::now() + DEADLINE;
         loop {
             let ended = self.child.try_wait()?;
-            let lines = self
-                .output
-                .lines
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if let Some(line) = lines.iter().skip(mark).find(|line| line.contains(text)) {
+            let lines = self.output.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(line) = lines.iter().skip(mark).find(|line| wanted(line)) {
                 return Ok(line.clone());
             }
             if let Some(status) = ended {
-                bail!(
-                    "{} ended ({status}) before '{text}'; it printed:\n{}",
-                    self.name,
-                    lines.join("\n")
-                );
+                bail!("{} ended ({status}) before '{text}'; it printed:\n{}", self.name, lines.join("\n"));
             }
             if Instant::now() > end {
-                bail!(
-                    "{}: no '{text}' in time; it printed:\n{}",
-                    self.name,
-                    lines.join("\n")
-                );
+                bail!("{}: no '{text}' in time; it printed:\n{}", self.name, lines.join("\n"));
             }
             let period = std::time::Duration::from_millis(200);
-            drop(
-                self.output
-                    .grown
-                    .wait_timeout(lines, period)
-                    .unwrap_or_else(PoisonError::into_inner),
-            );
+            drop(self.output.grown.wait_timeout(lines, period).unwrap_or_else(PoisonError::into_inner));
         }
     }
 
@@ -166,12 +145,7 @@ impl Drop for Process {
         if std::thread::panicking() {
             let lines = self.lines();
             let from = lines.len().saturating_sub(60);
-            println!(
-                "---- {} (last {} lines)\n{}",
-                self.name,
-                lines.len() - from,
-                lines[from..].join("\n")
-            );
+            println!("---- {} (last {} lines)\n{}", self.name, lines.len() - from, lines[from..].join("\n"));
         }
     }
 }
@@ -182,11 +156,7 @@ fn collect(stream: impl Read + Send + 'static, output: &Arc<Output>) {
     std::thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line).into_owned();
-            output
-                .lines
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(line);
+            output.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             output.grown.notify_all();
         }
     });
@@ -197,16 +167,9 @@ fn collect(stream: impl Read + Send + 'static, output: &Arc<Output>) {
 /// # Errors
 /// When it cannot be started or its exit status is not 0; the text has the command and its standard error.
 pub fn capture(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("could not start {command:?}"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("could not start {command:?}"))?;
     if !output.status.success() {
-        bail!(
-            "{command:?}: {}\n{}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        );
+        bail!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -6,8 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt,
-    socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt, socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -50,14 +49,8 @@ impl RawSocket {
     /// # Errors
     /// When the kernel refuses.
     pub fn receive(&self, patience: Duration) -> Result<Option<Vec<u8>>> {
-        let millis = i64::try_from(patience.as_millis())
-            .unwrap_or(i64::MAX)
-            .max(1);
-        setsockopt(
-            &self.socket,
-            sockopt::ReceiveTimeout,
-            &TimeVal::milliseconds(millis),
-        )?;
+        let millis = i64::try_from(patience.as_millis()).unwrap_or(i64::MAX).max(1);
+        setsockopt(&self.socket, sockopt::ReceiveTimeout, &TimeVal::milliseconds(millis))?;
         let mut buffer = vec![0; 2048];
         match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
             Ok(length) => {
@@ -89,22 +82,12 @@ impl RawSocket {
 
 fn open(interface: &str) -> Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC;
-    let socket = socket(
-        AddressFamily::Packet,
-        SockType::Raw,
-        flags,
-        SockProtocol::EthAll,
-    )
-    .context("AF_PACKET")?;
+    let socket = socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll).context("AF_PACKET")?;
     setsockopt(&socket, sockopt::RcvBufForce, &(8 << 20)).context("the receive buffer")?;
     // The system lists its links with their link-layer addresses; one of these is what bind wants.
     let link = getifaddrs()?
         .filter(|entry| entry.interface_name == interface)
-        .find_map(|entry| {
-            entry
-                .address
-                .and_then(|address| address.as_link_addr().copied())
-        })
+        .find_map(|entry| entry.address.and_then(|address| address.as_link_addr().copied()))
         .ok_or_else(|| anyhow!("there is no interface {interface}"))?;
     bind(socket.as_raw_fd(), &link).with_context(|| format!("bind to {interface}"))?;
     Ok(socket)

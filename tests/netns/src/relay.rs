@@ -9,23 +9,9 @@ use std::net::Ipv4Addr;
 ///
 /// # Errors
 /// When it does not start.
-pub fn dhcrelay(
-    namespace: &Namespace,
-    client_side: &str,
-    server_side: &str,
-    server: Ipv4Addr,
-) -> Result<Process> {
+pub fn dhcrelay(namespace: &Namespace, client_side: &str, server_side: &str, server: Ipv4Addr) -> Result<Process> {
     let server = server.to_string();
-    let arguments = [
-        "-4",
-        "-d",
-        "-a",
-        "-id",
-        client_side,
-        "-iu",
-        server_side,
-        &server,
-    ];
+    let arguments = ["-4", "-d", "-a", "-id", client_side, "-iu", server_side, &server];
     let mut relay = namespace.spawn("dhcrelay", &arguments)?;
     relay.wait_line("Sending on   Socket")?;
     Ok(relay)
@@ -37,18 +23,7 @@ pub fn dhcrelay(
 /// When it does not start.
 pub fn dnsmasq(namespace: &Namespace, address: Ipv4Addr, server: Ipv4Addr) -> Result<Process> {
     let relay = format!("--dhcp-relay={address},{server}");
-    let arguments = [
-        "-k",
-        "-d",
-        "-p0",
-        "-C",
-        "/dev/null",
-        "-u",
-        "root",
-        "--pid-file=",
-        "--log-dhcp",
-        &relay,
-    ];
+    let arguments = ["-k", "-d", "-p0", "-C", "/dev/null", "-u", "root", "--pid-file=", "--log-dhcp", &relay];
     let mut relay = namespace.spawn("dnsmasq", &arguments)?;
     relay.wait_line("DHCP relay from")?;
     Ok(relay)

@@ -9,12 +9,7 @@ use anyhow::Result;
 ///
 /// # Errors
 /// When it does not start.
-pub fn dhcpd(
-    lab: &Lab,
-    namespace: &Namespace,
-    interface: &str,
-    lease_secs: u32,
-) -> Result<Process> {
+pub fn dhcpd(lab: &Lab, namespace: &Namespace, interface: &str, lease_secs: u32) -> Result<Process> {
     let config = format!(
         "authoritative; ping-check off; default-lease-time {lease_secs}; max-lease-time {lease_secs};\n\
          min-lease-time {lease_secs};\n\
@@ -23,10 +18,7 @@ pub fn dhcpd(
     let config = lab.file("dhcpd.conf", &config)?.display().to_string();
     let leases = lab.file("dhcpd.leases", "")?.display().to_string();
     let pid = lab.folder().join("dhcpd.pid").display().to_string();
-    let arguments = [
-        "-4", "-f", "-d", "-user", "root", "-group", "root", "-cf", &config, "-lf", &leases, "-pf",
-        &pid,
-    ];
+    let arguments = ["-4", "-f", "-d", "-user", "root", "-group", "root", "-cf", &config, "-lf", &leases, "-pf", &pid];
     let mut server = namespace.spawn("dhcpd", &[&arguments[..], &[interface]].concat())?;
     server.wait_line("Server starting service")?;
     Ok(server)

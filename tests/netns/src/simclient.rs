@@ -33,9 +33,7 @@ impl SimClients {
     /// # Errors
     /// As [`RawSocket::open`].
     pub fn open(namespace: &Namespace, interface: &str) -> Result<Self> {
-        Ok(Self {
-            socket: RawSocket::open(namespace, interface)?,
-        })
+        Ok(Self { socket: RawSocket::open(namespace, interface)? })
     }
 
     /// The socket, for frames of a test's own.
@@ -58,51 +56,29 @@ impl SimClients {
                 return Ok(sent);
             }
         }
-        bail!(
-            "no answer to message type {} of xid {:08x}",
-            message.kind(),
-            message.xid
-        )
+        bail!("no answer to message type {} of xid {:08x}", message.kind(), message.xid)
     }
 
     /// DISCOVER, OFFER, REQUEST, ACK; `decorate` may add to both messages.
     ///
     /// # Errors
     /// When an answer is missing or is not what the exchange needs.
-    pub fn lease_with(
-        &self,
-        mac: [u8; 6],
-        xid: u32,
-        decorate: impl Fn(Message) -> Message,
-    ) -> Result<Lease> {
-        let discover = decorate(
-            Message::request(kind::DISCOVER, mac, xid).with(option::PARAMETERS, &[1, 3, 51, 54]),
-        );
+    pub fn lease_with(&self, mac: [u8; 6], xid: u32, decorate: impl Fn(Message) -> Message) -> Result<Lease> {
+        let discover = decorate(Message::request(kind::DISCOVER, mac, xid).with(option::PARAMETERS, &[1, 3, 51, 54]));
         let offer = self.exchange(&discover).context("DISCOVER")?;
         if offer.message.kind() != kind::OFFER {
             bail!("DISCOVER was answered by type {}", offer.message.kind());
         }
-        let server = offer
-            .message
-            .address_option(option::SERVER)
-            .context("the OFFER has no option 54")?;
+        let server = offer.message.address_option(option::SERVER).context("the OFFER has no option 54")?;
         let request = Message::request(kind::REQUEST, mac, xid.wrapping_add(1))
             .with(option::REQUESTED, &offer.message.yiaddr.octets())
             .with(option::SERVER, &server.octets())
             .with(option::PARAMETERS, &[1, 3, 51, 54]);
         let ack = self.exchange(&decorate(request)).context("REQUEST")?;
         if ack.message.kind() != kind::ACK || ack.message.yiaddr != offer.message.yiaddr {
-            bail!(
-                "the REQUEST for {} was answered by {:?}",
-                offer.message.yiaddr,
-                ack.message
-            );
+            bail!("the REQUEST for {} was answered by {:?}", offer.message.yiaddr, ack.message);
         }
-        Ok(Lease {
-            address: ack.message.yiaddr,
-            server,
-            ack,
-        })
+        Ok(Lease { address: ack.message.yiaddr, server, ack })
     }
 
     /// [`SimClients::lease_with`] with plain messages.

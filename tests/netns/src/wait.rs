@@ -15,11 +15,7 @@ const PERIOD: Duration = Duration::from_millis(40);
 ///
 /// # Errors
 /// After `deadline`; the text says `what` was waited for.
-pub fn until_within<T>(
-    what: &str,
-    deadline: Duration,
-    mut probe: impl FnMut() -> Option<T>,
-) -> Result<T> {
+pub fn until_within<T>(what: &str, deadline: Duration, mut probe: impl FnMut() -> Option<T>) -> Result<T> {
     let end = Instant::now() + deadline;
     loop {
         if let Some(found) = probe() {

@@ -11,18 +11,10 @@ use std::sync::mpsc;
 /// # Errors
 /// When cargo cannot say where it is (no cargo, or called outside of the checkout by hand).
 pub(crate) fn workspace_root() -> Result<PathBuf> {
-    let manifest = capture(Command::new("cargo").args([
-        "locate-project",
-        "--workspace",
-        "--message-format",
-        "plain",
-    ]))
-    .context("cargo could not find the workspace; run this inside of the checkout")?;
+    let manifest = capture(Command::new("cargo").args(["locate-project", "--workspace", "--message-format", "plain"]))
+        .context("cargo could not find the workspace; run this inside of the checkout")?;
     let manifest = PathBuf::from(manifest.trim());
-    Ok(manifest
-        .parent()
-        .context("the workspace manifest has no folder")?
-        .to_path_buf())
+    Ok(manifest.parent().context("the workspace manifest has no folder")?.to_path_buf())
 }
 
 /// The folder where cargo puts what it builds for the `dev` profile.
@@ -32,8 +24,7 @@ pub(crate) fn build_dir() -> PathBuf {
 
 /// cargo's target folder, absolute.
 pub(crate) fn target_dir() -> PathBuf {
-    let folder =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     std::path::absolute(&folder).unwrap_or(folder)
 }
 
@@ -57,10 +48,7 @@ pub(crate) fn which(program: &str) -> Option<PathBuf> {
 /// A command as a person would type it, for messages.
 pub(crate) fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 
 /// Runs to the end with our own output streams.
@@ -69,9 +57,7 @@ pub(crate) fn shown(command: &Command) -> String {
 /// When the program cannot be started or its exit status is not 0; the text names the command.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let text = shown(command);
-    let status = command
-        .status()
-        .with_context(|| format!("could not start: {text}"))?;
+    let status = command.status().with_context(|| format!("could not start: {text}"))?;
     if !status.success() {
         bail!("failed ({status}): {text}");
     }
@@ -84,16 +70,9 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// As [`run`]; the text has what the program wrote to its standard error.
 pub(crate) fn capture(command: &mut Command) -> Result<String> {
     let text = shown(command);
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("could not start: {text}"))?;
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("could not start: {text}"))?;
     if !output.status.success() {
-        bail!(
-            "failed ({}): {text}\n{}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        );
+        bail!("failed ({}): {text}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -114,10 +93,7 @@ pub(crate) fn watch(command: &mut Command) -> Result<(bool, Vec<String>)> {
         .with_context(|| format!("could not start: {text}"))?;
     let (sender, lines) = mpsc::sync_channel(256);
     let readers = [
-        child
-            .stdout
-            .take()
-            .map(|stream| forward(stream, sender.clone())),
+        child.stdout.take().map(|stream| forward(stream, sender.clone())),
         child.stderr.take().map(|stream| forward(stream, sender)),
     ];
     let mut kept = Vec::new();
@@ -132,16 +108,10 @@ pub(crate) fn watch(command: &mut Command) -> Result<(bool, Vec<String>)> {
     Ok((child.wait()?.success(), kept))
 }
 
-fn forward(
-    stream: impl Read + Send + 'static,
-    sender: mpsc::SyncSender<String>,
-) -> std::thread::JoinHandle<()> {
+fn forward(stream: impl Read + Send + 'static, sender: mpsc::SyncSender<String>) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-            if sender
-                .send(String::from_utf8_lossy(&line).into_owned())
-                .is_err()
-            {
+            if sender.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
                 return;
             }
         }
@@ -156,9 +126,7 @@ pub(crate) fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder)
-            .with_context(|| format!("cannot read {}", folder.display()))?
-        {
+        for entry in std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))? {
             let entry = entry?;
             let name = entry.file_name();
             let hidden = name.to_string_lossy().starts_with('.');
@@ -166,11 +134,7 @@ pub(crate) fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
                 if !hidden && name != "target" {
                     folders.push(entry.path());
                 }
-            } else if entry
-                .path()
-                .extension()
-                .is_some_and(|found| found == extension)
-            {
+            } else if entry.path().extension().is_some_and(|found| found == extension) {
                 found.push(entry.path());
             }
         }

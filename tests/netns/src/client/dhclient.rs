@@ -43,20 +43,7 @@ fn files(folder: &Path) -> Vec<String> {
     let (config, leases) = (file("dhclient.conf"), file("dhclient.leases"));
     // dhclient gives its script a clean environment except for what -e names.
     let folder = format!("FOLDER={}", folder.display());
-    let words = [
-        "-v",
-        "-4",
-        "-sf",
-        &script,
-        "-cf",
-        &config,
-        "-lf",
-        &leases,
-        "-pf",
-        "/run/dhclient.pid",
-        "-e",
-        &folder,
-    ];
+    let words = ["-v", "-4", "-sf", &script, "-cf", &config, "-lf", &leases, "-pf", "/run/dhclient.pid", "-e", &folder];
     words.map(String::from).to_vec()
 }
 
@@ -77,9 +64,5 @@ pub(super) fn recipe(place: &Place<'_>) -> Result<Recipe> {
         command.extend(["-e".into(), "PROBE=1".into()]);
     }
     command.push(place.interface.to_string());
-    Ok(Recipe {
-        prepare: String::new(),
-        command,
-        environment: Vec::new(),
-    })
+    Ok(Recipe { prepare: String::new(), command, environment: Vec::new() })
 }

@@ -14,17 +14,8 @@ pub(super) fn recipe(place: &Place<'_>) -> Result<Recipe> {
             "noipv6\nnoipv4ll\nnohook resolv.conf, hostname\noption subnet_mask, routers, vendor_encapsulated_options\n{probe}"
         ),
     )?;
-    let prepare = format!(
-        "mkdir -p /var/lib/dhcpcd\nmount --bind {} /var/lib/dhcpcd\n",
-        state.display()
-    );
+    let prepare = format!("mkdir -p /var/lib/dhcpcd\nmount --bind {} /var/lib/dhcpcd\n", state.display());
     let config = config.display().to_string();
-    let command = ["dhcpcd", "-B", "-d", "-f", &config, place.interface]
-        .map(String::from)
-        .to_vec();
-    Ok(Recipe {
-        prepare,
-        command,
-        environment: Vec::new(),
-    })
+    let command = ["dhcpcd", "-B", "-d", "-f", &config, place.interface].map(String::from).to_vec();
+    Ok(Recipe { prepare, command, environment: Vec::new() })
 }

@@ -65,13 +65,7 @@ struct Recipe {
 
 impl ClientKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Dhclient,
-        Self::Dhcpcd,
-        Self::Udhcpc,
-        Self::Networkd,
-        Self::NetworkManager,
-    ];
+    pub const ALL: [Self; 5] = [Self::Dhclient, Self::Dhcpcd, Self::Udhcpc, Self::Networkd, Self::NetworkManager];
 
     /// The programs that it needs.
     #[must_use]
@@ -139,33 +133,13 @@ impl Client {
     ) -> Result<Self> {
         let folder = lab.folder().join(format!("client-{}", namespace.name()));
         std::fs::create_dir_all(&folder)?;
-        let recipe = kind.recipe(&Place {
-            folder: &folder,
-            interface,
-            options,
-        })?;
+        let recipe = kind.recipe(&Place { folder: &folder, interface, options })?;
         let script = format!("{ISOLATE}{}exec \"$@\"\n", recipe.prepare);
         let mut command = namespace.command("unshare");
-        command.args([
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-            "sh",
-            "-c",
-            &script,
-            "sh",
-        ]);
+        command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", &script, "sh"]);
         command.args(&recipe.command).envs(recipe.environment);
         let process = Process::spawn(&format!("{kind:?}"), &mut command)?;
-        Ok(Self {
-            kind,
-            namespace: namespace.name().to_string(),
-            interface: interface.to_string(),
-            folder,
-            process,
-        })
+        Ok(Self { kind, namespace: namespace.name().to_string(), interface: interface.to_string(), folder, process })
     }
 
     /// Which client this is.
@@ -185,9 +159,7 @@ impl Client {
     /// When none comes in time.
     pub fn wait_address(&mut self, namespace: &Namespace) -> Result<Ipv4Addr> {
         let what = format!("an address from {:?}", self.kind);
-        wait::until(&what, || {
-            namespace.addresses(&self.interface).ok()?.first().copied()
-        })
+        wait::until(&what, || namespace.addresses(&self.interface).ok()?.first().copied())
     }
 
     /// Makes the client renew now, where it can be told.
@@ -230,12 +202,8 @@ impl Client {
     fn pid(&self) -> Result<i32> {
         let outer = self.process.pid();
         let path = PathBuf::from(format!("/proc/{outer}/task/{outer}/children"));
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        text.split_whitespace()
-            .next()
-            .and_then(|pid| pid.parse().ok())
-            .context("the client has ended")
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        text.split_whitespace().next().and_then(|pid| pid.parse().ok()).context("the client has ended")
     }
 
     fn signal(&self, signal: Signal) -> Result<Ability> {
@@ -250,12 +218,20 @@ impl Client {
     pub fn inside(&self, words: &[&str]) -> Result<Ability> {
         let pid = self.pid()?.to_string();
         let mut command = Command::new("nsenter");
-        command
-            .args(["--target", &pid, "--mount", "--pid", "--net"])
-            .args(words);
+        command.args(["--target", &pid, "--mount", "--pid", "--net"]).args(words);
         match capture(&mut command) {
             Ok(_) => Ok(Ability::Done),
             Err(error) => bail!("{:?} in {}: {error:#}", self.kind, self.namespace),
         }
     }
+}
+
+/// Lets networkd 252 send a DECLINE: it does so from a UDP socket with the offered address as source, after it has given up
+/// that address and its routes, and the kernel refuses. With the address on `lo` and a route for broadcasts it does not.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn networkd_may_decline(namespace: &Namespace, interface: &str, address: &str) -> Result<()> {
+    namespace.address("lo", &format!("{address}/32"))?;
+    namespace.ip(&["route", "add", "255.255.255.255/32", "dev", interface, "proto", "kernel"]).map(drop)
 }

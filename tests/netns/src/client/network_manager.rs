@@ -13,11 +13,7 @@ pub(super) fn recipe(place: &Place<'_>) -> Result<Recipe> {
         "[main]\nplugins=keyfile\ndhcp=internal\ndns=none\nno-auto-default=*\nconfigure-and-quit=no\n[logging]\nlevel=DEBUG\n\
          [connectivity]\nenabled=false\n",
     )?;
-    let probe = if place.options.probe {
-        "dad-timeout=1000\n"
-    } else {
-        "dad-timeout=0\n"
-    };
+    let probe = if place.options.probe { "dad-timeout=1000\n" } else { "dad-timeout=0\n" };
     let connection = place.folder.join("c.nmconnection");
     std::fs::write(
         &connection,
@@ -38,12 +34,6 @@ pub(super) fn recipe(place: &Place<'_>) -> Result<Recipe> {
         connection.display(),
         state.display()
     );
-    let command = ["NetworkManager", "--no-daemon", "--debug"]
-        .map(String::from)
-        .to_vec();
-    Ok(Recipe {
-        prepare,
-        command,
-        environment: Vec::new(),
-    })
+    let command = ["NetworkManager", "--no-daemon", "--debug"].map(String::from).to_vec();
+    Ok(Recipe { prepare, command, environment: Vec::new() })
 }

@@ -23,13 +23,6 @@ pub(super) fn recipe(place: &Place<'_>) -> Result<Recipe> {
         file.display(),
         leases.display()
     );
-    let environment = vec![
-        ("SYSTEMD_LOG_LEVEL", "debug".to_string()),
-        ("SYSTEMD_LOG_TARGET", "console".to_string()),
-    ];
-    Ok(Recipe {
-        prepare,
-        command: vec!["/lib/systemd/systemd-networkd".into()],
-        environment,
-    })
+    let environment = vec![("SYSTEMD_LOG_LEVEL", "debug".to_string()), ("SYSTEMD_LOG_TARGET", "console".to_string())];
+    Ok(Recipe { prepare, command: vec!["/lib/systemd/systemd-networkd".into()], environment })
 }

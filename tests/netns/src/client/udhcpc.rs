@@ -21,24 +21,12 @@ pub(super) fn recipe(place: &Place<'_>) -> Result<Recipe> {
     std::fs::write(&script, SCRIPT)?;
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
     let script = script.display().to_string();
-    let words = [
-        "busybox",
-        "udhcpc",
-        "-f",
-        "-i",
-        place.interface,
-        "-s",
-        &script,
-    ];
+    let words = ["busybox", "udhcpc", "-f", "-i", place.interface, "-s", &script];
     let mut command = words.map(String::from).to_vec();
     command.extend(["-t", "5", "-T", "2", "-A", "2", "-O", "43"].map(String::from));
     if place.options.probe {
         command.push("-a1000".into());
     }
     let folder = place.folder.display().to_string();
-    Ok(Recipe {
-        prepare: String::new(),
-        command,
-        environment: vec![("FOLDER", folder)],
-    })
+    Ok(Recipe { prepare: String::new(), command, environment: vec![("FOLDER", folder)] })
 }

@@ -1,5 +1,17 @@
 //! Real clients, relays and the real daemon, in network namespaces.
 //!
 //! Every test makes its own lab and touches no other, so they run side by side. Without root each prints a `SKIP` line.
+//! What a test looks at, it looks at three times: the packets, the session database and the kernel.
 
+mod access;
+mod bad_input;
+mod clients;
+mod clock;
+mod crash;
+mod direct;
 mod kit;
+mod order;
+mod plugins;
+mod relayed;
+mod reload;
+mod routes;

@@ -29,7 +29,7 @@ bits() {
 case "${reason:-$1}" in
   PREINIT|deconfig) ip link set "$interface" up ;;
   BOUND|RENEW|REBIND|REBOOT|bound|renew)
-    env | grep -E '^(new_|ip=|mask=|router=|lease=|serverid=|opt)' | sort >FOLDER/lease
+    env | grep -E '^(new_|ip=|mask=|router=|lease=|serverid=|domain=|dns=|opt)' | sort >FOLDER/lease
     ip address replace "${new_ip_address:-$ip}/${mask:-$(bits "$new_subnet_mask")}" dev "$interface" ;;
 esac
 exit 0
@@ -55,10 +55,9 @@ impl Client {
     pub(crate) fn choose(name: Option<&str>) -> Result<Self> {
         let installed = |client: &Self| shell::which(client.program()).is_some();
         match name {
-            None => Self::ALL
-                .into_iter()
-                .find(installed)
-                .context("no DHCP client is installed; run: cargo xtask setup"),
+            None => {
+                Self::ALL.into_iter().find(installed).context("no DHCP client is installed; run: cargo xtask setup")
+            }
             Some(name) => match Self::ALL.into_iter().find(|client| client.name() == name) {
                 Some(client) if installed(&client) => Ok(client),
                 Some(_) => bail!("{name} is not installed; run: cargo xtask setup"),
@@ -77,11 +76,7 @@ impl Client {
     }
 
     fn program(self) -> &'static str {
-        if self == Self::Udhcpc {
-            "busybox"
-        } else {
-            self.name()
-        }
+        if self == Self::Udhcpc { "busybox" } else { self.name() }
     }
 
     /// Starts it on the interface of the client's namespace.
@@ -99,41 +94,27 @@ impl Client {
         let lease = lab.folder().join("leases").display().to_string();
         let words: Vec<&str> = match self {
             Self::Dhclient => {
-                let words = [
-                    "dhclient", "-d", "-v", "-4", "-sf", &script, "-cf", &config, "-lf", &lease,
-                ];
+                let words = ["dhclient", "-d", "-v", "-4", "-sf", &script, "-cf", &config, "-lf", &lease];
                 [&words[..], &["-pf", "/run/dhclient.pid", interface]].concat()
             }
-            Self::Dhcpcd => vec![
-                "dhcpcd", "-B", "-d", "-f", &config, "-c", &script, interface,
-            ],
-            Self::Udhcpc => vec![
-                "busybox", "udhcpc", "-f", "-i", interface, "-s", &script, "-O", "43",
-            ],
+            Self::Dhcpcd => vec!["dhcpcd", "-B", "-d", "-f", &config, "-c", &script, interface],
+            Self::Udhcpc => vec!["busybox", "udhcpc", "-f", "-i", interface, "-s", &script, "-O", "224"],
         };
         println!("    $ {}", words.join(" "));
         let mut command = lab.client_command("unshare");
-        command.args([
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-            "sh",
-            "-c",
-            ISOLATE,
-            "sh",
-        ]);
+        command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", ISOLATE, "sh"]);
         Program::start(command.args(words))
     }
 
     fn config(self) -> &'static str {
         match self {
             Self::Dhclient => {
-                "initial-interval 1; request subnet-mask, routers, domain-name-servers, vendor-encapsulated-options;\n"
+                "option private-224 code 224 = text;\ninitial-interval 1;\n\
+                 request subnet-mask, routers, domain-name, domain-name-servers, private-224;\n"
             }
             Self::Dhcpcd => {
-                "noipv6\nnoarp\nnoipv4ll\noption subnet_mask, routers, domain_name_servers, vendor_encapsulated_options\n"
+                "noipv6\nnoarp\nnoipv4ll\ndefine 224 string private_224\n\
+                 option subnet_mask, routers, domain_name, domain_name_servers, private_224\n"
             }
             Self::Udhcpc => "",
         }
@@ -144,13 +125,8 @@ impl Client {
     /// # Errors
     /// When the client wrote none.
     pub(crate) fn print_lease(self, lab: &Lab) -> Result<()> {
-        let file = lab.folder().join(if self == Self::Dhclient {
-            "leases"
-        } else {
-            "lease"
-        });
-        let text =
-            fs::read_to_string(&file).with_context(|| format!("{} wrote no lease", self.name()))?;
+        let file = lab.folder().join(if self == Self::Dhclient { "leases" } else { "lease" });
+        let text = fs::read_to_string(&file).with_context(|| format!("{} wrote no lease", self.name()))?;
         println!("{}", super::indented(&text));
         Ok(())
     }

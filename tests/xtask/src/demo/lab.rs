@@ -26,14 +26,12 @@ impl Lab {
     pub(crate) fn new() -> Result<Self> {
         sweep();
         let folder = std::env::temp_dir().join(own_name(""));
-        fs::create_dir_all(folder.join("state"))
-            .with_context(|| format!("cannot make {}", folder.display()))?;
+        fs::create_dir_all(folder.join("state")).with_context(|| format!("cannot make {}", folder.display()))?;
         // From here on the drop cleans up, also when a namespace is refused.
         let lab = Self { folder };
         for role in ["server", "client"] {
             let name = own_name(role);
-            shell::capture(&mut ip(&["netns", "add", &name]))
-                .context("the kernel refuses a network namespace")?;
+            shell::capture(&mut ip(&["netns", "add", &name])).context("the kernel refuses a network namespace")?;
             shell::capture(&mut ip(&["-n", &name, "link", "set", "lo", "up"]))?;
         }
         Ok(lab)
@@ -50,16 +48,7 @@ impl Lab {
     /// When the kernel refuses.
     pub(crate) fn connect(&self, server: &str, client: &str) -> Result<()> {
         let (server_space, client_space) = (own_name("server"), own_name("client"));
-        let one = [
-            "link",
-            "add",
-            "name",
-            server,
-            "netns",
-            &server_space,
-            "type",
-            "veth",
-        ];
+        let one = ["link", "add", "name", server, "netns", &server_space, "type", "veth"];
         let two = ["peer", "name", client, "netns", &client_space];
         shell::capture(&mut ip(&[&one[..], &two[..]].concat()))?;
         shell::capture(&mut ip(&["-n", &server_space, "link", "set", server, "up"]))?;
@@ -73,16 +62,7 @@ impl Lab {
     /// # Errors
     /// When the kernel refuses.
     pub(crate) fn address_server(&self, interface: &str, address: &str) -> Result<()> {
-        shell::capture(&mut ip(&[
-            "-n",
-            &own_name("server"),
-            "address",
-            "add",
-            address,
-            "dev",
-            interface,
-        ]))
-        .map(drop)
+        shell::capture(&mut ip(&["-n", &own_name("server"), "address", "add", address, "dev", interface])).map(drop)
     }
 
     /// A command in the server's namespace.
@@ -102,27 +82,10 @@ impl Lab {
     /// # Errors
     /// When `ip` fails.
     pub(crate) fn client_address(&self, interface: &str) -> Result<Option<Ipv4Addr>> {
-        let arguments = [
-            "-n",
-            &own_name("client"),
-            "-4",
-            "-o",
-            "address",
-            "show",
-            "dev",
-            interface,
-            "scope",
-            "global",
-        ];
+        let arguments = ["-n", &own_name("client"), "-4", "-o", "address", "show", "dev", interface, "scope", "global"];
         let text = shell::capture(&mut ip(&arguments))?;
-        let mut words = text
-            .split_whitespace()
-            .skip_while(|word| *word != "inet")
-            .skip(1);
-        Ok(words
-            .next()
-            .and_then(|word| word.split('/').next())
-            .and_then(|word| word.parse().ok()))
+        let mut words = text.split_whitespace().skip_while(|word| *word != "inet").skip(1);
+        Ok(words.next().and_then(|word| word.split('/').next()).and_then(|word| word.parse().ok()))
     }
 
     /// The kernel's host route to the client.
@@ -130,14 +93,7 @@ impl Lab {
     /// # Errors
     /// When `ip` fails.
     pub(crate) fn server_route(&self, address: Ipv4Addr) -> Result<String> {
-        shell::capture(&mut ip(&[
-            "-n",
-            &own_name("server"),
-            "-4",
-            "route",
-            "show",
-            &format!("{address}/32"),
-        ]))
+        shell::capture(&mut ip(&["-n", &own_name("server"), "-4", "route", "show", &format!("{address}/32")]))
     }
 }
 
@@ -151,11 +107,7 @@ impl Drop for Lab {
 }
 
 fn own_name(role: &str) -> String {
-    format!(
-        "{PREFIX}{}{}{role}",
-        std::process::id(),
-        if role.is_empty() { "" } else { "-" }
-    )
+    format!("{PREFIX}{}{}{role}", std::process::id(), if role.is_empty() { "" } else { "-" })
 }
 
 fn ip(arguments: &[&str]) -> Command {
@@ -178,27 +130,15 @@ fn remove(name: &str) {
 /// Removes the namespaces and folders of demos that no longer run.
 fn sweep() {
     let dead = |name: &str| {
-        let owner = name
-            .strip_prefix(PREFIX)
-            .map(|rest| rest.split('-').next().unwrap_or(rest).to_string());
-        owner.is_some_and(|owner| {
-            owner.parse::<u32>().is_ok() && !Path::new("/proc").join(owner).exists()
-        })
+        let owner = name.strip_prefix(PREFIX).map(|rest| rest.split('-').next().unwrap_or(rest).to_string());
+        owner.is_some_and(|owner| owner.parse::<u32>().is_ok() && !Path::new("/proc").join(owner).exists())
     };
     let spaces = shell::capture(&mut ip(&["netns", "list"])).unwrap_or_default();
-    for name in spaces
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| dead(name))
-    {
+    for name in spaces.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| dead(name)) {
         println!("    removing {name}, left by an earlier demo");
         remove(name);
     }
-    for entry in fs::read_dir(std::env::temp_dir())
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         if entry.file_name().to_str().is_some_and(dead) {
             let _ = fs::remove_dir_all(entry.path());
         }
@@ -220,19 +160,10 @@ impl Program {
     /// When it cannot be started.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let text = shell::shown(command);
-        let name = text
-            .split_whitespace()
-            .nth(4)
-            .and_then(|word| word.rsplit('/').next())
-            .unwrap_or("program")
-            .to_string();
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("could not start: {text}"))?;
+        let name =
+            text.split_whitespace().nth(4).and_then(|word| word.rsplit('/').next()).unwrap_or("program").to_string();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("could not start: {text}"))?;
         let lines = Arc::new(Mutex::new(Vec::new()));
         if let Some(stream) = child.stdout.take() {
             collect(stream, &lines);
@@ -243,12 +174,12 @@ impl Program {
         Ok(Self { name, child, lines })
     }
 
-    /// Whether it printed a line with this word.
+    /// Whether it printed a line that ends with this word.
     ///
     /// # Errors
     /// When it has ended.
     pub(crate) fn said(&mut self, word: &str) -> Result<Option<()>> {
-        let said = self.kept().iter().any(|line| line.contains(word));
+        let said = self.kept().iter().any(|line| line.split_whitespace().last() == Some(word));
         if !said && let Some(status) = self.child.try_wait()? {
             bail!("{} ended ({status})", self.name);
         }
@@ -271,10 +202,7 @@ impl Program {
     }
 
     fn kept(&self) -> Vec<String> {
-        self.lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -289,10 +217,7 @@ fn collect(stream: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) 
     std::thread::spawn(move || {
         for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line).into_owned();
-            lines
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(line);
+            lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         }
     });
 }

@@ -22,8 +22,6 @@ use std::time::{Duration, Instant};
 
 /// What the demo shows to a reader, beside the tests.
 const EXAMPLE: &str = "examples/quickstart";
-/// The interface that the example serves.
-const SERVER_INTERFACE: &str = "eth1";
 const CLIENT_INTERFACE: &str = "eth0";
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -34,13 +32,8 @@ pub(crate) struct Interrupt(Arc<AtomicBool>);
 impl Interrupt {
     fn armed() -> Result<Self> {
         let flag = Arc::new(AtomicBool::new(false));
-        for signal in [
-            signal_hook::consts::SIGINT,
-            signal_hook::consts::SIGTERM,
-            signal_hook::consts::SIGHUP,
-        ] {
-            signal_hook::flag::register(signal, Arc::clone(&flag))
-                .context("cannot watch for an interrupt")?;
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&flag)).context("cannot watch for an interrupt")?;
         }
         Ok(Self(flag))
     }
@@ -49,12 +42,7 @@ impl Interrupt {
     ///
     /// # Errors
     /// When interrupted, when `probe` fails, or after a minute; the text then says `what` and `advice`.
-    pub(crate) fn until<T>(
-        &self,
-        what: &str,
-        advice: &str,
-        mut probe: impl FnMut() -> Result<Option<T>>,
-    ) -> Result<T> {
+    pub(crate) fn until<T>(&self, what: &str, advice: &str, mut probe: impl FnMut() -> Result<Option<T>>) -> Result<T> {
         let end = Instant::now() + PATIENCE;
         loop {
             self.check()?;
@@ -110,31 +98,19 @@ struct Built {
 }
 
 fn build(interrupt: &Interrupt) -> Result<Built> {
-    let packages = [
-        "--package=bindery-daemon",
-        "--package=bindery-cli",
-        "--package=bindery-plugin-tool",
-    ];
-    shell::run(
-        Command::new("cargo")
-            .args(["build", "--bins"])
-            .args(packages),
-    )
-    .context("the build failed; the compiler's text above says why")?;
+    let packages = ["--package=bindery-daemon", "--package=bindery-cli", "--package=bindery-plugin-tool"];
+    shell::run(Command::new("cargo").args(["build", "--bins"]).args(packages))
+        .context("the build failed; the compiler's text above says why")?;
     interrupt.check()?;
     let folder = shell::build_dir();
     let plugins = shell::target_dir().join("plugins");
-    shell::run(Command::new(folder.join("bindery-plugin")).args(["build", "--all", "--out"]).arg(&plugins))
-        .context("the plugins were not built; `cargo xtask setup` installs their compiler (rustc-web, rust-web-src, lld-19)")?;
-    Ok(Built {
-        daemon: folder.join("binderyd"),
-        cli: folder.join("bindery"),
-        plugins,
-    })
+    shell::run(Command::new(folder.join("bindery-plugin")).args(["build", "--all", "--out"]).arg(&plugins)).context(
+        "the plugins were not built; `cargo xtask setup` installs their compiler (rustc-web, rust-web-src, lld-19)",
+    )?;
+    Ok(Built { daemon: folder.join("binderyd"), cli: folder.join("bindery"), plugins })
 }
 
 fn play(lab: &Lab, client: Client, built: &Built, interrupt: &Interrupt) -> Result<()> {
-    lab.connect(SERVER_INTERFACE, CLIENT_INTERFACE)?;
     let config = lay_out(lab, built)?;
 
     step(4, "binderyd starts");
@@ -143,11 +119,8 @@ fn play(lab: &Lab, client: Client, built: &Built, interrupt: &Interrupt) -> Resu
     step(5, &format!("{} asks for an address", client.name()));
     let running = client.start(lab, CLIENT_INTERFACE)?;
     let advice = "Its last lines and the daemon's are above.";
-    let address = interrupt
-        .until("the client's address", advice, || {
-            lab.client_address(CLIENT_INTERFACE)
-        })
-        .inspect_err(|_| {
+    let address =
+        interrupt.until("the client's address", advice, || lab.client_address(CLIENT_INTERFACE)).inspect_err(|_| {
             daemon.print_last(15);
             running.print_last(15);
         })?;
@@ -156,10 +129,7 @@ fn play(lab: &Lab, client: Client, built: &Built, interrupt: &Interrupt) -> Resu
     client.print_lease(lab)?;
     show(lab, built, address)?;
 
-    step(
-        6,
-        "kill -9 for the daemon, then a new one on the same files",
-    );
+    step(6, "kill -9 for the daemon, then a new one on the same files");
     daemon.kill();
     println!("    killed; the route stays while no daemon runs:");
     print_route(lab, address)?;
@@ -178,18 +148,18 @@ fn lay_out(lab: &Lab, built: &Built) -> Result<PathBuf> {
     copy_files(Path::new(EXAMPLE), &folder, "kdl")?;
     copy_files(&built.plugins, &folder, "wasm")?;
     let config = folder.join("bindery.kdl");
-    let shown =
-        fs::read_to_string(&config).with_context(|| format!("{EXAMPLE}/bindery.kdl is missing"))?;
-    lab.address_server(SERVER_INTERFACE, &gateway(&shown))?;
-    println!("    {EXAMPLE}/bindery.kdl:\n{}", indented(&shown));
+    let text = fs::read_to_string(&config).with_context(|| format!("{EXAMPLE}/bindery.kdl is missing"))?;
+    let interface = leaf(&text, "interface").context("the example serves no interface")?;
+    lab.connect(interface, CLIENT_INTERFACE)?;
+    lab.address_server(interface, &gateway(&text))?;
+    println!("    configuration: {EXAMPLE}/bindery.kdl; server address {} on {interface}", gateway(&text));
     Ok(config)
 }
 
 fn copy_files(from: &Path, to: &Path, extension: &str) -> Result<()> {
     for file in shell::files(from, extension)? {
         if let Some(name) = file.file_name() {
-            fs::copy(&file, to.join(name))
-                .with_context(|| format!("cannot copy {}", file.display()))?;
+            fs::copy(&file, to.join(name)).with_context(|| format!("cannot copy {}", file.display()))?;
         }
     }
     Ok(())
@@ -197,40 +167,28 @@ fn copy_files(from: &Path, to: &Path, extension: &str) -> Result<()> {
 
 /// The server's own address: the example's `router`, with the length of its `network`.
 fn gateway(config: &str) -> String {
-    let leaf = |name: &str| {
-        config.lines().find_map(|line| {
-            let at = line
-                .split(';')
-                .map(|part| part.rsplit('{').next().unwrap_or(part).trim());
-            at.filter_map(|part| {
-                part.strip_prefix(name)?
-                    .strip_prefix(" \"")?
-                    .split('"')
-                    .next()
-            })
-            .next()
-        })
-    };
-    let router = leaf("router").unwrap_or("10.0.0.1");
-    let bits = leaf("network")
-        .and_then(|network| network.split_once('/'))
-        .map_or("24", |(_, bits)| bits);
+    let router = leaf(config, "router").unwrap_or("10.0.0.1");
+    let bits = leaf(config, "network").and_then(|network| network.split_once('/')).map_or("24", |(_, bits)| bits);
     format!("{router}/{bits}")
+}
+
+/// The value of the first leaf of this name. The example is ours and plain, so this is no KDL reader.
+fn leaf<'c>(config: &'c str, name: &str) -> Option<&'c str> {
+    config
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .flat_map(|line| line.split([';', '{', '}']))
+        .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix(' ')?.split_whitespace().next())
+        .map(|value| value.trim_matches('"'))
 }
 
 fn start_daemon(lab: &Lab, built: &Built, config: &Path, interrupt: &Interrupt) -> Result<Program> {
     let mut command = lab.server_command(&built.daemon);
-    command
-        .arg("--config")
-        .arg(config)
-        .arg("--state-dir")
-        .arg(lab.folder().join("state"));
+    command.arg("--config").arg(config).arg("--state-dir").arg(lab.folder().join("state"));
     command.arg("--control").arg(control(lab));
     println!("    $ binderyd --config bindery.kdl --state-dir state --control control.sock");
     let mut daemon = Program::start(&mut command)?;
-    let ready = interrupt.until("binderyd to be ready", "Its log is above.", || {
-        daemon.said("ready")
-    });
+    let ready = interrupt.until("binderyd to be ready", "Its log is above.", || daemon.said("ready"));
     ready.inspect_err(|_| daemon.print_last(30))?;
     println!("    ready");
     Ok(daemon)
@@ -242,17 +200,9 @@ fn control(lab: &Lab) -> PathBuf {
 
 /// The two other views beside the client's: the session database and the kernel.
 fn show(lab: &Lab, built: &Built, address: Ipv4Addr) -> Result<()> {
-    for words in [
-        &["show", "dhcp", "server", "binding"][..],
-        &["show", "route"],
-    ] {
+    for words in [&["show", "dhcp", "server", "binding"][..], &["show", "route"]] {
         println!("\n    $ bindery {}", words.join(" "));
-        let text = shell::capture(
-            Command::new(&built.cli)
-                .arg("--control")
-                .arg(control(lab))
-                .args(words),
-        )?;
+        let text = shell::capture(Command::new(&built.cli).arg("--control").arg(control(lab)).args(words))?;
         println!("{}", indented(&text));
         if !text.contains(&address.to_string()) {
             bail!("`bindery {}` does not know {address}", words.join(" "));
@@ -272,11 +222,7 @@ fn print_route(lab: &Lab, address: Ipv4Addr) -> Result<()> {
 }
 
 fn indented(text: &str) -> String {
-    text.trim_end()
-        .lines()
-        .map(|line| format!("    | {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    text.trim_end().lines().map(|line| format!("    | {line}")).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -285,8 +231,9 @@ mod tests {
 
     #[test]
     fn the_gateway_comes_from_the_example() {
-        let config = "network \"10.9.0.0/16\"\nrange r1 { low \"10.9.0.10\" }\ndhcp-attributes { maximum-lease-time 60; router \"10.9.0.1\" }";
+        let config = "// router \"1.1.1.1\"\ngroup g { interface eth7; }\nnetwork \"10.9.0.0/16\"\nrange r1 { low \"10.9.0.10\" }\ndhcp-attributes { maximum-lease-time 60; router \"10.9.0.1\" }";
         assert_eq!(gateway(config), "10.9.0.1/16");
+        assert_eq!(leaf(config, "interface"), Some("eth7"));
         assert_eq!(gateway(""), "10.0.0.1/24");
     }
 }

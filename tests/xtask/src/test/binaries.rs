@@ -22,19 +22,9 @@ pub(crate) struct TestBinary {
 /// When something does not compile.
 pub(crate) fn build() -> Result<Vec<TestBinary>> {
     let mut command = Command::new("cargo");
-    command.args([
-        "build",
-        "--workspace",
-        "--bins",
-        "--tests",
-        "--locked",
-        "--message-format=json-render-diagnostics",
-    ]);
+    command.args(["build", "--workspace", "--bins", "--tests", "--locked", "--message-format=json-render-diagnostics"]);
     println!("    $ {}", shell::shown(&command));
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .context("could not start cargo")?;
+    let output = command.stderr(Stdio::inherit()).output().context("could not start cargo")?;
     if !output.status.success() {
         bail!("the workspace does not build");
     }
@@ -51,14 +41,8 @@ fn test_binary(line: &str) -> Option<TestBinary> {
     let manifest = string_field(line, "manifest_path")?;
     let folder = Path::new(&manifest).parent()?.to_path_buf();
     let id = string_field(line, "package_id")?;
-    let package = id
-        .rsplit_once('#')
-        .map(|(_, name)| name.split('@').next().unwrap_or(name).to_string())?;
-    Some(TestBinary {
-        package,
-        folder,
-        program,
-    })
+    let package = id.rsplit_once('#').map(|(_, name)| name.split('@').next().unwrap_or(name).to_string())?;
+    Some(TestBinary { package, folder, program })
 }
 
 fn string_field(line: &str, field: &str) -> Option<String> {
@@ -71,16 +55,9 @@ fn string_field(line: &str, field: &str) -> Option<String> {
 ///
 /// # Errors
 /// When one failed (the others still run), or when there was none: a step that tests nothing must not pass.
-pub(crate) fn run(
-    context: &mut Context,
-    wanted: impl Fn(&str) -> bool,
-    environment: &[(&str, String)],
-) -> Result<()> {
+pub(crate) fn run(context: &mut Context, wanted: impl Fn(&str) -> bool, environment: &[(&str, String)]) -> Result<()> {
     let binaries = build()?;
-    let chosen: Vec<_> = binaries
-        .iter()
-        .filter(|binary| wanted(&binary.package))
-        .collect();
+    let chosen: Vec<_> = binaries.iter().filter(|binary| wanted(&binary.package)).collect();
     if chosen.is_empty() {
         bail!("no test program was built for this step");
     }
@@ -89,10 +66,7 @@ pub(crate) fn run(
         println!("    -- {}", binary.package);
         let mut command = Command::new(&binary.program);
         // What cargo sets for a test: its folder. `--show-output` lets a passing test say that it skipped.
-        command
-            .current_dir(&binary.folder)
-            .env("CARGO_MANIFEST_DIR", &binary.folder)
-            .arg("--show-output");
+        command.current_dir(&binary.folder).env("CARGO_MANIFEST_DIR", &binary.folder).arg("--show-output");
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         if context.run(&mut command).is_err() {
             failed.push(binary.package.clone());
@@ -116,10 +90,7 @@ mod tests {
             r#""profile":{"opt_level":"1","debuginfo":1,"test":true},"features":[],"executable":"/x/target/a-1","fresh":true}"#
         );
         let binary = test_binary(line).expect("a test program");
-        assert_eq!(
-            (binary.package.as_str(), binary.program.as_path()),
-            ("bindery-xtask", Path::new("/x/target/a-1"))
-        );
+        assert_eq!((binary.package.as_str(), binary.program.as_path()), ("bindery-xtask", Path::new("/x/target/a-1")));
         assert_eq!(binary.folder, Path::new("/x/tests/xtask"));
     }
 }

@@ -20,40 +20,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bindery-config", PURE),
     ("bindery-plugin-host", PURE),
     ("bindery-api", &["bindery-types"]),
-    (
-        "bindery-control",
-        &[
-            "bindery-types",
-            "bindery-wire",
-            "bindery-engine",
-            "bindery-api",
-            "bindery-config",
-        ],
-    ),
+    ("bindery-control", &["bindery-types", "bindery-wire", "bindery-engine", "bindery-api", "bindery-config"]),
     ("bindery-cli", &["bindery-types", "bindery-api"]),
-    (
-        "bindery-plugin-tool",
-        &[
-            "bindery-types",
-            "bindery-wire",
-            "bindery-engine",
-            "bindery-plugin-host",
-        ],
-    ),
+    ("bindery-plugin-tool", &["bindery-types", "bindery-wire", "bindery-engine", "bindery-plugin-host"]),
     ("bindery-daemon", EVERYTHING),
-    (
-        "bindery-sim",
-        &["bindery-types", "bindery-wire", "bindery-engine"],
-    ),
-    (
-        "bindery-crash",
-        &[
-            "bindery-types",
-            "bindery-wire",
-            "bindery-engine",
-            "bindery-store",
-        ],
-    ),
+    ("bindery-sim", &["bindery-types", "bindery-wire", "bindery-engine"]),
+    ("bindery-crash", &["bindery-types", "bindery-wire", "bindery-engine", "bindery-store"]),
     ("bindery-netns", &["bindery-types", "bindery-wire"]),
     ("bindery-bench", &["bindery-types", "bindery-wire"]),
     ("bindery-xtask", &[]),
@@ -91,16 +63,8 @@ const OWNERS: &[(&str, &[&str])] = &[
 ];
 
 /// What must be nowhere in the CLI's whole tree: it is a client of the API and nothing more.
-const NOT_IN_CLI: &[&str] = &[
-    "wasmtime",
-    "tokio",
-    "axum",
-    "fjall",
-    "kdl",
-    "netlink-",
-    "bindery-engine",
-    "bindery-config",
-];
+const NOT_IN_CLI: &[&str] =
+    &["wasmtime", "tokio", "axum", "fjall", "kdl", "netlink-", "bindery-engine", "bindery-config"];
 
 /// Reads the edges from cargo and compares them with the tables.
 ///
@@ -110,10 +74,7 @@ pub(crate) fn check(_context: &mut Context) -> Result<()> {
     let tree = cargo_tree(&["--workspace", "--depth=1", "--prefix=depth"])?;
     let mut faults = faults(&direct(&tree));
     let cli = cargo_tree(&["--package=bindery-cli", "--prefix=none"])?;
-    for name in cli
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-    {
+    for name in cli.lines().filter_map(|line| line.split_whitespace().next()) {
         if NOT_IN_CLI.iter().any(|banned| names(banned, name)) {
             faults.push(format!("bindery-cli: {name} is in its tree; the CLI talks to the API and links nothing else"));
         }
@@ -123,23 +84,12 @@ pub(crate) fn check(_context: &mut Context) -> Result<()> {
     if faults.is_empty() {
         return Ok(());
     }
-    bail!(
-        "edges that the table in tests/xtask/src/test/edges.rs does not allow:\n      {}",
-        faults.join("\n      ")
-    )
+    bail!("edges that the table in tests/xtask/src/test/edges.rs does not allow:\n      {}", faults.join("\n      "))
 }
 
 fn cargo_tree(arguments: &[&str]) -> Result<String> {
     let mut command = Command::new("cargo");
-    command
-        .args([
-            "tree",
-            "--locked",
-            "--edges=normal,build",
-            "--no-dedupe",
-            "--format={p}",
-        ])
-        .args(arguments);
+    command.args(["tree", "--locked", "--edges=normal,build", "--no-dedupe", "--format={p}"]).args(arguments);
     shell::capture(&mut command)
 }
 
@@ -163,20 +113,14 @@ fn direct(tree: &str) -> BTreeMap<&str, Vec<&str>> {
 
 /// Whether `name` is the crate or, for a pattern that ends in a dash, of the family.
 fn names(pattern: &str, name: &str) -> bool {
-    if pattern.ends_with('-') {
-        name.starts_with(pattern)
-    } else {
-        name == pattern
-    }
+    if pattern.ends_with('-') { name.starts_with(pattern) } else { name == pattern }
 }
 
 fn faults(edges: &BTreeMap<&str, Vec<&str>>) -> Vec<String> {
     let mut faults = Vec::new();
     for (from, targets) in edges {
         let Some((_, allowed)) = ALLOWED.iter().find(|(name, _)| name == from) else {
-            faults.push(format!(
-                "{from}: a new crate; say in the table what it may depend on"
-            ));
+            faults.push(format!("{from}: a new crate; say in the table what it may depend on"));
             continue;
         };
         for target in targets {
@@ -187,10 +131,7 @@ fn faults(edges: &BTreeMap<&str, Vec<&str>>) -> Vec<String> {
                 continue;
             }
             if PURE.contains(from) && !PURE_FOREIGN.contains(target) {
-                faults.push(format!(
-                    "{from} -> {target}: a pure crate uses {} only",
-                    PURE_FOREIGN.join(", ")
-                ));
+                faults.push(format!("{from} -> {target}: a pure crate uses {} only", PURE_FOREIGN.join(", ")));
             }
             if let Some((_, owners)) = OWNERS.iter().find(|(pattern, _)| names(pattern, target))
                 && !owners.contains(from)
@@ -211,18 +152,10 @@ mod tests {
         let tree = "0bindery-wire v0.1.0 (/x)\n1bindery-engine v0.1.0 (/x)\n1serde v1.0.0\n\n0bindery-store v0.1.0\n1fjall v3.0.0\n\
                     1bindery-engine v0.1.0\n0bindery-cli v0.1.0\n1netlink-sys v0.8.0\n0bindery-odd v0.1.0\n";
         let faults = faults(&direct(tree));
-        let starts: Vec<&str> = faults
-            .iter()
-            .map(|fault| fault.split(':').next().unwrap_or(fault))
-            .collect();
+        let starts: Vec<&str> = faults.iter().map(|fault| fault.split(':').next().unwrap_or(fault)).collect();
         assert_eq!(
             starts,
-            [
-                "bindery-cli -> netlink-sys",
-                "bindery-odd",
-                "bindery-wire -> bindery-engine",
-                "bindery-wire -> serde"
-            ]
+            ["bindery-cli -> netlink-sys", "bindery-odd", "bindery-wire -> bindery-engine", "bindery-wire -> serde"]
         );
     }
 
@@ -231,9 +164,9 @@ mod tests {
         // The table itself must be acyclic, or it proves nothing.
         let mut done: Vec<&str> = Vec::new();
         while done.len() < ALLOWED.len() {
-            let next = ALLOWED.iter().find(|(name, targets)| {
-                !done.contains(name) && targets.iter().all(|target| done.contains(target))
-            });
+            let next = ALLOWED
+                .iter()
+                .find(|(name, targets)| !done.contains(name) && targets.iter().all(|target| done.contains(target)));
             done.push(next.expect("the table has a circle").0);
         }
     }

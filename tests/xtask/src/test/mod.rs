@@ -40,8 +40,7 @@ impl Context {
     pub(crate) fn run(&mut self, command: &mut Command) -> Result<()> {
         println!("    $ {}", shell::shown(command));
         let (passed, lines) = shell::watch(command)?;
-        self.skips
-            .extend(lines.iter().filter_map(|line| Skip::parse(line)));
+        self.skips.extend(lines.iter().filter_map(|line| Skip::parse(line)));
         if !passed {
             bail!("failed: {}", shell::shown(command));
         }
@@ -51,10 +50,7 @@ impl Context {
     /// Says that a check did not run. In the CI this fails the run unless `tests/SKIPS` has the name.
     pub(crate) fn skip(&mut self, name: &str, why: &str) {
         println!("SKIP {name}: {why}");
-        self.skips.push(Skip {
-            name: name.to_string(),
-            why: why.to_string(),
-        });
+        self.skips.push(Skip { name: name.to_string(), why: why.to_string() });
     }
 }
 
@@ -76,11 +72,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
         }
         return Ok(());
     }
-    if let Some(unknown) = plan
-        .only
-        .iter()
-        .find(|name| steps::STEPS.iter().all(|step| step.name != name.as_str()))
-    {
+    if let Some(unknown) = plan.only.iter().find(|name| steps::STEPS.iter().all(|step| step.name != name.as_str())) {
         bail!("there is no step '{unknown}'; `cargo xtask test --list` names them");
     }
     let allowed = Skips::read()?;
@@ -88,33 +80,17 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
         .iter()
         .filter(|step| plan.only.is_empty() || plan.only.iter().any(|name| name == step.name))
         .collect();
-    let mut context = Context {
-        long: plan.long,
-        skips: Vec::new(),
-    };
+    let mut context = Context { long: plan.long, skips: Vec::new() };
     let mut outcomes = Vec::new();
     for (index, step) in chosen.iter().enumerate() {
-        println!(
-            "==> {}/{} {}: {}",
-            index + 1,
-            chosen.len(),
-            step.name,
-            step.about
-        );
+        println!("==> {}/{} {}: {}", index + 1, chosen.len(), step.name, step.about);
         let (started, before) = (Instant::now(), context.skips.len());
-        let failure = (step.run)(&mut context)
-            .err()
-            .map(|error| format!("{error:#}"));
+        let failure = (step.run)(&mut context).err().map(|error| format!("{error:#}"));
         if let Some(text) = &failure {
             println!("    {} FAILED: {text}", step.name);
         }
         let skipped = context.skips.len() - before;
-        outcomes.push(Outcome {
-            name: step.name,
-            took: started.elapsed(),
-            failure,
-            skipped,
-        });
+        outcomes.push(Outcome { name: step.name, took: started.elapsed(), failure, skipped });
     }
     summary(&outcomes, &context.skips, &allowed)
 }
@@ -122,50 +98,23 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
 fn summary(outcomes: &[Outcome], skips: &[Skip], allowed: &Skips) -> Result<()> {
     println!("\n==> summary");
     for outcome in outcomes {
-        let state = if outcome.failure.is_some() {
-            "FAILED"
-        } else {
-            "ok"
-        };
-        let skipped = if outcome.skipped == 0 {
-            String::new()
-        } else {
-            format!("  {} skipped", outcome.skipped)
-        };
-        println!(
-            "    {:<10} {state:<7} {:>7.1} s{skipped}",
-            outcome.name,
-            outcome.took.as_secs_f64()
-        );
+        let state = if outcome.failure.is_some() { "FAILED" } else { "ok" };
+        let skipped = if outcome.skipped == 0 { String::new() } else { format!("  {} skipped", outcome.skipped) };
+        println!("    {:<10} {state:<7} {:>7.1} s{skipped}", outcome.name, outcome.took.as_secs_f64());
     }
     let total: Duration = outcomes.iter().map(|outcome| outcome.took).sum();
-    println!(
-        "    {:<10} {:<7} {:>7.1} s",
-        "total",
-        "",
-        total.as_secs_f64()
-    );
+    println!("    {:<10} {:<7} {:>7.1} s", "total", "", total.as_secs_f64());
     for skip in skips {
         println!("    SKIP {}: {}", skip.name, skip.why);
     }
-    let failed: Vec<&str> = outcomes
-        .iter()
-        .filter(|outcome| outcome.failure.is_some())
-        .map(|outcome| outcome.name)
-        .collect();
+    let failed: Vec<&str> =
+        outcomes.iter().filter(|outcome| outcome.failure.is_some()).map(|outcome| outcome.name).collect();
     if !failed.is_empty() {
-        bail!(
-            "failed: {}; repeat one with: cargo xtask test --only {}",
-            failed.join(", "),
-            failed[0]
-        );
+        bail!("failed: {}; repeat one with: cargo xtask test --only {}", failed.join(", "), failed[0]);
     }
     let refused = allowed.refused(skips);
     if std::env::var_os("CI").is_some() && !refused.is_empty() {
-        bail!(
-            "skipped without a reason in tests/SKIPS: {}",
-            refused.join(", ")
-        );
+        bail!("skipped without a reason in tests/SKIPS: {}", refused.join(", "));
     }
     Ok(())
 }

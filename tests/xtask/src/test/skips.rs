@@ -19,10 +19,7 @@ impl Skip {
     /// Reads a line `SKIP name: why`, as tests print it.
     pub(crate) fn parse(line: &str) -> Option<Self> {
         let (name, why) = line.trim().strip_prefix("SKIP ")?.split_once(": ")?;
-        Some(Self {
-            name: name.to_string(),
-            why: why.to_string(),
-        })
+        Some(Self { name: name.to_string(), why: why.to_string() })
     }
 }
 
@@ -59,11 +56,7 @@ impl Skips {
     /// The names among `skips` that the list does not allow, each once.
     pub(crate) fn refused(&self, skips: &[Skip]) -> Vec<String> {
         let names: BTreeSet<&String> = skips.iter().map(|skip| &skip.name).collect();
-        names
-            .into_iter()
-            .filter(|name| !self.names.contains(*name))
-            .cloned()
-            .collect()
+        names.into_iter().filter(|name| !self.names.contains(*name)).cloned().collect()
     }
 }
 
@@ -76,22 +69,13 @@ mod tests {
         assert!(Skips::parse("netns:").is_err());
         assert!(Skips::parse("netns").is_err());
         let skips = Skips::parse("# remark\n\nnetns: no kernel\n").expect("a good list");
-        let made = |name: &str| Skip {
-            name: name.into(),
-            why: "x".into(),
-        };
-        assert_eq!(
-            skips.refused(&[made("netns"), made("fuzz"), made("fuzz")]),
-            ["fuzz"]
-        );
+        let made = |name: &str| Skip { name: name.into(), why: "x".into() };
+        assert_eq!(skips.refused(&[made("netns"), made("fuzz"), made("fuzz")]), ["fuzz"]);
     }
 
     #[test]
     fn only_a_whole_skip_line_counts() {
-        assert_eq!(
-            Skip::parse("SKIP netns: needs root").map(|skip| skip.name),
-            Some("netns".into())
-        );
+        assert_eq!(Skip::parse("SKIP netns: needs root").map(|skip| skip.name), Some("netns".into()));
         assert_eq!(Skip::parse("SKIPPED netns: x"), None);
         assert_eq!(Skip::parse("test SKIP a: b"), None);
     }

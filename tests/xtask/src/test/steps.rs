@@ -17,52 +17,26 @@ pub(crate) struct Step {
     pub(crate) run: fn(&mut Context) -> Result<()>,
 }
 
-const fn step(
-    name: &'static str,
-    about: &'static str,
-    run: fn(&mut Context) -> Result<()>,
-) -> Step {
+const fn step(name: &'static str, about: &'static str, run: fn(&mut Context) -> Result<()>) -> Step {
     Step { name, about, run }
 }
 
 /// Every step, in the order in which they run.
 pub(crate) const STEPS: &[Step] = &[
-    step("setup", "what the checks need is installed", |_| {
-        setup::run(Purpose::Test)
-    }),
+    step("setup", "what the checks need is installed", |_| setup::run(Purpose::Test)),
     step("fmt", "every source is formatted", fmt),
     step("tidy", "file sizes, leftovers, plain text", tidy::sources),
-    step(
-        "wit",
-        "released WIT packages are unchanged",
-        tidy::frozen_wit,
-    ),
-    step(
-        "edges",
-        "the crates depend on each other one way",
-        edges::check,
-    ),
+    step("wit", "released WIT packages are unchanged", tidy::frozen_wit),
+    step("edges", "the crates depend on each other one way", edges::check),
     step("deny", "licences, duplicate crates, sources", deny),
-    step(
-        "purity",
-        "types, wire and engine import nothing from a host",
-        purity,
-    ),
+    step("purity", "types, wire and engine import nothing from a host", purity),
     step("clippy", "no lint in any crate, test or fuzzer", clippy),
     step("doc", "the documentation builds, private items too", doc),
     step("guests", "the plugins build from source", guests),
     step("unit", "the tests of every crate", unit),
     step("sim", "the simulator's seeds and mutants", sim),
-    step(
-        "crash",
-        "the store survives a cut at each write and sync",
-        crash,
-    ),
-    step(
-        "netns",
-        "real clients and relays in network namespaces",
-        netns,
-    ),
+    step("crash", "the store survives a cut at each write and sync", crash),
+    step("netns", "real clients and relays in network namespaces", netns),
     step("fuzz", "every decoder against random bytes", fuzz),
     step("bench", "the bench harness runs", bench),
 ];
@@ -80,16 +54,11 @@ fn cargo(arguments: &[&str]) -> Command {
 
 /// The workspaces beside the main one: their target or their compiler flags differ.
 fn other_workspaces() -> Vec<PathBuf> {
-    [
-        "plugins/guests",
-        "plugins/option-insert",
-        "plugins/fixtures",
-        "tests/fuzz",
-    ]
-    .map(PathBuf::from)
-    .into_iter()
-    .filter(|folder| folder.join("Cargo.toml").is_file())
-    .collect()
+    ["plugins/guests", "plugins/option-insert", "plugins/fixtures", "tests/fuzz"]
+        .map(PathBuf::from)
+        .into_iter()
+        .filter(|folder| folder.join("Cargo.toml").is_file())
+        .collect()
 }
 
 fn fmt(context: &mut Context) -> Result<()> {
@@ -102,13 +71,7 @@ fn fmt(context: &mut Context) -> Result<()> {
 
 fn deny(context: &mut Context) -> Result<()> {
     match setup::cargo_tool("cargo-deny") {
-        Some(tool) => context.run(Command::new(tool).args([
-            "--workspace",
-            "check",
-            "licenses",
-            "bans",
-            "sources",
-        ])),
+        Some(tool) => context.run(Command::new(tool).args(["--workspace", "check", "licenses", "bans", "sources"])),
         None => {
             context.skip("deny", "cargo-deny is not installed (cargo xtask setup)");
             Ok(())
@@ -117,64 +80,33 @@ fn deny(context: &mut Context) -> Result<()> {
 }
 
 fn clippy(context: &mut Context) -> Result<()> {
-    context.run(&mut cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--locked",
-        "--",
-        "--deny=warnings",
-    ]))
+    context.run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny=warnings"]))
 }
 
 fn doc(context: &mut Context) -> Result<()> {
-    let mut command = cargo(&[
-        "doc",
-        "--workspace",
-        "--no-deps",
-        "--document-private-items",
-        "--locked",
-    ]);
+    let mut command = cargo(&["doc", "--workspace", "--no-deps", "--document-private-items", "--locked"]);
     context.run(command.env("RUSTDOCFLAGS", "--deny=warnings"))
 }
 
 fn purity(context: &mut Context) -> Result<()> {
     for package in PURE {
-        let source = Path::new("core")
-            .join(package.trim_start_matches("bindery-"))
-            .join("src/lib.rs");
-        let text = std::fs::read_to_string(&source)
-            .with_context(|| format!("cannot read {}", source.display()))?;
+        let source = Path::new("core").join(package.trim_start_matches("bindery-")).join("src/lib.rs");
+        let text = std::fs::read_to_string(&source).with_context(|| format!("cannot read {}", source.display()))?;
         if !text.lines().any(|line| line.trim() == "#![no_std]") {
             bail!("{} is not #![no_std]", source.display());
         }
     }
     let compiler = Path::new("/usr/bin/rustc");
-    let sysroot =
-        shell::capture(Command::new(compiler).args(["--print", "sysroot"])).unwrap_or_default();
-    if !Path::new(sysroot.trim())
-        .join("lib/rustlib/src/rust/library/core")
-        .is_dir()
-    {
-        context.skip(
-            "purity",
-            "needs Debian's rustc-web and rust-web-src to build for wasm32",
-        );
+    let sysroot = shell::capture(Command::new(compiler).args(["--print", "sysroot"])).unwrap_or_default();
+    if !Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core").is_dir() {
+        context.skip("purity", "needs Debian's rustc-web and rust-web-src to build for wasm32");
         return Ok(());
     }
     let target = shell::target_dir().join("purity");
-    let mut command = cargo(&[
-        "build",
-        "--release",
-        "--locked",
-        "--target=wasm32-unknown-unknown",
-        "-Zbuild-std=core,alloc",
-    ]);
+    let mut command =
+        cargo(&["build", "--release", "--locked", "--target=wasm32-unknown-unknown", "-Zbuild-std=core,alloc"]);
     command.args(PURE.iter().map(|package| format!("--package={package}")));
-    command
-        .env("RUSTC_BOOTSTRAP", "1")
-        .env("RUSTC", compiler)
-        .env("CARGO_TARGET_DIR", &target);
+    command.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", compiler).env("CARGO_TARGET_DIR", &target);
     context.run(&mut command)?;
     for package in PURE {
         imports(&target.join("wasm32-unknown-unknown/release"), package)?;
@@ -186,13 +118,9 @@ fn purity(context: &mut Context) -> Result<()> {
 /// imported from a host is named by a module string in a custom section of the object files.
 fn imports(folder: &Path, package: &str) -> Result<()> {
     let library = folder.join(format!("lib{}.rlib", package.replace('-', "_")));
-    let bytes =
-        std::fs::read(&library).with_context(|| format!("cannot read {}", library.display()))?;
+    let bytes = std::fs::read(&library).with_context(|| format!("cannot read {}", library.display()))?;
     for word in ["wasm-import-module", "wasi_snapshot", "__wbindgen"] {
-        if bytes
-            .windows(word.len())
-            .any(|window| window == word.as_bytes())
-        {
+        if bytes.windows(word.len()).any(|window| window == word.as_bytes()) {
             bail!("{package} imports from a host: {word}");
         }
     }
@@ -201,39 +129,22 @@ fn imports(folder: &Path, package: &str) -> Result<()> {
 
 fn guests(context: &mut Context) -> Result<()> {
     if shell::which("wasm-ld-19").is_none() {
-        context.skip(
-            "guests",
-            "needs Debian's rustc-web, rust-web-src and lld-19",
-        );
+        context.skip("guests", "needs Debian's rustc-web, rust-web-src and lld-19");
         return Ok(());
     }
     binaries::build()?;
     let out = shell::target_dir().join("plugins");
-    context.run(
-        Command::new(shell::build_dir().join("bindery-plugin"))
-            .args(["build", "--all", "--out"])
-            .arg(out),
-    )
+    context.run(Command::new(shell::build_dir().join("bindery-plugin")).args(["build", "--all", "--out"]).arg(out))
 }
 
 fn unit(context: &mut Context) -> Result<()> {
     binaries::run(context, |package| !OWN_STEP.contains(&package), &[])?;
-    context.run(&mut cargo(&[
-        "test",
-        "--workspace",
-        "--doc",
-        "--locked",
-        "--quiet",
-    ]))
+    context.run(&mut cargo(&["test", "--workspace", "--doc", "--locked", "--quiet"]))
 }
 
 fn sim(context: &mut Context) -> Result<()> {
     let seeds = if context.long { "20000" } else { "2000" };
-    binaries::run(
-        context,
-        |package| package == "bindery-sim",
-        &[("BINDERY_SIM_SEEDS", seeds.to_string())],
-    )
+    binaries::run(context, |package| package == "bindery-sim", &[("BINDERY_SIM_SEEDS", seeds.to_string())])
 }
 
 fn crash(context: &mut Context) -> Result<()> {
@@ -255,20 +166,12 @@ fn fuzz(context: &mut Context) -> Result<()> {
         context.skip("fuzz", "cargo-fuzz is not installed (cargo xtask setup)");
         return Ok(());
     };
-    let listed = shell::capture(
-        Command::new(&tool)
-            .args(["fuzz", "list", "--fuzz-dir"])
-            .arg(folder),
-    )?;
+    let listed = shell::capture(Command::new(&tool).args(["fuzz", "list", "--fuzz-dir"]).arg(folder))?;
     let targets: Vec<&str> = listed.split_whitespace().collect();
     if targets.is_empty() {
         bail!("there is no fuzz target in {}", folder.display());
     }
-    let each = if context.long {
-        FUZZ_LONG_SECS
-    } else {
-        (FUZZ_SECS / targets.len() as u64).max(5)
-    };
+    let each = if context.long { FUZZ_LONG_SECS } else { (FUZZ_SECS / targets.len() as u64).max(5) };
     for target in targets {
         let mut command = Command::new(&tool);
         // The stable compiler has libFuzzer's hooks behind this variable; no sanitizer, which would need a nightly std.

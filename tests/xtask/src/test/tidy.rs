@@ -36,17 +36,12 @@ const FROZEN: &str = "wit/SHA256SUMS";
 pub(crate) fn sources(_context: &mut Context) -> Result<()> {
     let mut faults = Vec::new();
     for path in shell::files(Path::new("."), "rs")? {
-        let text =
-            fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         faults.extend(source_faults(&path.display().to_string(), &text));
     }
     if !faults.is_empty() {
         let shown = faults.len().min(SHOWN_MAX);
-        bail!(
-            "{} findings; the first {shown}:\n      {}",
-            faults.len(),
-            faults[..shown].join("\n      ")
-        );
+        bail!("{} findings; the first {shown}:\n      {}", faults.len(), faults[..shown].join("\n      "));
     }
     Ok(())
 }
@@ -54,14 +49,9 @@ pub(crate) fn sources(_context: &mut Context) -> Result<()> {
 fn source_faults(path: &str, text: &str) -> Vec<String> {
     let mut faults = Vec::new();
     let lines = text.lines().count();
-    let excused = text
-        .lines()
-        .take_while(|line| line.starts_with("//!"))
-        .any(|line| line.starts_with(SIZE_REASON));
+    let excused = text.lines().take_while(|line| line.starts_with("//!")).any(|line| line.starts_with(SIZE_REASON));
     if lines > LINES_MAX && !excused {
-        faults.push(format!(
-            "{path}: {lines} lines; split it, or say why in a header line `{SIZE_REASON}...`"
-        ));
+        faults.push(format!("{path}: {lines} lines; split it, or say why in a header line `{SIZE_REASON}...`"));
     }
     for (index, line) in text.lines().enumerate() {
         let place = format!("{path}:{}", index + 1);
@@ -72,10 +62,7 @@ fn source_faults(path: &str, text: &str) -> Vec<String> {
             }
         }
         // The section sign is the one exception: clauses are cited as `RFC 2131 \u{a7}4.3.2`.
-        if line
-            .chars()
-            .any(|letter| !letter.is_ascii() && letter != SECTION)
-        {
+        if line.chars().any(|letter| !letter.is_ascii() && letter != SECTION) {
             faults.push(format!("{place}: not plain ASCII"));
         }
     }
@@ -84,14 +71,11 @@ fn source_faults(path: &str, text: &str) -> Vec<String> {
 
 /// Whether `word` stands in `line` and is not a part of a longer word.
 fn holds(line: &str, word: &str) -> bool {
-    let letter =
-        |found: Option<char>| found.is_some_and(|found| found.is_alphanumeric() || found == '_');
+    let letter = |found: Option<char>| found.is_some_and(|found| found.is_alphanumeric() || found == '_');
     let open = word.ends_with(|last: char| !last.is_alphanumeric());
     line.match_indices(word).any(|(at, _)| {
         let before = line.get(..at).and_then(|text| text.chars().next_back());
-        let after = line
-            .get(at + word.len()..)
-            .and_then(|text| text.chars().next());
+        let after = line.get(at + word.len()..).and_then(|text| text.chars().next());
         !letter(before) && (open || !letter(after))
     })
 }
@@ -101,32 +85,17 @@ fn holds(line: &str, word: &str) -> bool {
 /// # Errors
 /// A changed, missing or unlisted file.
 pub(crate) fn frozen_wit(context: &mut Context) -> Result<()> {
-    let list = fs::read_to_string(FROZEN).with_context(|| {
-        format!("{FROZEN} lists the frozen packages; make it with: cd wit && sha256sum */*.wit")
-    })?;
-    context.run(
-        Command::new("sha256sum")
-            .args(["--check", "--quiet", "--strict", "SHA256SUMS"])
-            .current_dir("wit"),
-    )?;
-    let listed: BTreeSet<&str> = list
-        .lines()
-        .filter_map(|line| line.split_whitespace().nth(1))
-        .collect();
+    let list = fs::read_to_string(FROZEN)
+        .with_context(|| format!("{FROZEN} lists the frozen packages; make it with: cd wit && sha256sum */*.wit"))?;
+    context.run(Command::new("sha256sum").args(["--check", "--quiet", "--strict", "SHA256SUMS"]).current_dir("wit"))?;
+    let listed: BTreeSet<&str> = list.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
     let unlisted: Vec<String> = shell::files(Path::new("wit"), "wit")?
         .iter()
-        .filter_map(|path| {
-            path.strip_prefix("wit")
-                .ok()
-                .map(|path| path.display().to_string())
-        })
+        .filter_map(|path| path.strip_prefix("wit").ok().map(|path| path.display().to_string()))
         .filter(|path| path.contains('@') && !listed.contains(path.as_str()))
         .collect();
     if !unlisted.is_empty() {
-        bail!(
-            "versioned packages that {FROZEN} does not list: {}",
-            unlisted.join(", ")
-        );
+        bail!("versioned packages that {FROZEN} does not list: {}", unlisted.join(", "));
     }
     Ok(())
 }
@@ -139,23 +108,14 @@ mod tests {
     fn a_long_file_needs_a_reason() {
         let long = "\n".repeat(LINES_MAX + 1);
         assert_eq!(source_faults("a.rs", &long).len(), 1);
-        assert_eq!(
-            source_faults("a.rs", &format!("{SIZE_REASON}one table.\n{long}")).len(),
-            0
-        );
+        assert_eq!(source_faults("a.rs", &format!("{SIZE_REASON}one table.\n{long}")).len(), 0);
     }
 
     #[test]
     fn leftovers_are_whole_words() {
         let marker = ["TO", "DO"].concat();
-        assert_eq!(
-            source_faults("a.rs", &format!("// {marker}: later")).len(),
-            1
-        );
-        assert_eq!(
-            source_faults("a.rs", &format!("let MAS{marker} = 1;")).len(),
-            0
-        );
+        assert_eq!(source_faults("a.rs", &format!("// {marker}: later")).len(), 1);
+        assert_eq!(source_faults("a.rs", &format!("let MAS{marker} = 1;")).len(), 0);
         assert_eq!(source_faults("a.rs", &["dbg", "!(x)"].concat()).len(), 1);
         assert_eq!(source_faults("a.rs", "// caf\u{e9}").len(), 1);
     }
