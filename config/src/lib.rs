@@ -62,7 +62,7 @@ pub fn load(name: &str, text: &str) -> Result<Loaded, Errors> {
     let model = Model::of(&tree);
     model::constraints(&model, &mut faults);
     if !faults.is_empty() {
-        return Err(Errors::new(name, text, faults));
+        return Err(Errors::new(name, schema::mask(&tree, &text).into(), faults));
     }
     Ok(Loaded {
         engine: Arc::new(model.resolve()),
@@ -90,7 +90,7 @@ impl Loaded {
     /// A refusal that only the daemon can find, shown like the others: a plugin's file that is missing, a setting
     /// that the plugin does not take.
     pub fn refuse(&self, fault: Fault) -> Errors {
-        Errors::new(&self.name, self.text.clone(), vec![fault])
+        Errors::new(&self.name, schema::mask(&self.tree, &self.text).into(), vec![fault])
     }
 
     /// A refusal of `plugin` as a whole, or of one of its settings by its index in [`flatten`].

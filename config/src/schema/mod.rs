@@ -17,6 +17,7 @@ mod routing_options;
 mod system;
 
 pub(crate) use check::check;
+pub(crate) use redact::mask;
 pub use redact::{HIDDEN, redact};
 pub use reference::reference;
 

@@ -1,7 +1,7 @@
-//! A tree that may be shown to anyone: without its secrets.
+//! What may be shown to anyone: trees and texts without their secrets.
 
 use super::{Kind, ROOT, Statement, Type};
-use crate::tree::{Node, Tree, Value};
+use crate::tree::{Argument, Node, Span, Tree, Value};
 
 /// What stands in the place of a secret.
 pub const HIDDEN: &str = "<hidden>";
@@ -9,11 +9,24 @@ pub const HIDDEN: &str = "<hidden>";
 /// The same tree with [`HIDDEN`] in the place of each secret. A plugin's settings are shown as they are.
 pub fn redact(tree: &Tree) -> Tree {
     let mut tree = tree.clone();
-    hide(&mut tree.nodes, &ROOT);
+    each_secret(&mut tree.nodes, &ROOT, &mut |argument| argument.value = Value::Text(HIDDEN.to_owned()));
     tree
 }
 
-fn hide(nodes: &mut [Node], within: &'static Statement) {
+/// The text with asterisks in the place of each secret, every other byte where it was.
+pub(crate) fn mask(tree: &Tree, text: &str) -> String {
+    let mut spans: Vec<Span> = Vec::new();
+    each_secret(&mut tree.nodes.clone(), &ROOT, &mut |argument| spans.push(argument.span));
+    let mut text = text.to_owned();
+    for Span { start, end } in spans {
+        if text.get(start..end).is_some() {
+            text.replace_range(start..end, &"*".repeat(end - start));
+        }
+    }
+    text
+}
+
+fn each_secret(nodes: &mut [Node], within: &'static Statement, with: &mut dyn FnMut(&mut Argument)) {
     for node in nodes {
         let Some(mut statement) = within.child(&node.name) else { continue };
         if matches!(statement.kind, Kind::Select(_)) {
@@ -21,23 +34,28 @@ fn hide(nodes: &mut [Node], within: &'static Statement) {
             statement = chosen;
         }
         if let Kind::Leaf(Type::Secret(..)) = statement.kind {
-            for argument in &mut node.arguments {
-                argument.value = Value::Text(HIDDEN.to_owned());
-            }
+            node.arguments.iter_mut().for_each(&mut *with);
         }
-        hide(&mut node.children, statement);
+        each_secret(&mut node.children, statement, with);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{HIDDEN, redact};
+    use super::{HIDDEN, mask, redact};
     use crate::tree::{parse, print};
 
     #[test]
     fn secrets_are_hidden_and_nothing_else() {
-        let text = "system { services { dhcp-local-server { (inactive)reconfigure { token s3cret; attempts 4 } } } }";
-        let shown = print(&redact(&parse("f.kdl", text).unwrap()));
-        assert!(!shown.contains("s3cret") && shown.contains(HIDDEN) && shown.contains("attempts 4"), "{shown}");
+        let text =
+            "system { services { dhcp-local-server { (inactive)reconfigure { token \"größe\"; attempts 4 } } } }";
+        let tree = parse("f.kdl", text).unwrap();
+        let shown = print(&redact(&tree));
+        assert!(!shown.contains("größe") && shown.contains(HIDDEN) && shown.contains("attempts 4"), "{shown}");
+        let masked = mask(&tree, text);
+        assert!(
+            !masked.contains("gr") && masked.len() == text.len() && masked.ends_with("; attempts 4 } } } }"),
+            "{masked}"
+        );
     }
 }
