@@ -67,7 +67,13 @@ const INET: &[Statement] = &[
     .source("RFC 2132 §3.3")
     .apply(Apply::AffectsSessions)
     .mandatory(),
-    Statement::named("range", Type::Name(63), LOW_HIGH, "Addresses that are leased.").apply(Apply::AffectsSessions),
+    Statement::named(
+        "range",
+        Type::Name(63),
+        LOW_HIGH,
+        "Addresses that are leased. A pool without a range leases to its hosts only.",
+    )
+    .apply(Apply::AffectsSessions),
     Statement::named("host", Type::Name(256), HOST, "An address kept for one hardware address.")
         .source("RFC 2131 §1")
         .apply(Apply::AffectsSessions),
@@ -189,7 +195,16 @@ const DHCP_ATTRIBUTES: &[Statement] = &[
     leaf("grace-period", Type::Seconds(0, u32::MAX)),
     leaf("valid-lifetime", Type::Lease),
     leaf("preferred-lifetime", Type::Lease),
-    container("option-match", &[any("option-82")]),
+    container(
+        "option-match",
+        &[container(
+            "option-82",
+            &[
+                named("circuit-id", Type::Text(1, 255), &[leaf("range", Type::Name(63))]),
+                named("remote-id", Type::Text(1, 255), &[leaf("range", Type::Name(63))]),
+            ],
+        )],
+    ),
     list("dns-server", Type::Address6),
     list("sip-server-address", Type::Address6),
     leaf("sip-server-domain-name", Type::Text(1, 253)),

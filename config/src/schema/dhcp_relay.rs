@@ -49,10 +49,10 @@ const RELAY: &[Statement] = &[
     SERVER_GROUP,
     ACTIVE_SERVER_GROUP,
     OVERRIDES,
-    any("relay-option"),
-    any("relay-option-60"),
+    RELAY_OPTION,
+    RELAY_OPTION_60,
     RELAY_OPTION_82,
-    any("server-match"),
+    SERVER_MATCH,
     FORWARD_ONLY,
     flag("forward-only-replies"),
     leaf("description", Type::Text(1, 255)),
@@ -171,9 +171,9 @@ const GROUP: &[Statement] = &[
     later::ACCESS_PROFILE,
     OVERRIDES,
     later::SHORT_CYCLE_PROTECTION,
-    any("server-match"),
-    any("relay-option"),
-    any("relay-option-60"),
+    SERVER_MATCH,
+    RELAY_OPTION,
+    RELAY_OPTION_60,
     RELAY_OPTION_82,
     FORWARD_ONLY,
     later::ROUTE_SUPPRESSION,
@@ -264,8 +264,8 @@ const INTERFACE_V6: &[Statement] = &[
 
 const RELAY_V6: &[Statement] = &[
     OVERRIDES_V6,
-    any("relay-option"),
-    any("server-match"),
+    RELAY_OPTION_V6,
+    SERVER_MATCH_V6,
     RELAY_AGENT_INTERFACE_ID,
     RELAY_AGENT_REMOTE_ID,
     flag("relay-agent-option-79"),
@@ -312,8 +312,8 @@ const RELAY_V6: &[Statement] = &[
             later::ACCESS_PROFILE,
             OVERRIDES_V6,
             later::SHORT_CYCLE_PROTECTION,
-            any("server-match"),
-            any("relay-option"),
+            SERVER_MATCH_V6,
+            RELAY_OPTION_V6,
             RELAY_AGENT_INTERFACE_ID,
             RELAY_AGENT_REMOTE_ID,
             FORWARD_ONLY,
@@ -326,3 +326,75 @@ const RELAY_V6: &[Statement] = &[
         ],
     ),
 ];
+
+/// What becomes of a packet whose option has a given value.
+const ACTION: &[Statement] = &[
+    leaf("relay-server-group", later::NAME),
+    leaf("local-server-group", later::NAME),
+    flag("drop"),
+    flag("forward-only"),
+];
+
+const MATCH: &[Statement] =
+    &[named("ascii", Type::Text(1, 256), ACTION), named("hexadecimal", Type::Hex(2, 512), ACTION)];
+
+const MATCHES: &[Statement] =
+    &[container("equals", MATCH), container("starts-with", MATCH), container("default-action", ACTION)];
+
+const RELAY_OPTION: Statement = container(
+    "relay-option",
+    &[
+        leaf("option-number", Type::Integer(60, 77)),
+        container("equals", MATCH),
+        container("starts-with", MATCH),
+        container("default-action", ACTION),
+        container("option-60", MATCHES),
+        container("option-77", MATCHES),
+        list("option-order", Type::Integer(60, 77)),
+    ],
+);
+
+const RELAY_OPTION_V6: Statement = container(
+    "relay-option",
+    &[
+        leaf("option-number", Type::Integer(15, 16)),
+        container("equals", MATCH),
+        container("starts-with", MATCH),
+        container("default-action", ACTION),
+        container("option-15", MATCHES),
+        container("option-16", MATCHES),
+        list("option-order", Type::Integer(15, 16)),
+    ],
+);
+
+const RELAY_OPTION_60: Statement = container(
+    "relay-option-60",
+    &[container(
+        "vendor-option",
+        &[
+            container("equals", MATCH),
+            container("not-equals", MATCH),
+            container("starts-with", MATCH),
+            leaf("default-relay-server-group", later::NAME),
+            leaf("default-local-server-group", later::NAME),
+            flag("drop"),
+            flag("forward-only"),
+        ],
+    )],
+);
+
+const TRACK: &[Statement] = &[flag("forward-only"), flag("create-relay-entry")];
+const TRACK_MATCH: &[Statement] =
+    &[named("ascii", Type::Text(1, 256), TRACK), named("hexadecimal", Type::Hex(2, 512), TRACK)];
+
+const SERVER_MATCH: Statement =
+    container("server-match", &[container("default-action", TRACK), named("address", Type::Prefix4, TRACK)]);
+
+const SERVER_MATCH_V6: Statement = container(
+    "server-match",
+    &[
+        container("default-action", TRACK),
+        container("duid", &[container("equals", TRACK_MATCH), container("starts-with", TRACK_MATCH)]),
+        named("address", Type::Prefix6, TRACK),
+    ],
+);

@@ -17,10 +17,10 @@ const PARSER_DIFFERS: [&str; 5] = [
 /// Comments are no part of the suite's expectations.
 fn without_comments(tree: &Tree) -> Tree {
     let mut tree = tree.clone();
-    let mut todo: Vec<_> = tree.nodes.iter_mut().collect();
-    while let Some(node) = todo.pop() {
+    let mut left: Vec<_> = tree.nodes.iter_mut().collect();
+    while let Some(node) = left.pop() {
         node.annotation.clear();
-        todo.extend(node.children.iter_mut());
+        left.extend(node.children.iter_mut());
     }
     tree
 }
@@ -66,10 +66,10 @@ fn the_suite_of_kdl_agrees() {
 fn same(a: &Tree, b: &Tree) -> bool {
     let ordered = |tree: &Tree| {
         let mut tree = tree.clone();
-        let mut todo: Vec<_> = tree.nodes.iter_mut().collect();
-        while let Some(node) = todo.pop() {
+        let mut left: Vec<_> = tree.nodes.iter_mut().collect();
+        while let Some(node) = left.pop() {
             node.properties.sort_by(|a, b| a.name.cmp(&b.name));
-            todo.extend(node.children.iter_mut());
+            left.extend(node.children.iter_mut());
         }
         tree
     };
