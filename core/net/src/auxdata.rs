@@ -42,10 +42,8 @@ impl Auxdata {
         let status = u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
         let tci = u16::from_ne_bytes([bytes[16], bytes[17]]);
         let tpid = u16::from_ne_bytes([bytes[18], bytes[19]]);
-        let tag = (status & TP_STATUS_VLAN_VALID != 0).then(|| VlanTag {
-            tpid: if status & TP_STATUS_VLAN_TPID_VALID != 0 { tpid } else { ETH_P_8021Q },
-            tci,
-        });
+        let tag = (status & TP_STATUS_VLAN_VALID != 0)
+            .then_some(VlanTag { tpid: if status & TP_STATUS_VLAN_TPID_VALID != 0 { tpid } else { ETH_P_8021Q }, tci });
         Some(Self { checksum_pending: status & TP_STATUS_CSUMNOTREADY != 0, tag })
     }
 

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn receive_buffer_errors_are_found() {
-        let text = "Tcp: RcvbufErrors\nTcp: 1\nUdp: InDatagrams InErrors RcvbufErrors\nUdp: 5 7 9\nUdpLite: RcvbufErrors\n";
+        let text =
+            "Tcp: RcvbufErrors\nTcp: 1\nUdp: InDatagrams InErrors RcvbufErrors\nUdp: 5 7 9\nUdpLite: RcvbufErrors\n";
         assert_eq!(udp_drops(text), Some(9));
         assert_eq!(udp_drops("Udp: InDatagrams\nUdp: 5\n"), None);
     }

@@ -80,9 +80,8 @@ pub(crate) fn packet_drops(fd: impl AsFd) -> Result<u32, Errno> {
 fn option_words(fd: impl AsFd, level: c_int, name: c_int, words: &mut [u32]) -> Result<(), Errno> {
     let mut len = size_of_val(words) as socklen_t;
     // SAFETY: the kernel writes at most `len` bytes, which is what `words` has.
-    let done = unsafe {
-        libc::getsockopt(fd.as_fd().as_raw_fd(), level, name, words.as_mut_ptr().cast(), &raw mut len)
-    };
+    let done =
+        unsafe { libc::getsockopt(fd.as_fd().as_raw_fd(), level, name, words.as_mut_ptr().cast(), &raw mut len) };
     Errno::result(done).map(drop)
 }
 
@@ -196,7 +195,7 @@ unsafe fn read_header(header: &mmsghdr, name: &libc::sockaddr_storage) -> Receiv
         let data = unsafe {
             let data = libc::CMSG_DATA(control);
             let head = data.addr().saturating_sub(control.addr());
-            std::slice::from_raw_parts(data.cast_const(), (len as usize).saturating_sub(head))
+            std::slice::from_raw_parts(data.cast_const(), len.saturating_sub(head))
         };
         match (level, kind) {
             (libc::SOL_PACKET, libc::PACKET_AUXDATA) => received.auxdata = Auxdata::parse(data),
@@ -268,10 +267,7 @@ union Name {
 ///
 /// # Errors
 /// The first packet was not taken.
-pub(crate) fn send<'a>(
-    fd: impl AsFd,
-    packets: impl Iterator<Item = (Target, &'a [u8])>,
-) -> Result<usize, Errno> {
+pub(crate) fn send<'a>(fd: impl AsFd, packets: impl Iterator<Item = (Target, &'a [u8])>) -> Result<usize, Errno> {
     // SAFETY: all are plain data for which zero bytes are valid.
     let (mut headers, mut names): ([mmsghdr; BATCH], [Name; BATCH]) = unsafe { (zeroed(), zeroed()) };
     let mut controls: [Control; BATCH] = [[0; 16]; BATCH];
@@ -324,10 +320,7 @@ fn write_packet_info(message: &mut msghdr, control: &mut Control, link: IfIndex,
     message.msg_control = control.as_mut_ptr().cast();
     // SAFETY: CMSG_SPACE and CMSG_LEN only compute.
     let (space, len) = unsafe {
-        (
-            libc::CMSG_SPACE(size_of::<libc::in_pktinfo>() as u32),
-            libc::CMSG_LEN(size_of::<libc::in_pktinfo>() as u32),
-        )
+        (libc::CMSG_SPACE(size_of::<libc::in_pktinfo>() as u32), libc::CMSG_LEN(size_of::<libc::in_pktinfo>() as u32))
     };
     message.msg_controllen = space as _;
     // SAFETY: the control buffer is aligned and has room for a header and an in_pktinfo.

@@ -56,9 +56,11 @@ impl Sockets {
                 Err(_) => self.counters.count_send_error(transmit.message),
             }
         }
-        let packets = self.frames.iter().zip(targets).filter_map(|(bytes, target)| {
-            target.map(|(target, message)| Outgoing { target, message, bytes })
-        });
+        let packets = self
+            .frames
+            .iter()
+            .zip(targets)
+            .filter_map(|(bytes, target)| target.map(|(target, message)| Outgoing { target, message, bytes }));
         send_all(&self.packet, packets, waits, &mut self.counters);
     }
 

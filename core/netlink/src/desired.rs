@@ -122,11 +122,12 @@ impl Desired {
         }
     }
 
-    /// Puts every wanted route that `choose` names into the repair queue; the interfaces of those.
-    pub(crate) fn mark_dirty_where(&mut self, mut choose: impl FnMut(&Route) -> bool) -> Vec<IfIndex> {
+    /// Puts every wanted route that `choose` names into the repair queue; the interfaces of those. `choose` also gets
+    /// to know whether the route failed when last tried.
+    pub(crate) fn mark_dirty_where(&mut self, mut choose: impl FnMut(&Route, bool) -> bool) -> Vec<IfIndex> {
         let mut links = Vec::new();
         for (key, entry) in &mut self.routes {
-            if !choose(&entry.route(*key)) {
+            if !choose(&entry.route(*key), self.failed.contains_key(key)) {
                 continue;
             }
             if !links.contains(&entry.link) {
@@ -199,8 +200,7 @@ impl Desired {
     pub(crate) fn finish_sweep(&mut self) -> usize {
         let mut missing = 0;
         for (key, entry) in &mut self.routes {
-            let stands =
-                entry.seen == self.sweep && (entry.neighbour.is_none() || entry.neighbour_seen == self.sweep);
+            let stands = entry.seen == self.sweep && (entry.neighbour.is_none() || entry.neighbour_seen == self.sweep);
             entry.seen = self.sweep;
             entry.neighbour_seen = self.sweep;
             if !stands {

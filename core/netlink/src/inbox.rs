@@ -1,9 +1,6 @@
 //! What others ask of the route thread.
 
-use crate::{
-    desired::Key,
-    plane::key_of,
-};
+use crate::{desired::Key, plane::key_of};
 use bindery_engine::route::{Route, RouteOp, RouteSeq};
 use foldhash::fast::RandomState;
 use nix::{
@@ -175,10 +172,7 @@ mod tests {
         ops.push_back(Pending { op: op(6, 1), merged: Vec::new() });
         merge(&mut ops);
         let left: Vec<_> = ops.iter().map(|pending| (pending.op.seq.0, pending.merged.clone())).collect();
-        assert_eq!(
-            left,
-            [(2, vec![]), (5, vec![]), (6, vec![RouteSeq(1), RouteSeq(3), RouteSeq(4)])]
-        );
+        assert_eq!(left, [(2, vec![]), (5, vec![]), (6, vec![RouteSeq(1), RouteSeq(3), RouteSeq(4)])]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Links and addresses: what there is, and what changes.
 
 use crate::{
-    Fault, OpenError,
+    Fault, OpenError, Plane, PlaneSettings,
     socket::{Answer, RouteSocket, parse},
 };
 use bindery_engine::input::{Link, LinkAddress};
@@ -29,8 +29,8 @@ const DATAGRAMS_MAX: usize = 256;
 /// Something that concerns links or routes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum LinkEvent {
-    /// An interface appeared or changed; the whole state of it.
-    Set(Link),
+    /// An interface appeared or changed; the whole state of it, and whether it has come up.
+    Set(Link, bool),
     /// An interface is gone, and its routes.
     Gone(IfIndex),
     /// An interface was down, if only for a moment: its routes and neighbours are gone.
@@ -50,7 +50,7 @@ pub(crate) enum LinkEvent {
 /// # Errors
 /// The kernel cannot be asked.
 pub fn links() -> Result<Vec<Link>, OpenError> {
-    let mut query = RouteSocket::open(0)?;
+    let mut query = RouteSocket::open(0, PlaneSettings::default().receive_buffer)?;
     let read = read_all(&mut query).map_err(|fault| OpenError::System {
         what: "reading the interfaces",
         errno: match fault {
@@ -62,36 +62,45 @@ pub fn links() -> Result<Vec<Link>, OpenError> {
     Ok(read.into_values().collect())
 }
 
+/// What notifications have said since links were last read.
+#[derive(Default)]
+struct Changes {
+    /// Links that changed.
+    stale: BTreeSet<IfIndex>,
+    /// Links that were last seen down by the administrator: the next such notification is no news.
+    down: BTreeSet<IfIndex>,
+}
+
 /// Listens to changes and keeps what is known of each link.
 pub(crate) struct Links {
     notifications: RouteSocket,
     query: RouteSocket,
     known: BTreeMap<IfIndex, Link>,
-    /// Links that changed since they were read.
-    stale: BTreeSet<IfIndex>,
+    changes: Changes,
     /// Notifications were lost.
     missed: bool,
 }
 
 impl Links {
-    /// Starts to listen. What the socket `own_port` does to routes is not heard: those are our own changes.
-    pub(crate) fn open(own_port: u32) -> Result<Self, OpenError> {
-        let notifications = RouteSocket::open(GROUPS)?;
+    /// Starts to listen. What `plane` does to routes is not heard.
+    pub(crate) fn open(plane: &Plane) -> Result<Self, OpenError> {
+        let buffer = plane.settings.receive_buffer;
+        let notifications = RouteSocket::open(GROUPS, buffer)?;
         SockRef::from(&notifications)
-            .attach_filter(&filter(own_port))
+            .attach_filter(&filter(plane.port()))
             .map_err(OpenError::system("setting the notification filter"))?;
         Ok(Self {
             notifications,
-            query: RouteSocket::open(0)?,
+            query: RouteSocket::open(0, buffer)?,
             known: BTreeMap::new(),
-            stale: BTreeSet::new(),
+            changes: Changes::default(),
             missed: false,
         })
     }
 
     /// Starts to listen anew after a fault, from what is known.
-    pub(crate) fn reopen(&mut self, own_port: u32) -> Result<Self, OpenError> {
-        let mut links = Self::open(own_port)?;
+    pub(crate) fn reopen(&mut self, plane: &Plane) -> Result<Self, OpenError> {
+        let mut links = Self::open(plane)?;
         links.known = std::mem::take(&mut self.known);
         // What was missed shows when each is read again.
         links.missed = true;
@@ -111,12 +120,10 @@ impl Links {
     /// Reads all links again; appends what changed.
     pub(crate) fn read_again(&mut self, events: &mut Vec<LinkEvent>) -> Result<(), Fault> {
         let now = read_all(&mut self.query)?;
-        self.stale.clear();
+        self.changes.stale.clear();
         events.extend(self.known.keys().filter(|index| !now.contains_key(index)).map(|i| LinkEvent::Gone(*i)));
-        for (index, link) in &now {
-            if self.known.get(index) != Some(link) {
-                events.push(LinkEvent::Set(link.clone()));
-            }
+        for link in now.values() {
+            self.note_state(link, events);
         }
         self.known = now;
         Ok(())
@@ -129,10 +136,10 @@ impl Links {
     pub(crate) fn read(&mut self, events: &mut Vec<LinkEvent>) -> Result<bool, Fault> {
         let mut more = true;
         for _ in 0..DATAGRAMS_MAX {
-            let stale = &mut self.stale;
+            let changes = &mut self.changes;
             let read = self.notifications.read_notification(|bytes| {
                 if let Some(message) = parse(bytes) {
-                    note(message, stale, events);
+                    changes.note(message, events);
                 }
             });
             match read {
@@ -154,15 +161,21 @@ impl Links {
         Ok(more)
     }
 
+    fn note_state(&self, link: &Link, events: &mut Vec<LinkEvent>) {
+        let before = self.known.get(&link.index);
+        if before != Some(link) {
+            let came_up = link.up && !before.is_some_and(|before| before.up);
+            events.push(LinkEvent::Set(link.clone(), came_up));
+        }
+    }
+
     /// Reads the links that changed.
     fn refresh(&mut self, events: &mut Vec<LinkEvent>) -> Result<(), Fault> {
-        while let Some(index) = self.stale.pop_first() {
+        while let Some(index) = self.changes.stale.pop_first() {
             match read_one(&mut self.query, index)? {
                 Some(link) => {
-                    if self.known.get(&index) != Some(&link) {
-                        events.push(LinkEvent::Set(link.clone()));
-                        self.known.insert(index, link);
-                    }
+                    self.note_state(&link, events);
+                    self.known.insert(index, link);
                 }
                 None => {
                     if self.known.remove(&index).is_some() {
@@ -181,38 +194,44 @@ impl AsFd for Links {
     }
 }
 
-/// Takes from a notification what the state read afterwards will not show.
-fn note(message: RouteNetlinkMessage, stale: &mut BTreeSet<IfIndex>, events: &mut Vec<LinkEvent>) {
-    match message {
-        RouteNetlinkMessage::NewLink(link) => {
-            let index = IfIndex(link.header.index);
-            stale.insert(index);
-            if !link.header.flags.contains(LinkFlags::Up) {
-                events.push(LinkEvent::WasDown(index));
+impl Changes {
+    /// Takes from a notification what the state read afterwards will not show.
+    fn note(&mut self, message: RouteNetlinkMessage, events: &mut Vec<LinkEvent>) {
+        match message {
+            RouteNetlinkMessage::NewLink(link) => {
+                let index = IfIndex(link.header.index);
+                self.stale.insert(index);
+                if link.header.flags.contains(LinkFlags::Up) {
+                    self.down.remove(&index);
+                } else if self.down.insert(index) {
+                    events.push(LinkEvent::WasDown(index));
+                }
             }
-        }
-        RouteNetlinkMessage::DelLink(link) => {
-            // Also sent when a link leaves a bridge, with the family AF_BRIDGE; so it is read again, not believed.
-            stale.insert(IfIndex(link.header.index));
-        }
-        RouteNetlinkMessage::NewAddress(message) => {
-            if let Some((index, address)) = local_address(&message) {
-                stale.insert(index);
-                events.push(LinkEvent::AddressAdded(index, address.address));
+            RouteNetlinkMessage::DelLink(link) => {
+                // Also sent when a link leaves a bridge, with the family AF_BRIDGE; so it is read again, not believed.
+                let index = IfIndex(link.header.index);
+                self.stale.insert(index);
+                self.down.remove(&index);
             }
-        }
-        RouteNetlinkMessage::DelAddress(message) => {
-            if let Some((index, address)) = local_address(&message) {
-                stale.insert(index);
-                events.push(LinkEvent::AddressLost(index, address.address));
+            RouteNetlinkMessage::NewAddress(message) => {
+                if let Some((index, address)) = local_address(&message) {
+                    self.stale.insert(index);
+                    events.push(LinkEvent::AddressAdded(index, address.address));
+                }
             }
-        }
-        RouteNetlinkMessage::NewRoute(route) | RouteNetlinkMessage::DelRoute(route) => {
-            if let Some((table, dst)) = host_route(&route) {
-                events.push(LinkEvent::RouteTouched(table, dst));
+            RouteNetlinkMessage::DelAddress(message) => {
+                if let Some((index, address)) = local_address(&message) {
+                    self.stale.insert(index);
+                    events.push(LinkEvent::AddressLost(index, address.address));
+                }
             }
+            RouteNetlinkMessage::NewRoute(route) | RouteNetlinkMessage::DelRoute(route) => {
+                if let Some((table, dst)) = host_route(&route) {
+                    events.push(LinkEvent::RouteTouched(table, dst));
+                }
+            }
+            _ => {}
         }
-        _ => {}
     }
 }
 

@@ -24,12 +24,20 @@ pub struct PlaneSettings {
     /// Kernel table of each routing instance. Operations for an instance that is not here fail with
     /// [`RouteError::Refused`] and ENOENT.
     pub tables: BTreeMap<InstanceId, u32>,
+    /// Bytes of each netlink socket's receive buffer; 8 MiB by default. It should hold an error for each operation of a
+    /// batch, about 1 KiB each with the kernel's overhead, and a burst of notifications. Where it does not, batches
+    /// become smaller and reconciliations more.
+    pub receive_buffer: usize,
 }
 
 impl Default for PlaneSettings {
     /// Protocol 201, and the main table for the default instance.
     fn default() -> Self {
-        Self { protocol: PROTOCOL_DEFAULT, tables: BTreeMap::from([(InstanceId(0), TABLE_MAIN)]) }
+        Self {
+            protocol: PROTOCOL_DEFAULT,
+            tables: BTreeMap::from([(InstanceId(0), TABLE_MAIN)]),
+            receive_buffer: 8 << 20,
+        }
     }
 }
 
@@ -39,6 +47,8 @@ pub struct Plane {
     pub(crate) settings: PlaneSettings,
     /// The neighbour entries that are known to be ours.
     pub(crate) neighbours: HashMap<Key, IfIndex, RandomState>,
+    /// Operations per batch; fewer than [`BATCH`] after acknowledgements were lost.
+    batch: usize,
     tasks: Vec<Task>,
     keys: HashSet<Key, RandomState>,
 }
@@ -79,7 +89,8 @@ impl Plane {
     /// [`OpenError`]: no privilege, or a kernel older than 4.20.
     pub fn open(settings: PlaneSettings) -> Result<Self, OpenError> {
         let mut plane = Self {
-            socket: RouteSocket::open(0)?,
+            socket: RouteSocket::open(0, settings.receive_buffer)?,
+            batch: BATCH,
             settings,
             neighbours: HashMap::default(),
             tasks: Vec::with_capacity(BATCH),
@@ -106,9 +117,12 @@ impl Plane {
         }
     }
 
-    /// Opens a new socket after a fault.
-    pub(crate) fn reopen(&mut self) -> Result<(), OpenError> {
-        self.socket = RouteSocket::open(0)?;
+    /// Opens a new socket after a fault. Where answers were lost, batches become smaller until they are not.
+    pub(crate) fn reopen(&mut self, fault: Fault) -> Result<(), OpenError> {
+        self.socket = RouteSocket::open(0, self.settings.receive_buffer)?;
+        if fault == Fault::AcksLost {
+            self.batch = (self.batch / 2).max(1);
+        }
         Ok(())
     }
 
@@ -124,7 +138,7 @@ impl Plane {
 
     /// Removes exactly these routes; those that are gone already are fine.
     pub(crate) fn remove_routes(&mut self, routes: &[FoundRoute]) -> Result<(), Fault> {
-        for chunk in routes.chunks(BATCH) {
+        for chunk in routes.chunks(self.batch) {
             for route in chunk {
                 self.socket.push(message::del_exactly(route), 0, 0);
             }
@@ -135,7 +149,7 @@ impl Plane {
 
     /// Removes these neighbour entries of ours.
     pub(crate) fn remove_neighbours(&mut self, neighbours: &[(Ipv4Addr, IfIndex)]) -> Result<(), Fault> {
-        for chunk in neighbours.chunks(BATCH) {
+        for chunk in neighbours.chunks(self.batch) {
             for (dst, link) in chunk {
                 self.socket.push(message::del_neighbour(*dst, *link), 0, 0);
             }
@@ -148,7 +162,7 @@ impl Plane {
     /// batch is done without undoing a later operation.
     fn batch_len(&mut self, ops: &[RouteOp]) -> usize {
         self.keys.clear();
-        ops.iter().take(BATCH).take_while(|op| self.keys.insert(key_of(&op.change))).count()
+        ops.iter().take(self.batch).take_while(|op| self.keys.insert(key_of(&op.change))).count()
     }
 
     fn apply_batch(&mut self, ops: &[RouteOp], failed: &mut Vec<RouteFailure>) -> Result<(), Fault> {

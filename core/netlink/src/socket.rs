@@ -1,9 +1,7 @@
 //! A route netlink socket: batches out, answers in.
 
 use crate::{Fault, OpenError};
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage, NetlinkPayload,
-};
+use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use nix::{
@@ -15,10 +13,6 @@ use nix::{
     },
 };
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-
-/// Receive buffer of each socket. It must hold an error of each message of a batch, about 1 KiB each with the kernel's
-/// overhead, and a burst of notifications.
-const RECEIVE_BUFFER: usize = 8 << 20;
 
 /// Longest datagram of the kernel: it cuts its dumps to the reader's buffer, up to 32 KiB.
 const DATAGRAM_MAX: usize = 64 << 10;
@@ -56,8 +50,8 @@ pub(crate) enum Answer<'a> {
 }
 
 impl RouteSocket {
-    /// Opens a socket that hears the multicast groups of the mask `groups`.
-    pub(crate) fn open(groups: u32) -> Result<Self, OpenError> {
+    /// Opens a socket that hears the multicast groups of the mask `groups`, with a receive buffer of `buffer` bytes.
+    pub(crate) fn open(groups: u32, buffer: usize) -> Result<Self, OpenError> {
         let mut socket = Socket::new(NETLINK_ROUTE).map_err(OpenError::system("opening a netlink socket"))?;
         // Requests come back truncated in errors: less to copy.
         socket.set_cap_ack(true).map_err(OpenError::system("setting NETLINK_CAP_ACK"))?;
@@ -65,8 +59,8 @@ impl RouteSocket {
         socket
             .set_netlink_get_strict_chk(true)
             .map_err(OpenError::system("setting NETLINK_GET_STRICT_CHK (Linux 4.20 or newer)"))?;
-        if setsockopt(&socket, RcvBufForce, &RECEIVE_BUFFER).is_err() {
-            let _ = setsockopt(&socket, RcvBuf, &RECEIVE_BUFFER);
+        if setsockopt(&socket, RcvBufForce, &buffer).is_err() {
+            let _ = setsockopt(&socket, RcvBuf, &buffer);
         }
         socket.bind(&SocketAddr::new(0, groups)).map_err(OpenError::system("binding a netlink socket"))?;
         let mut address = SocketAddr::new(0, 0);

@@ -43,7 +43,7 @@ enum Phase {
 
 impl Sweep {
     pub(crate) fn start(plane: &Plane, desired: &mut Desired) -> Result<Self, SweepFault> {
-        let mut socket = RouteSocket::open(0)?;
+        let mut socket = RouteSocket::open(0, plane.settings.receive_buffer)?;
         desired.start_sweep();
         socket.push(message::dump_routes(plane.settings.protocol), NLM_F_DUMP, 0);
         socket.start_dump()?;
@@ -51,11 +51,7 @@ impl Sweep {
     }
 
     /// Does a piece of it; the report when it is done.
-    pub(crate) fn step(
-        &mut self,
-        plane: &mut Plane,
-        desired: &mut Desired,
-    ) -> Result<Option<SweepReport>, Fault> {
+    pub(crate) fn step(&mut self, plane: &mut Plane, desired: &mut Desired) -> Result<Option<SweepReport>, Fault> {
         match self.phase {
             Phase::Routes => {
                 if self.read_routes(plane, desired)? {

@@ -118,10 +118,9 @@ impl RouteThread {
         on_event: impl FnMut(RouteEvent) + Send + 'static,
     ) -> Result<Self, OpenError> {
         let plane = Plane::open(settings.plane)?;
-        let links = Links::open(plane.port())?;
-        let inbox = Inbox::new()
-            .map_err(|errno| OpenError::System { what: "making an eventfd", errno })
-            .map(Arc::new)?;
+        let links = Links::open(&plane)?;
+        let inbox =
+            Inbox::new().map_err(|errno| OpenError::System { what: "making an eventfd", errno }).map(Arc::new)?;
         let interval = settings.sweep_interval.max(Duration::from_secs(1));
         let worker = Worker::new(plane, links, Arc::clone(&inbox), interval, Box::new(on_event));
         let thread = thread::Builder::new()

@@ -204,11 +204,11 @@ impl Worker {
     fn handle_link_events(&mut self, events: &mut Vec<LinkEvent>) {
         for event in events.drain(..) {
             match event {
-                LinkEvent::Set(link) => {
-                    let (index, up) = (link.index, link.up);
+                LinkEvent::Set(link, came_up) => {
+                    let index = link.index;
                     self.tell(RouteEvent::LinkSet(link));
-                    if up {
-                        self.desired.mark_dirty_where(|route| route.link == index);
+                    if came_up {
+                        self.desired.mark_dirty_where(|route, _| route.link == index);
                     }
                 }
                 LinkEvent::Gone(index) => {
@@ -221,7 +221,10 @@ impl Worker {
                     self.lose(|route| route.src == Some(address) || (last && route.link == index));
                 }
                 LinkEvent::AddressAdded(index, address) => {
-                    self.desired.mark_dirty_where(|route| route.src == Some(address) || route.link == index);
+                    // With the address may come the gateway that a failed route needs.
+                    self.desired.mark_dirty_where(|route, failing| {
+                        route.src == Some(address) || (failing && route.link == index)
+                    });
                 }
                 LinkEvent::RouteTouched(table, dst) => {
                     if let Some(instance) = self.plane.instance_of(table) {
@@ -234,8 +237,8 @@ impl Worker {
     }
 
     /// Routes that the kernel has flushed: they are to be repaired, and the engine is told.
-    fn lose(&mut self, choose: impl FnMut(&Route) -> bool) {
-        let links: Vec<IfIndex> = self.desired.mark_dirty_where(choose);
+    fn lose(&mut self, mut choose: impl FnMut(&Route) -> bool) {
+        let links: Vec<IfIndex> = self.desired.mark_dirty_where(|route, _| choose(route));
         for link in links {
             self.tell(RouteEvent::RoutesLost(link));
         }
@@ -329,7 +332,7 @@ impl Worker {
         self.tell(RouteEvent::Faulted(fault.to_string()));
         let mut backoff = Duration::from_millis(100);
         loop {
-            match self.reopen() {
+            match self.reopen(fault) {
                 Ok(()) => break,
                 Err(error) => self.tell(RouteEvent::Faulted(error.to_string())),
             }
@@ -347,9 +350,9 @@ impl Worker {
         true
     }
 
-    fn reopen(&mut self) -> Result<(), OpenError> {
-        self.plane.reopen()?;
-        self.links = self.links.reopen(self.plane.port())?;
+    fn reopen(&mut self, fault: Fault) -> Result<(), OpenError> {
+        self.plane.reopen(fault)?;
+        self.links = self.links.reopen(&self.plane)?;
         Ok(())
     }
 
@@ -370,10 +373,8 @@ impl Worker {
             None => PollTimeout::NONE,
             Some(due) => millis(due.saturating_duration_since(Instant::now())),
         };
-        let mut fds = [
-            PollFd::new(self.inbox.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.links.as_fd(), PollFlags::POLLIN),
-        ];
+        let mut fds =
+            [PollFd::new(self.inbox.as_fd(), PollFlags::POLLIN), PollFd::new(self.links.as_fd(), PollFlags::POLLIN)];
         // Whatever ends the wait, the loop looks at everything.
         let _ = poll(&mut fds, timeout);
     }

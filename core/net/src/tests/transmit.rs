@@ -101,8 +101,7 @@ fn a_link_that_is_down_does_not_block() {
     let mut sockets = pair.open();
     let link = pair.server.index("s0");
     pair.server.sh("ip link set s0 down");
-    let mut batch: Vec<_> =
-        (0..200).map(|_| frame(link, MacAddr::BROADCAST, Ipv4Addr::BROADCAST, &[7; 300])).collect();
+    let mut batch: Vec<_> = (0..200).map(|_| frame(link, MacAddr::BROADCAST, Ipv4Addr::BROADCAST, &[7; 300])).collect();
     sockets.transmit(&mut batch, drop);
     assert_eq!(sockets.counters().send_errors(MessageType::Ack), 200);
 }

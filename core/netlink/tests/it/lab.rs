@@ -108,7 +108,15 @@ impl Lab {
         self.sh("ip route show table all proto 201").lines().count()
     }
 
-    /// How many neighbour entries of our protocol there are.
+    /// Waits until so many routes and neighbour entries of our protocol stand.
+    ///
+    /// The kernel's neighbour table is one for all namespaces, and a dump misses entries while another test makes the
+    /// table grow; so one look is not enough.
+    pub(crate) fn until_standing(&self, routes: usize, neighbours: usize) {
+        until("routes and neighbours", || (self.count(), self.count_neighbours()) == (routes, neighbours));
+    }
+
+    /// How many neighbour entries of our protocol a dump shows.
     pub(crate) fn count_neighbours(&self) -> usize {
         self.sh("ip neigh show").lines().filter(|line| line.contains("proto 201")).count()
     }
@@ -118,11 +126,12 @@ impl Lab {
         let text = self.sh(&format!("ip route show exact {dst}/32 proto 201"));
         let words: Vec<&str> = text.split_whitespace().collect();
         let after = |name: &str| words.iter().skip_while(|word| **word != name).nth(1).copied();
-        let link = self.named(after("dev")?);
+        let dev = after("dev")?;
+        let link = self.named(dev);
         let neighbour = self
-            .sh(&format!("ip neigh show {dst}"))
+            .sh(&format!("ip neigh get {dst} dev {dev} || true"))
             .lines()
-            .find(|line| line.contains("proto 201"))
+            .find(|line| line.contains("proto 201") && line.contains("PERMANENT"))
             .and_then(|line| line.split_whitespace().skip_while(|word| *word != "lladdr").nth(1)?.parse().ok());
         let via: Option<Ipv4Addr> = after("via").and_then(|via| via.parse().ok());
         assert!(via.is_some() || after("scope") == Some("link"), "{text}");

@@ -1,16 +1,14 @@
 //! The plane: its contract, and what is foreign.
 
-use crate::lab::{GATEWAY, Lab, MAC, subscriber};
+use crate::lab::{GATEWAY, Lab, MAC, subscriber, until};
 use bindery_engine::route::{ForwardingPlane, Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
 use bindery_netlink::{Plane, PlaneSettings, contract};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr};
 use std::collections::BTreeMap;
 
 fn apply(plane: &mut Plane, changes: &[RouteChange]) -> Vec<RouteError> {
-    let ops: Vec<_> = (0..)
-        .zip(changes)
-        .map(|(seq, change)| RouteOp { seq: RouteSeq(seq), urgent: true, change: *change })
-        .collect();
+    let ops: Vec<_> =
+        (0..).zip(changes).map(|(seq, change)| RouteOp { seq: RouteSeq(seq), urgent: true, change: *change }).collect();
     let mut failed = Vec::new();
     plane.apply(&ops, &mut failed).expect("netlink works");
     failed.into_iter().map(|failure| failure.error).collect()
@@ -97,11 +95,11 @@ fn a_foreign_neighbour_stays() {
     assert_eq!(lab.observe(subscriber(0)), Some(lab.route(0)));
     // Another MAC address: neither the entry nor the route.
     assert_eq!(lab.show(1), "");
-    assert!(lab.sh("ip neigh show 10.1.0.1").contains("02:00:00:00:00:99 PERMANENT"));
+    assert!(lab.sh("ip neigh get 10.1.0.1 dev s0").contains("02:00:00:00:00:99 PERMANENT"));
     // The same MAC address: the entry does what ours would.
     assert_eq!(lab.observe(subscriber(2)), Some(Route { neighbour: None, ..lab.route(2) }));
     assert_eq!(apply(&mut plane, &[unset(0), unset(1), unset(2)]), []);
-    assert_eq!(lab.sh("ip neigh show").lines().count(), 2);
+    until("the foreign neighbours", || lab.sh("ip neigh show").lines().count() == 2);
     assert_eq!(lab.count_neighbours(), 0);
 }
 
@@ -112,10 +110,10 @@ fn a_foreign_pair_stays() {
     let mut plane = lab.plane();
     lab.sh("ip route add 10.1.0.0/32 dev s0 scope link proto static
             ip neigh add 10.1.0.0 lladdr 02:00:00:00:00:01 dev s0 nud permanent");
-    let before = (lab.show(0), lab.sh("ip neigh show"));
+    let before = (lab.show(0), lab.sh("ip neigh get 10.1.0.0 dev s0"));
     assert_eq!(apply(&mut plane, &[RouteChange::Set(lab.route(0))]), [RouteError::Foreign]);
     assert_eq!(apply(&mut plane, &[unset(0)]), []);
-    assert_eq!((lab.show(0), lab.sh("ip neigh show")), before);
+    assert_eq!((lab.show(0), lab.sh("ip neigh get 10.1.0.0 dev s0")), before);
 }
 
 #[test]
@@ -145,7 +143,7 @@ fn errors_say_what_is_wrong() {
 fn instances_have_their_tables() {
     let Some(lab) = Lab::new("instances_have_their_tables") else { return };
     let tables = BTreeMap::from([(InstanceId(0), 254), (InstanceId(1), 100), (InstanceId(2), 70_000)]);
-    let mut plane = lab.plane_with(PlaneSettings { protocol: 202, tables });
+    let mut plane = lab.plane_with(PlaneSettings { protocol: 202, tables, ..PlaneSettings::default() });
     let routes = [0, 1, 2].map(|instance| Route { instance: InstanceId(instance), ..lab.route(0) });
     assert_eq!(apply(&mut plane, &routes.map(RouteChange::Set)), []);
     for table in ["main", "100", "70000"] {
@@ -182,7 +180,7 @@ fn every_failure_of_a_big_batch_is_told() {
         .map(|seq| RouteFailure { seq: RouteSeq(seq), error: RouteError::Foreign })
         .collect();
     assert_eq!(failed, expected);
-    assert_eq!(lab.count(), (COUNT - COUNT / 10) as usize);
-    assert_eq!(lab.count_neighbours(), (COUNT - COUNT / 10) as usize);
+    let standing = (COUNT - COUNT / 10) as usize;
+    lab.until_standing(standing, standing);
     assert_eq!(lab.sh("ip route show proto static").lines().count(), (COUNT / 10) as usize);
 }
