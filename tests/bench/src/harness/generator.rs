@@ -5,6 +5,7 @@ use crate::harness::world::{CLIENT_IFL, RELAY, SERVER, World};
 use crate::plan::PREPARED;
 use crate::report::Report;
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,6 +111,11 @@ pub struct Generator {
 }
 
 impl Generator {
+    /// Sends a signal to the generator.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
     /// Its report when it has ended.
     ///
     /// # Errors

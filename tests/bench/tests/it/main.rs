@@ -108,6 +108,33 @@ fn open_loop_keeps_its_schedule() {
 }
 
 #[test]
+fn a_late_generator_is_latency() {
+    in_world("a_late_generator_is_latency", |world| {
+        let _server = responder(world, 1 << 20);
+        let log = world.scratch().join("log");
+        let mut asks = Asks::of(world);
+        asks.words("--clients 2000 --count 2000 --rate 1000 --seconds 60 --tolerate-silence");
+        asks.words(&format!("--log {}", log.display()));
+        let stop = AtomicBool::new(false);
+        let mut generator = asks.start().expect("the generator starts");
+        until("the first ACKs", || lines(&log) > 100);
+        generator.signal(Signal::SIGSTOP);
+        let stopped = Instant::now();
+        until("300 scheduled exchanges", || stopped.elapsed() > Duration::from_millis(300));
+        generator.signal(Signal::SIGCONT);
+        let mut report = None;
+        until("the report", || {
+            report = generator.finished(&stop).expect("it runs");
+            report.is_some()
+        });
+        let report = report.expect("just seen");
+        assert_eq!(report.tally.acked, 2000);
+        // The exchange that was due first after the stop waited all of it. Measured from the send it would not show.
+        assert!(report.max_us >= 290_000.0, "{report:?}");
+    });
+}
+
+#[test]
 fn tolerant_clients_outlast_a_killed_server() {
     in_world("tolerant_clients_outlast_a_killed_server", |world| {
         let log = world.scratch().join("log");
