@@ -145,7 +145,7 @@ fn read_format(path: &Path) -> Result<u64, StoreError> {
     let damaged = |what: &str| StoreError::damaged(path, what);
     let text = core::str::from_utf8(&bytes).map_err(|_| damaged("it is no text"))?;
     let (body, crc) = text.rsplit_once("crc ").ok_or_else(|| damaged("its last line is missing"))?;
-    if crc.trim_end_matches('\n') != format!("{:08x}", crc32fast::hash(body.as_bytes())) {
+    if crc != format!("{:08x}\n", crc32fast::hash(body.as_bytes())) {
         return Err(damaged("its checksum is wrong"));
     }
     let mut lines = body.lines();

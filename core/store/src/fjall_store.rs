@@ -8,7 +8,7 @@ use crate::{
         encode_session_key,
     },
     directory::{Directory, Found, sync_directory},
-    engine::{self, Engine, Row},
+    engine::{self, Engine, Row, Tuning},
     journal::{self, Expect},
     ledger::Ledger,
     mark::Mark,
@@ -36,6 +36,7 @@ pub struct FjallStore {
     created: bool,
     torn: u64,
     staged: Staged,
+    tuning: Tuning,
 }
 
 /// What exists only while the engine is open.
@@ -63,13 +64,29 @@ impl FjallStore {
     /// Every [`StoreError`] but `Closed` and `NoIdentity`. Nothing is repaired; all that is ever cut off is a torn
     /// last batch that nobody was told about ([`FjallStore::torn_bytes`]).
     pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
+        Self::open_with(state_dir, Tuning::default())
+    }
+
+    /// [`FjallStore::open`] with other settings.
+    ///
+    /// # Errors
+    /// As [`FjallStore::open`].
+    pub fn open_with(state_dir: &Path, tuning: Tuning) -> Result<Self, StoreError> {
         let directory = Directory::lock(state_dir)?;
         let (database, created) = match directory.look()? {
             Found::Database(database) => (database, false),
-            Found::Nothing => (directory.create(&mut fill)?, true),
+            Found::Nothing => (directory.create(&mut |path, database| fill(path, database, tuning))?, true),
         };
-        let mut store =
-            Self { directory, database, open: None, acknowledged: 0, created, torn: 0, staged: Staged::default() };
+        let mut store = Self {
+            directory,
+            database,
+            open: None,
+            acknowledged: 0,
+            created,
+            torn: 0,
+            staged: Staged::default(),
+            tuning,
+        };
         store.open_engine(None)?;
         Ok(store)
     }
@@ -102,7 +119,7 @@ impl FjallStore {
             cut.apply()?;
             self.torn = cut.bytes;
         }
-        let engine = Engine::open(&db)?;
+        let engine = Engine::open(&db, self.tuning)?;
         let checked = check_head(&engine, expect, journals.last);
         match checked {
             Ok(commit) => {
@@ -158,8 +175,8 @@ impl FjallStore {
 }
 
 /// Makes the engine's files and writes commit 0: so every finished database has a head.
-fn fill(path: &Path, database: u64) -> Result<(), StoreError> {
-    let engine = Engine::create(&path.join("db"))?;
+fn fill(path: &Path, database: u64, tuning: Tuning) -> Result<(), StoreError> {
+    let engine = Engine::create(&path.join("db"), tuning)?;
     let mut batch = engine.batch(1);
     let mut value = Vec::new();
     encode_head(&Ledger::default().head(database, 0), &mut value);

@@ -18,6 +18,10 @@ use crate::{
     codec::{HEAD_KEY, Head, decode_head},
     error::AtPath,
 };
+use nix::{
+    errno::Errno,
+    unistd::{Whence, lseek64},
+};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom},
@@ -251,23 +255,29 @@ impl<'a> Reader<'a> {
     /// What is left from `start` up to the last byte that is not zero.
     fn tail(&mut self, start: u64) -> Result<Vec<u8>, StoreError> {
         let mut tail = Vec::new();
-        let mut zeroes = 0;
-        self.file.seek(SeekFrom::Start(start)).at(self.path)?;
+        let (mut at, mut zeroes) = (start, 0);
         loop {
+            // A new journal is a hole of 64 MiB: skipped where the file system knows of holes.
+            let data = match i64::try_from(at).map(|at| lseek64(self.file.get_ref(), at, Whence::SeekData)) {
+                Ok(Err(Errno::ENXIO)) => return Ok(tail),
+                Ok(Ok(data)) => u64::try_from(data).unwrap_or(at).max(at),
+                _ => at,
+            };
+            self.file.seek(SeekFrom::Start(data)).at(self.path)?;
             let chunk = self.file.fill_buf().at(self.path)?;
-            let len = chunk.len();
-            if len == 0 {
+            if chunk.is_empty() {
                 return Ok(tail);
             }
+            zeroes += (data - at) as usize;
             match chunk.iter().rposition(|&byte| byte != 0) {
-                None => zeroes += len,
+                None => zeroes += chunk.len(),
                 Some(used) => {
                     tail.resize(tail.len() + zeroes, 0);
                     tail.extend(chunk.iter().take(used + 1));
-                    zeroes = len - used - 1;
+                    zeroes = chunk.len() - used - 1;
                 }
             }
-            self.file.consume(len);
+            at = data + chunk.len() as u64;
         }
     }
 }

@@ -21,6 +21,7 @@ mod memory;
 mod storage;
 mod writer;
 
+pub use engine::Tuning;
 pub use error::StoreError;
 pub use fjall_store::FjallStore;
 pub use memory::{Faults, MemoryStore};

@@ -2,5 +2,6 @@
 
 mod codec;
 mod contract;
+mod damage;
 mod directory;
 mod writer;
