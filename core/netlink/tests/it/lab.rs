@@ -20,6 +20,9 @@ type Job = Box<dyn FnOnce() + Send>;
 /// No test waits longer than this for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A sweep interval that is longer than any test.
+const NEVER: Duration = Duration::from_secs(3600);
+
 pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 pub(crate) const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 
@@ -152,21 +155,41 @@ impl Lab {
 
     /// Starts a route thread that reconciles of itself only where the test says so.
     pub(crate) fn start(&self) -> Routes {
-        self.start_with(RouteThreadSettings {
-            sweep_interval: Duration::from_secs(3600),
-            ..RouteThreadSettings::default()
-        })
+        self.start_with(RouteThreadSettings { sweep_interval: NEVER, ..RouteThreadSettings::default() })
     }
 
     pub(crate) fn start_with(&self, settings: RouteThreadSettings) -> Routes {
         let (sender, events) = mpsc::channel();
-        let thread = self
-            .run(move || {
-                RouteThread::start(settings, move |event| {
-                    let _ = sender.send(event);
-                })
-            })
-            .expect("the thread starts");
+        self.start_telling(settings, events, move |event| {
+            let _ = sender.send(event);
+        })
+    }
+
+    /// Starts a route thread that stands still after each event that `stop_at` chooses until it is sent something.
+    pub(crate) fn start_stepwise(
+        &self,
+        stop_at: impl Fn(&RouteEvent) -> bool + Send + 'static,
+    ) -> (Routes, mpsc::Sender<()>) {
+        let (sender, events) = mpsc::channel();
+        let (go_on, gate) = mpsc::channel();
+        let settings = RouteThreadSettings { sweep_interval: NEVER, ..RouteThreadSettings::default() };
+        let routes = self.start_telling(settings, events, move |event| {
+            let stop = stop_at(&event);
+            let _ = sender.send(event);
+            if stop {
+                let _ = gate.recv();
+            }
+        });
+        (routes, go_on)
+    }
+
+    fn start_telling(
+        &self,
+        settings: RouteThreadSettings,
+        events: mpsc::Receiver<RouteEvent>,
+        tell: impl FnMut(RouteEvent) + Send + 'static,
+    ) -> Routes {
+        let thread = self.run(move || RouteThread::start(settings, tell)).expect("the thread starts");
         Routes { thread, events }
     }
 }

@@ -1,7 +1,7 @@
 //! Many routes: reconciliation, and who goes first.
 
 use crate::lab::{Lab, subscriber, until};
-use bindery_engine::route::{Route, RouteChange, RouteOp, RouteSeq};
+use bindery_engine::route::{Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
 use bindery_netlink::{RouteEvent, SweepReport};
 
 /// A hundred thousand wanted routes come to stand; a second look finds all of them; a third removes the half that is
@@ -35,24 +35,49 @@ fn a_hundred_thousand_routes_are_reconciled() {
     assert_eq!(lab.count(), half);
 }
 
-/// An operation of the engine does not wait for repairs: it is answered while most of them are to come.
+/// An operation of the engine does not wait for repairs: it is carried out before the first of them.
 #[test]
 fn what_is_urgent_goes_before_repairs() {
     let Some(lab) = Lab::new("what_is_urgent_goes_before_repairs") else { return };
-    const COUNT: u32 = 200_000;
+    const COUNT: u32 = 20_000;
     let template = lab.route(0);
-    let seed = (0..COUNT).map(|number| Route { dst: subscriber(number), ..template }).collect();
-    let routes = lab.start();
+    // The thread stands still at the end of the sweep, when every repair is queued, and at the answer.
+    let (routes, go_on) = lab.start_stepwise(|event| matches!(event, RouteEvent::Swept(_) | RouteEvent::Routed { .. }));
     let handle = routes.thread.handle();
-    handle.seed(seed);
-    let urgent = Route { dst: subscriber(COUNT), ..template };
-    let mut ops = vec![RouteOp { seq: RouteSeq(1), urgent: true, change: RouteChange::Set(urgent) }];
-    // The repairs start with the end of the first sweep.
+    handle.seed((0..COUNT).map(|number| Route { dst: subscriber(number), ..template }).collect());
     routes.wait("the sweep", |event| matches!(event, RouteEvent::Swept(_)).then_some(()));
-    handle.submit(&mut ops);
+    let urgent = Route { dst: subscriber(COUNT), ..template };
+    handle.submit(&mut vec![RouteOp { seq: RouteSeq(1), urgent: true, change: RouteChange::Set(urgent) }]);
+    go_on.send(()).unwrap();
     routes.wait("the answer", |event| matches!(event, RouteEvent::Routed { .. }).then_some(()));
-    let standing = lab.count();
-    assert!(standing < COUNT as usize, "all {standing} stood already");
     assert_eq!(lab.observe(urgent.dst), Some(urgent));
+    assert_eq!(lab.count(), 1);
+    go_on.send(()).unwrap();
     until("the rest", || lab.count() == COUNT as usize + 1);
+}
+
+/// Where operations pile up, those to one destination are merged, and the last one's failure is that of all.
+#[test]
+fn merged_operations_fail_together() {
+    let Some(lab) = Lab::new("merged_operations_fail_together") else { return };
+    lab.sh("ip route add 10.1.0.0/32 dev s1 proto static");
+    let (blocked, free) = (lab.route(0), lab.route(1));
+    let (routes, go_on) = lab.start_stepwise(|event| matches!(event, RouteEvent::Routed { .. }));
+    let op = |seq, change| RouteOp { seq: RouteSeq(seq), urgent: true, change };
+    let unset = RouteChange::Unset { instance: free.instance, dst: free.dst };
+    routes.thread.handle().submit(&mut vec![op(1, RouteChange::Set(free))]);
+    routes.wait("the first", |event| matches!(event, RouteEvent::Routed { .. }).then_some(()));
+    let mut ops = vec![op(2, RouteChange::Set(blocked))];
+    ops.extend((3..70_000).map(|seq| op(seq, unset)));
+    ops.push(op(70_000, RouteChange::Set(blocked)));
+    routes.thread.handle().submit(&mut ops);
+    go_on.send(()).unwrap();
+    let (up_to, failed) = routes.wait("the others", |event| match event {
+        RouteEvent::Routed { up_to, failed } => Some((up_to, failed)),
+        _ => None,
+    });
+    assert_eq!(up_to, RouteSeq(70_000), "they were not merged");
+    let failure = |seq| RouteFailure { seq: RouteSeq(seq), error: RouteError::Foreign };
+    assert_eq!(failed, [failure(2), failure(70_000)]);
+    go_on.send(()).unwrap();
 }
