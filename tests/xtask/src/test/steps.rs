@@ -143,16 +143,19 @@ fn unit(context: &mut Context) -> Result<()> {
 }
 
 fn sim(context: &mut Context) -> Result<()> {
+    binaries::run(context, |package| package == "bindery-sim", &[])?;
     let seeds = if context.long { "20000" } else { "2000" };
-    binaries::run(context, |package| package == "bindery-sim", &[("BINDERY_SIM_SEEDS", seeds.to_string())])
+    context.run(Command::new(shell::build_dir().join("bindery-sim")).args(["--seeds", seeds]))
 }
 
 fn crash(context: &mut Context) -> Result<()> {
-    binaries::run(context, |package| package == "bindery-crash", &[])
+    let long = if context.long { vec![("BINDERY_CRASH_LONG", "1".to_string())] } else { Vec::new() };
+    binaries::run(context, |package| package == "bindery-crash", &long)
 }
 
 fn netns(context: &mut Context) -> Result<()> {
-    binaries::run(context, |package| package == "bindery-netns", &[])
+    // These tests wait for clients' timers most of the time: more of them than processors run side by side.
+    binaries::run(context, |package| package == "bindery-netns", &[("RUST_TEST_THREADS", "6".to_string())])
 }
 
 /// Seconds that all fuzz targets share in the CI.
@@ -195,8 +198,7 @@ fn fuzz(context: &mut Context) -> Result<()> {
 fn bench(context: &mut Context) -> Result<()> {
     binaries::build()?;
     let mut command = Command::new(shell::build_dir().join("bindery-bench"));
-    if !context.long {
-        command.arg("--smoke");
-    }
+    command.arg("--plugin").arg(shell::target_dir().join("plugins/option-insert.wasm"));
+    command.arg(if context.long { "--quick" } else { "--smoke" });
     context.run(&mut command)
 }
