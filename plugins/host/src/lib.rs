@@ -1,7 +1,7 @@
 //! The host of Bindery's WASM plugins: loads a component, calls its hooks, and contains what goes wrong.
 //!
 //! A component reaches nothing but the interfaces in `wit/`: no WASI, no clock, no file, no socket. The host
-//! bounds its time (epoch ticks of 1 ms), its memory and its output, throws an instance away when it
+//! bounds its time (in steps of 1 ms), its memory and its output, throws an instance away when it
 //! fails, and opens a circuit breaker when failures repeat. What a plugin says is checked like any input from
 //! outside: the changes of a failed call have no effect.
 //!
@@ -10,6 +10,7 @@
 
 mod breaker;
 mod cache;
+mod deadline;
 mod edits;
 mod error;
 mod host;

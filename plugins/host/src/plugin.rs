@@ -7,6 +7,7 @@ use wasmtime::component::{ComponentExportIndex, InstancePre, TypedFunc};
 use wasmtime::{Store, Trap};
 
 use crate::breaker::{Breaker, BreakerState};
+use crate::deadline::{Meter, ticks};
 use crate::edits::{Edit, Edits};
 use crate::error::{Failure, LoadReason};
 use crate::host::Origin;
@@ -32,10 +33,10 @@ pub struct Plugin {
     settings: Vec<wit::Setting>,
     memory_max: usize,
     output_max: usize,
-    /// Ticks that a call may take.
-    call_ticks: u64,
-    /// Ticks that a start may take; after the first start, what it took with room to spare.
-    start_ticks: u64,
+    deadline: Duration,
+    /// Most time of a start; after the first start, what it took with room to spare.
+    start_deadline: Duration,
+    meter: Meter,
     pre: InstancePre<State>,
     configure: Option<ComponentExportIndex>,
     shape: Option<ComponentExportIndex>,
@@ -76,11 +77,6 @@ enum StartError {
     Settings(wit::SettingError),
 }
 
-/// Ticks that are certain to be at least `time`: the first one may come at once.
-fn ticks(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).saturating_add(1)
-}
-
 impl Plugin {
     pub(crate) fn new(
         spec: &PluginSpec,
@@ -105,8 +101,9 @@ impl Plugin {
             settings: spec.settings.iter().map(wit::Setting::from).collect(),
             memory_max: spec.memory_max_bytes,
             output_max: spec.output_max_bytes,
-            call_ticks: ticks(spec.deadline),
-            start_ticks: ticks(start_deadline),
+            deadline: spec.deadline,
+            start_deadline,
+            meter: Meter::default(),
             configure: find(wit::CONFIGURATION, "configure"),
             shape: find(wit::SHAPE_REPLY, "shape"),
             pre,
@@ -142,8 +139,8 @@ impl Plugin {
         }
         // A restart holds up the packet thread. It may take what this start took, with room to spare for a busy
         // moment, but never as long as a first start may.
-        let usual = ticks(started.elapsed().saturating_mul(4)).max(self.call_ticks);
-        self.start_ticks = self.start_ticks.min(usual);
+        let usual = started.elapsed().saturating_mul(4).max(self.deadline);
+        self.start_deadline = self.start_deadline.min(usual);
         Ok(())
     }
 
@@ -200,7 +197,7 @@ impl Plugin {
     /// without this stage changes nothing.
     pub fn shape_reply(&mut self, exchange: &mut dyn ShapeExchange) -> ShapeOutcome {
         let started = Instant::now();
-        let outcome = self.shape_reply_at(exchange, started);
+        let outcome = self.call_shape_reply(exchange, started, started);
         if !matches!(outcome, ShapeOutcome::Failed(Failure::BreakerOpen, _)) {
             self.latency.record(started.elapsed());
         }
@@ -209,6 +206,11 @@ impl Plugin {
 
     /// [`Plugin::shape_reply`] at the time `now` for the breaker, without measuring.
     pub fn shape_reply_at(&mut self, exchange: &mut dyn ShapeExchange, now: Instant) -> ShapeOutcome {
+        self.call_shape_reply(exchange, now, Instant::now())
+    }
+
+    /// `now` is for the breaker, `started` for the deadline.
+    fn call_shape_reply(&mut self, exchange: &mut dyn ShapeExchange, now: Instant, started: Instant) -> ShapeOutcome {
         if !self.stages.contains(Stage::ShapeReply) {
             return ShapeOutcome::Continue;
         }
@@ -217,7 +219,7 @@ impl Plugin {
             self.counts.failures[Failure::BreakerOpen.index()] += 1;
             return ShapeOutcome::Failed(Failure::BreakerOpen, self.on_failure);
         }
-        match self.try_shape_reply(exchange) {
+        match self.try_shape_reply(exchange, started) {
             Ok(Verdict::Continue) => {
                 self.breaker.succeeded();
                 ShapeOutcome::Continue
@@ -239,8 +241,11 @@ impl Plugin {
         }
     }
 
-    fn try_shape_reply(&mut self, exchange: &mut dyn ShapeExchange) -> Result<Verdict, Failed> {
-        self.restart()?;
+    fn try_shape_reply(&mut self, exchange: &mut dyn ShapeExchange, mut started: Instant) -> Result<Verdict, Failed> {
+        if self.live.is_none() {
+            self.restart()?;
+            started = Instant::now();
+        }
         let Some(Live { store, shape: Some(shape) }) = &mut self.live else {
             return Err(Failed::new(Failure::Trap, "the instance has no hook"));
         };
@@ -248,7 +253,8 @@ impl Plugin {
         let state = store.data_mut();
         state.view.fill(exchange, meta.relay);
         state.edits.clear();
-        store.set_epoch_deadline(self.call_ticks);
+        state.deadline = self.meter.deadline(started, self.deadline);
+        store.set_epoch_deadline(ticks(self.deadline));
         let called = shape.call(&mut *store, (wit::Meta::from(&meta), wit::exchange()));
         let state = store.data_mut();
         let refused_memory = state.limits.take_refused();
@@ -267,9 +273,6 @@ impl Plugin {
 
     /// Make a new instance if the last one failed.
     fn restart(&mut self) -> Result<(), Failed> {
-        if self.live.is_some() {
-            return Ok(());
-        }
         self.counts.restarts += 1;
         match self.start() {
             Ok(live) => {
@@ -287,11 +290,16 @@ impl Plugin {
     }
 
     fn start(&self) -> Result<Live, StartError> {
-        let state =
-            State { view: View::new(), edits: Edits::new(self.output_max), limits: Limits::new(self.memory_max) };
+        let state = State {
+            view: View::new(),
+            edits: Edits::new(self.output_max),
+            limits: Limits::new(self.memory_max),
+            deadline: Meter::default().deadline(Instant::now(), self.start_deadline),
+        };
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.limits);
-        store.set_epoch_deadline(self.start_ticks);
+        store.epoch_deadline_callback(|context| Ok(context.data().deadline.decide()));
+        store.set_epoch_deadline(ticks(self.start_deadline));
         let instance = self.pre.instantiate(&mut store).map_err(|error| failed_start(&mut store, &error))?;
         if let Some(index) = &self.configure {
             let configure = instance

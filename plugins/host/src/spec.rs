@@ -110,8 +110,8 @@ pub struct PluginSpec {
     pub source: Source,
     /// Stages to which the configuration binds it. Loading fails if the component lacks one.
     pub stages: Stages,
-    /// Time for one call: whole milliseconds, 1 ms or more. The guest gets at least this, at most one tick
-    /// more (ticks are late on a loaded machine).
+    /// Processor time for one call: whole milliseconds, 1 ms or more. The guest gets at least this and is
+    /// stopped within two ticks after it. Time in which its thread did not run is not held against it.
     pub deadline: Duration,
     /// Most linear memory of one instance, in bytes.
     pub memory_max_bytes: usize,

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use wasmtime::component::{ComponentType, Lift, Linker, Lower, Resource, ResourceType, WasmList};
 use wasmtime::{Engine, StoreContextMut};
 
+use crate::deadline::Deadline;
 use crate::edits::{Edit, Edits, Refused};
 use crate::limits::Limits;
 use crate::shape::{self, ShapeMeta};
@@ -183,6 +184,7 @@ pub(crate) struct State {
     pub(crate) view: View,
     pub(crate) edits: Edits,
     pub(crate) limits: Limits,
+    pub(crate) deadline: Deadline,
 }
 
 /// The guest gave more than it may; it is stopped by this error.

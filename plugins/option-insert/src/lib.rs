@@ -60,14 +60,8 @@ impl Hook for OptionInsert {
         RULES.with_borrow(|rules| {
             if rules.concern(meta.reply_type) {
                 // The name is asked for only where it matters: a getter costs more than a set.
-                let actions = if rules.has_groups() {
-                    rules.of_group(&exchange.group())
-                } else {
-                    rules.common()
-                };
-                actions
-                    .iter()
-                    .for_each(|(code, action)| perform(exchange, *code, action));
+                let actions = if rules.has_groups() { rules.of_group(&exchange.group()) } else { rules.common() };
+                actions.iter().for_each(|(code, action)| perform(exchange, *code, action));
             }
         });
         Verdict::Continue
@@ -77,9 +71,7 @@ impl Hook for OptionInsert {
 fn perform(exchange: &Exchange, code: u16, action: &Action) {
     match action {
         Action::Replace(value) => exchange.set_option(code, value),
-        Action::Insert(value) if exchange.reply_option(code).is_none() => {
-            exchange.set_option(code, value)
-        }
+        Action::Insert(value) if exchange.reply_option(code).is_none() => exchange.set_option(code, value),
         Action::Insert(_) => {}
         Action::Remove => exchange.remove_option(code),
     }

@@ -33,11 +33,7 @@ pub struct Rules {
 
 impl Rules {
     pub const fn new() -> Rules {
-        Rules {
-            messages: Vec::new(),
-            common: BTreeMap::new(),
-            groups: BTreeMap::new(),
-        }
+        Rules { messages: Vec::new(), common: BTreeMap::new(), groups: BTreeMap::new() }
     }
 
     /// Whether a reply of this type is changed.
@@ -62,10 +58,7 @@ impl Rules {
         for (index, setting) in settings.iter().enumerate() {
             rules
                 .take(settings, setting)
-                .map_err(|message| SettingError {
-                    setting: u32::try_from(index).ok(),
-                    message,
-                })?;
+                .map_err(|message| SettingError { setting: u32::try_from(index).ok(), message })?;
         }
         for actions in rules.groups.values_mut() {
             for (code, action) in &rules.common {
@@ -89,26 +82,15 @@ impl Rules {
             }
             ("group", None) => {
                 no_properties(setting)?;
-                let [name] =
-                    arguments::<1>(setting, "a name, as in: group \"residential\" { ... }")?;
-                if self
-                    .groups
-                    .insert(name.to_owned(), Actions::new())
-                    .is_some()
-                {
-                    return Err(format!(
-                        "group \"{name}\" stands here twice: put its statements together"
-                    ));
+                let [name] = arguments::<1>(setting, "a name, as in: group \"residential\" { ... }")?;
+                if self.groups.insert(name.to_owned(), Actions::new()).is_some() {
+                    return Err(format!("group \"{name}\" stands here twice: put its statements together"));
                 }
                 Ok(())
             }
             ("messages", None) => self.take_messages(setting),
-            (name, None) => Err(format!(
-                "unknown statement \"{name}\": it must be option, remove, group or messages"
-            )),
-            (name, Some(_)) => Err(format!(
-                "\"{name}\" cannot stand in a group: only option and remove can"
-            )),
+            (name, None) => Err(format!("unknown statement \"{name}\": it must be option, remove, group or messages")),
+            (name, Some(_)) => Err(format!("\"{name}\" cannot stand in a group: only option and remove can")),
         }
     }
 
@@ -122,9 +104,7 @@ impl Rules {
         }
         for name in &setting.arguments {
             let known = MESSAGES.iter().find(|(known, _)| known == name);
-            let (_, code) = known.ok_or_else(|| {
-                format!("unknown message \"{name}\": it must be offer, ack or nak")
-            })?;
+            let (_, code) = known.ok_or_else(|| format!("unknown message \"{name}\": it must be offer, ack or nak"))?;
             self.messages.push(*code);
         }
         Ok(())
@@ -136,9 +116,7 @@ impl Rules {
             Some(group) => self.groups.entry(group.to_owned()).or_default(),
         };
         if actions.insert(code, action).is_some() {
-            return Err(format!(
-                "option {code} stands here twice: keep one statement for it"
-            ));
+            return Err(format!("option {code} stands here twice: keep one statement for it"));
         }
         Ok(())
     }
@@ -146,14 +124,11 @@ impl Rules {
 
 /// Name of the group that encloses a statement.
 fn group_name<'a>(settings: &'a [Setting], parent: u32, child: &str) -> Result<&'a str, String> {
-    let parent = usize::try_from(parent)
-        .ok()
-        .and_then(|index| settings.get(index));
+    let parent = usize::try_from(parent).ok().and_then(|index| settings.get(index));
     let name = parent
         .filter(|parent| parent.name == "group" && parent.parent.is_none())
         .and_then(|group| group.arguments.first());
-    name.map(String::as_str)
-        .ok_or_else(|| format!("\"{child}\" can stand at the top or in a group only"))
+    name.map(String::as_str).ok_or_else(|| format!("\"{child}\" can stand at the top or in a group only"))
 }
 
 /// `option CODE TYPE=VALUE` or `option CODE TYPE VALUE...`, each with `mode=MODE` at will.
@@ -180,16 +155,12 @@ fn option(setting: &Setting) -> Result<(u16, Action), String> {
             ("mode", "insert") => insert = true,
             ("mode", "replace") => insert = false,
             ("mode", other) => {
-                return Err(format!(
-                    "option {code}: unknown mode \"{other}\": it must be insert or replace"
-                ));
+                return Err(format!("option {code}: unknown mode \"{other}\": it must be insert or replace"));
             }
             (name, text) => {
                 // The same type again is one more value; another type would hide one of the two.
                 if kind.is_some_and(|kind| kind != name) {
-                    return Err(format!(
-                        "option {code}: values of more than one type: keep one"
-                    ));
+                    return Err(format!("option {code}: values of more than one type: keep one"));
                 }
                 kind = Some(name);
                 put(name, text).map_err(|message| format!("option {code}: {message}"))?;
@@ -197,44 +168,22 @@ fn option(setting: &Setting) -> Result<(u16, Action), String> {
         }
     }
     if kind.is_none() {
-        return Err(format!(
-            "option {code} has no value: it must have one of {}",
-            values::TYPES
-        ));
+        return Err(format!("option {code} has no value: it must have one of {}", values::TYPES));
     }
     if value.len() > values::LENGTH_MAX {
-        return Err(format!(
-            "option {code}: {} bytes are more than {}",
-            value.len(),
-            values::LENGTH_MAX
-        ));
+        return Err(format!("option {code}: {} bytes are more than {}", value.len(), values::LENGTH_MAX));
     }
-    Ok((
-        code,
-        if insert {
-            Action::Insert(value)
-        } else {
-            Action::Replace(value)
-        },
-    ))
+    Ok((code, if insert { Action::Insert(value) } else { Action::Replace(value) }))
 }
 
 fn no_properties(setting: &Setting) -> Result<(), String> {
     match setting.properties.first() {
         None => Ok(()),
-        Some((name, _)) => Err(format!(
-            "{} takes no property \"{name}\": remove it",
-            setting.name
-        )),
+        Some((name, _)) => Err(format!("{} takes no property \"{name}\": remove it", setting.name)),
     }
 }
 
-fn arguments<'a, const N: usize>(
-    setting: &'a Setting,
-    wanted: &str,
-) -> Result<[&'a str; N], String> {
+fn arguments<'a, const N: usize>(setting: &'a Setting, wanted: &str) -> Result<[&'a str; N], String> {
     let texts: Vec<&str> = setting.arguments.iter().map(String::as_str).collect();
-    texts
-        .try_into()
-        .map_err(|_| format!("{} takes {wanted}", setting.name))
+    texts.try_into().map_err(|_| format!("{} takes {wanted}", setting.name))
 }

@@ -13,16 +13,10 @@ pub const TYPES: &str = "flag, byte, short, unsigned-short, integer, unsigned-in
 
 /// An option code that a plugin may touch.
 pub fn code(text: &str) -> Result<u16, String> {
-    let code = text
-        .parse::<u16>()
-        .ok()
-        .filter(|code| (1..=254).contains(code));
-    let code =
-        code.ok_or_else(|| format!("option code \"{text}\": it must be a number from 1 to 254"))?;
+    let code = text.parse::<u16>().ok().filter(|code| (1..=254).contains(code));
+    let code = code.ok_or_else(|| format!("option code \"{text}\": it must be a number from 1 to 254"))?;
     if matches!(code, 50..=54 | 57..=59 | 61 | 82 | 90 | 145) {
-        return Err(format!(
-            "option {code} belongs to the server: no plugin may set or remove it"
-        ));
+        return Err(format!("option {code} belongs to the server: no plugin may set or remove it"));
     }
     Ok(code)
 }
@@ -44,9 +38,7 @@ pub fn append(kind: &str, text: &str, to: &mut Vec<u8>) -> Result<(), String> {
         "ip-address" => to.extend(address::<Ipv4Addr>(text, "IPv4")?.octets()),
         "ipv6-address" => to.extend(address::<Ipv6Addr>(text, "IPv6")?.octets()),
         other => {
-            return Err(format!(
-                "unknown property \"{other}\": it must be mode or one of {TYPES}"
-            ));
+            return Err(format!("unknown property \"{other}\": it must be mode or one of {TYPES}"));
         }
     }
     Ok(())
@@ -61,13 +53,11 @@ fn flag(text: &str) -> Result<u8, String> {
 }
 
 fn number<N: FromStr>(text: &str, least: impl Display, most: impl Display) -> Result<N, String> {
-    text.parse()
-        .map_err(|_| format!("\"{text}\": it must be a number from {least} to {most}"))
+    text.parse().map_err(|_| format!("\"{text}\": it must be a number from {least} to {most}"))
 }
 
 fn address<A: FromStr>(text: &str, family: &str) -> Result<A, String> {
-    text.parse()
-        .map_err(|_| format!("\"{text}\": it must be an {family} address"))
+    text.parse().map_err(|_| format!("\"{text}\": it must be an {family} address"))
 }
 
 fn hex(text: &str) -> Result<Vec<u8>, String> {
@@ -82,7 +72,5 @@ fn hex(text: &str) -> Result<Vec<u8>, String> {
 }
 
 fn digit(character: u8) -> Option<u8> {
-    char::from(character)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
+    char::from(character).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }

@@ -31,62 +31,32 @@ pub(crate) fn run(request: &Request) -> Result<()> {
     let toolchain = Toolchain::find()?;
     println!("guest compiler: {}", toolchain.version);
     let here = std::env::current_dir().context("the current directory cannot be found")?;
-    let root = here
-        .ancestors()
-        .find(|dir| dir.join(GUESTS).join("Cargo.toml").exists());
+    let root = here.ancestors().find(|dir| dir.join(GUESTS).join("Cargo.toml").exists());
     let mut modules = Vec::new();
     if request.all {
-        let root = root.with_context(|| {
-            format!("{GUESTS} is neither here nor above: run this in the repository")
-        })?;
+        let root = root.with_context(|| format!("{GUESTS} is neither here nor above: run this in the repository"))?;
         // Some fixtures are examples of their package: a package has one library only.
-        modules.extend(compile(
-            &toolchain,
-            root,
-            &root.join(GUESTS),
-            &["--workspace", "--lib", "--examples"],
-        )?);
+        modules.extend(compile(&toolchain, root, &root.join(GUESTS), &["--workspace", "--lib", "--examples"])?);
     }
     for guest in &request.guests {
-        let guest = guest
-            .canonicalize()
-            .with_context(|| format!("{} cannot be found", guest.display()))?;
-        modules.extend(compile(
-            &toolchain,
-            root.unwrap_or(&here),
-            &guest,
-            &["--lib"],
-        )?);
+        let guest = guest.canonicalize().with_context(|| format!("{} cannot be found", guest.display()))?;
+        modules.extend(compile(&toolchain, root.unwrap_or(&here), &guest, &["--lib"])?);
     }
     if modules.is_empty() {
         bail!("no guest was built: its library must have crate-type = [\"cdylib\"]");
     }
-    fs::create_dir_all(&request.out)
-        .with_context(|| format!("{} cannot be made", request.out.display()))?;
+    fs::create_dir_all(&request.out).with_context(|| format!("{} cannot be made", request.out.display()))?;
     for module in &modules {
-        let name = module
-            .file_stem()
-            .and_then(|name| name.to_str())
-            .unwrap_or("guest")
-            .replace('_', "-");
+        let name = module.file_stem().and_then(|name| name.to_str()).unwrap_or("guest").replace('_', "-");
         let component = request.out.join(name).with_extension("wasm");
         let written = encode::file(module, &component)?;
-        println!(
-            "{}{}",
-            component.display(),
-            if written { "" } else { " (unchanged)" }
-        );
+        println!("{}{}", component.display(), if written { "" } else { " (unchanged)" });
     }
     Ok(())
 }
 
 /// Compile the guests of a package or workspace; the paths of their core modules.
-fn compile(
-    toolchain: &Toolchain,
-    root: &Path,
-    guests: &Path,
-    what: &[&str],
-) -> Result<Vec<PathBuf>> {
+fn compile(toolchain: &Toolchain, root: &Path, guests: &Path, what: &[&str]) -> Result<Vec<PathBuf>> {
     let mut command: Command = toolchain.cargo(root);
     command
         .args(what)
@@ -97,11 +67,7 @@ fn compile(
         .stderr(Stdio::inherit());
     let output = command.output().context("cargo does not run")?;
     if !output.status.success() {
-        bail!(
-            "the guests in {} do not build ({})",
-            guests.display(),
-            output.status
-        );
+        bail!("the guests in {} do not build ({})", guests.display(), output.status);
     }
     let messages = String::from_utf8_lossy(&output.stdout);
     let mut modules: Vec<PathBuf> = messages.lines().flat_map(modules_of).collect();
@@ -118,17 +84,8 @@ fn modules_of(message: &str) -> Vec<PathBuf> {
         return Vec::new();
     }
     let files = message.pointer("/filenames").and_then(Value::as_array);
-    let files = files
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(PathBuf::from);
-    files
-        .filter(|file| {
-            file.extension()
-                .is_some_and(|extension| extension == "wasm")
-        })
-        .collect()
+    let files = files.into_iter().flatten().filter_map(Value::as_str).map(PathBuf::from);
+    files.filter(|file| file.extension().is_some_and(|extension| extension == "wasm")).collect()
 }
 
 #[cfg(test)]
@@ -139,12 +96,7 @@ mod tests {
     fn only_modules_are_taken_from_messages() {
         let artifact = r#"{"reason":"compiler-artifact","filenames":["/t/a.wasm","/t/liba.rlib"]}"#;
         assert_eq!(modules_of(artifact), [PathBuf::from("/t/a.wasm")]);
-        for other in [
-            "",
-            "no message",
-            r#"{"reason":"build-finished"}"#,
-            r#"{"reason":"compiler-artifact"}"#,
-        ] {
+        for other in ["", "no message", r#"{"reason":"build-finished"}"#, r#"{"reason":"compiler-artifact"}"#] {
             assert!(modules_of(other).is_empty(), "{other}");
         }
     }

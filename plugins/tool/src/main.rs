@@ -49,9 +49,7 @@ fn parse_build(mut parser: lexopt::Parser) -> Result<Command> {
             other => return Err(other.unexpected().into()),
         }
     }
-    let Some(out) = out else {
-        bail!("build needs --out DIR")
-    };
+    let Some(out) = out else { bail!("build needs --out DIR") };
     if all == guests.is_empty() {
         return Ok(Command::Build(build::Request { all, guests, out }));
     }
@@ -106,27 +104,13 @@ mod tests {
 
     #[test]
     fn command_lines() {
-        let request = build::Request {
-            all: true,
-            guests: vec![],
-            out: "o".into(),
-        };
-        assert_eq!(
-            parsed(&["build", "--all", "--out", "o"]).unwrap(),
-            Command::Build(request)
-        );
+        let request = build::Request { all: true, guests: vec![], out: "o".into() };
+        assert_eq!(parsed(&["build", "--all", "--out", "o"]).unwrap(), Command::Build(request));
         let guests = vec![PathBuf::from("a"), PathBuf::from("b")];
-        let request = build::Request {
-            all: false,
-            guests,
-            out: "o".into(),
-        };
+        let request = build::Request { all: false, guests, out: "o".into() };
         let arguments = ["build", "--guest", "a", "--guest=b", "-o", "o"];
         assert_eq!(parsed(&arguments).unwrap(), Command::Build(request));
-        let encode = Command::Encode {
-            core: "c".into(),
-            component: "d".into(),
-        };
+        let encode = Command::Encode { core: "c".into(), component: "d".into() };
         assert_eq!(parsed(&["encode", "c", "-o", "d"]).unwrap(), encode);
         assert_eq!(parsed(&[]).unwrap(), Command::Help);
     }

@@ -31,23 +31,16 @@ pub(crate) struct Toolchain {
 impl Toolchain {
     /// Look for the compiler, its library's sources and the linker.
     pub(crate) fn find() -> Result<Toolchain> {
-        let rustc =
-            std::env::var_os(RUSTC_VARIABLE).map_or_else(|| PathBuf::from(RUSTC), PathBuf::from);
+        let rustc = std::env::var_os(RUSTC_VARIABLE).map_or_else(|| PathBuf::from(RUSTC), PathBuf::from);
         let version = output(&rustc, &["--version"])?;
         match minor(&version) {
             Some(minor) if minor >= OLDEST => {}
-            _ => bail!(
-                "{} is \"{version}\", guests need 1.{OLDEST} or newer; {INSTALL}",
-                rustc.display()
-            ),
+            _ => bail!("{} is \"{version}\", guests need 1.{OLDEST} or newer; {INSTALL}", rustc.display()),
         }
         let sysroot = output(&rustc, &["--print", "sysroot"])?;
         let sources = Path::new(&sysroot).join("lib/rustlib/src/rust/library/std/Cargo.toml");
         if !sources.exists() {
-            bail!(
-                "the sources of Rust's standard library are missing ({}); {INSTALL}",
-                sources.display()
-            );
+            bail!("the sources of Rust's standard library are missing ({}); {INSTALL}", sources.display());
         }
         output(Path::new(LINKER), &["--version"])?;
         Ok(Toolchain { rustc, version })
@@ -57,10 +50,7 @@ impl Toolchain {
     /// sources, so that the same sources give the same component anywhere.
     pub(crate) fn cargo(&self, root: &Path) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut flags = format!(
-            "-Clinker={LINKER}\x1f--remap-path-prefix={}=.",
-            root.display()
-        );
+        let mut flags = format!("-Clinker={LINKER}\x1f--remap-path-prefix={}=.", root.display());
         if let Some(home) = cargo_home() {
             flags.push_str(&format!("\x1f--remap-path-prefix={}=cargo", home.display()));
         }
@@ -74,22 +64,14 @@ impl Toolchain {
             .env_remove("RUSTC_WORKSPACE_WRAPPER")
             .env_remove("CARGO_TARGET_DIR")
             .env_remove("CARGO_BUILD_TARGET")
-            .args([
-                "build",
-                "--release",
-                "--target",
-                TARGET,
-                "-Zbuild-std=std,panic_abort",
-            ]);
+            .args(["build", "--release", "--target", TARGET, "-Zbuild-std=std,panic_abort"]);
         command
     }
 }
 
 fn cargo_home() -> Option<PathBuf> {
     let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
-    std::env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(home)
+    std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(home)
 }
 
 fn output(program: &Path, arguments: &[&str]) -> Result<String> {
@@ -98,23 +80,14 @@ fn output(program: &Path, arguments: &[&str]) -> Result<String> {
         .output()
         .with_context(|| format!("{} does not run; {INSTALL}", program.display()))?;
     if !output.status.success() {
-        bail!(
-            "{} {} fails; {INSTALL}",
-            program.display(),
-            arguments.join(" ")
-        );
+        bail!("{} {} fails; {INSTALL}", program.display(), arguments.join(" "));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// N of `rustc 1.N.x ...`.
 fn minor(version: &str) -> Option<u32> {
-    version
-        .strip_prefix("rustc 1.")?
-        .split('.')
-        .next()?
-        .parse()
-        .ok()
+    version.strip_prefix("rustc 1.")?.split('.').next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -123,10 +96,7 @@ mod tests {
 
     #[test]
     fn versions() {
-        assert_eq!(
-            minor("rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)"),
-            Some(96)
-        );
+        assert_eq!(minor("rustc 1.96.0 (ac68faa20 2026-05-25) (built from a source tarball)"), Some(96));
         assert_eq!(minor("rustc 2.0.0"), None);
         assert_eq!(minor("gcc 1.2.3"), None);
     }

@@ -1,5 +1,9 @@
 //! What a call may do, and what the host does with each kind of failure.
 
+use std::num::NonZero;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bindery_plugin_host::{BreakerState, Failure, OnFailure, Plugin, ShapeOutcome};
@@ -92,18 +96,45 @@ fn a_guest_that_copes_with_the_limit_is_no_failure() {
     assert!(plugin.stats().memory_bytes <= 16 << 20);
 }
 
+/// About 40 ms of work, or several times that on a slow machine.
+const BUSY: &str = "
+    (local $i i32)
+    (loop (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br_if 0 (i32.lt_u (local.get $i) (i32.const 40000000))))
+    (call $release (local.get $exchange)) (i32.const 0)";
+
 #[test]
 fn a_slow_call_within_its_deadline_is_good() {
-    // Some 30 ms of work on a slow machine, against 60 s.
-    let busy = "
-        (local $i i32)
-        (loop (local.set $i (i32.add (local.get $i) (i32.const 1)))
-            (br_if 0 (i32.lt_u (local.get $i) (i32.const 10000000))))
-        (call $release (local.get $exchange)) (i32.const 0)";
-    let mut spec = Guest::new(busy).spec();
+    let mut spec = Guest::new(BUSY).spec();
     spec.deadline = Duration::from_secs(60);
     let mut plugin = text::host().load(&spec).unwrap();
     assert_eq!(call(&mut plugin).0, ShapeOutcome::Continue);
+}
+
+/// Time in which other threads have the processor is not held against a plugin.
+#[test]
+fn a_busy_machine_is_no_failure() {
+    let hogs = 30 * thread::available_parallelism().map_or(1, NonZero::get);
+    let (ready, done) = (Barrier::new(hogs + 1), AtomicBool::new(false));
+    let hog = || {
+        ready.wait();
+        while !done.load(Ordering::Relaxed) {
+            std::hint::spin_loop();
+        }
+    };
+    let deadline = Duration::from_millis(400);
+    let mut spec = Guest::new(BUSY).spec();
+    spec.deadline = deadline;
+    let mut plugin = text::host().load(&spec).unwrap();
+    thread::scope(|scope| {
+        (0..hogs).for_each(|_| drop(scope.spawn(hog)));
+        ready.wait();
+        let outcomes = [0; 2].map(|_| call(&mut plugin).0);
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(outcomes, [ShapeOutcome::Continue; 2], "{}", plugin.stats().last_failure);
+    });
+    // Else the machine was not busy enough to show anything.
+    println!("{:?} for 2 calls of {deadline:?} each", plugin.stats().time_total);
 }
 
 #[test]
