@@ -294,13 +294,13 @@ impl PoolCheck<'_> {
         let lease = attributes.lease.as_ref().map_or(Lease::Secs(86_400), |lease| lease.value);
         let (t1, t2) = (attributes.t1.first(), attributes.t2.first());
         let value = |timer: Option<&Spanned<Timer>>, default| timer.map_or(default, |timer| timer.value);
+        let end = if let Lease::Secs(seconds) = lease { f64::from(seconds) } else { f64::from(u32::MAX) };
         let at = |timer: Timer| match (timer, lease) {
             (Timer::Secs(seconds), _) => f64::from(seconds),
-            (Timer::Percent(percent), Lease::Secs(seconds)) => f64::from(seconds) * f64::from(percent) / 100.0,
-            (Timer::Percent(percent), Lease::Infinite) => f64::from(u32::MAX) * f64::from(percent) / 100.0,
+            (Timer::Percent(percent), _) => end * f64::from(percent) / 100.0,
+            (Timer::Eighths(eighths), _) => end * f64::from(eighths) / 8.0,
         };
-        let (first, second) = (at(value(t1, Timer::Percent(50))), at(value(t2, Timer::Percent(87))));
-        let end = if let Lease::Secs(seconds) = lease { f64::from(seconds) } else { f64::from(u32::MAX) };
+        let (first, second) = (at(value(t1, Timer::Percent(50))), at(value(t2, Timer::Eighths(7))));
         let lease_span = attributes.lease.as_ref().map(|lease| lease.span);
         let orders = [
             (first >= second, t1.or(t2), t2.filter(|_| t1.is_some()).map(|t2| (t2.span, "T2")), "T1 is not before T2"),

@@ -161,7 +161,7 @@ impl Default for Attributes {
         Self {
             lease: Lease::Secs(86_400),
             t1: Timer::Percent(50),
-            t2: Timer::Percent(87),
+            t2: Timer::Eighths(7),
             server_identifier: None,
             next_server: None,
             boot_file: None,
@@ -185,6 +185,8 @@ pub enum Lease {
 pub enum Timer {
     /// Percent of the lease, 0 to 100.
     Percent(u8),
+    /// Eighths of the lease, 0 to 8: T2 is 7 of them by default (RFC 2131 §4.4.5: 0.875).
+    Eighths(u8),
     /// Seconds after the ACK; not used where it is not below the lease.
     Secs(u32),
 }

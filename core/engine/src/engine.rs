@@ -276,16 +276,7 @@ impl Engine {
                 self.pool_ids.insert(*name, PoolId(at));
             }
         }
-        let mut holders = Vec::new();
-        let mut slots = Vec::new();
-        let mut from = Some(0);
-        while let Some(start) = from {
-            slots.clear();
-            from = self.sessions.page(start, 4_096, &mut slots);
-            let records = slots.iter().filter_map(|slot| self.sessions.get(*slot));
-            holders.extend(records.filter(|r| r.state().holds_address()).map(|r| (r.instance(), r.address())));
-        }
-        self.pools.rebuild(&config, holders);
+        self.pools.rebuild(&config, self.sessions.holders());
         let addresses: u64 = self.pools.usage().iter().map(|p| p.total).sum();
         self.tombstones_max = TOMBSTONES_MIN.max(usize::try_from(addresses).unwrap_or(usize::MAX));
         self.links.resolve(&config, &mut self.pools);

@@ -23,7 +23,7 @@ fn a_client_gets_a_lease_a_record_and_a_route() {
     assert_eq!(ack.option(OptionCode::SERVER_IDENTIFIER).unwrap(), SERVER.octets());
     assert_eq!(ack.option(OptionCode::IP_ADDRESS_LEASE_TIME).unwrap(), LEASE_SECS.to_be_bytes());
     assert_eq!(ack.option(OptionCode::RENEWAL_TIME).unwrap(), 1_800u32.to_be_bytes());
-    assert_eq!(ack.option(OptionCode::REBINDING_TIME).unwrap(), 3_132u32.to_be_bytes());
+    assert_eq!(ack.option(OptionCode::REBINDING_TIME).unwrap(), 3_150u32.to_be_bytes());
     assert_eq!(ack.option(OptionCode::SUBNET_MASK).unwrap(), [255, 255, 255, 0]);
     assert_eq!(ack.option(OptionCode::ROUTER).unwrap(), SERVER.octets());
     assert_eq!(lab.state(ack.yiaddr()), Some(DurableState::Bound));

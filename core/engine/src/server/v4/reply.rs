@@ -291,12 +291,14 @@ fn timer_secs(timer: Timer, lease_secs: u32) -> Option<u32> {
         return None;
     }
     match timer {
-        Timer::Percent(percent) => {
-            let secs = u64::from(lease_secs) * u64::from(percent.min(100)) / 100;
-            u32::try_from(secs).ok()
-        }
+        Timer::Percent(percent) => share(lease_secs, percent.min(100), 100),
+        Timer::Eighths(eighths) => share(lease_secs, eighths.min(8), 8),
         Timer::Secs(secs) => (secs < lease_secs).then_some(secs),
     }
+}
+
+fn share(lease_secs: u32, part: u8, of: u8) -> Option<u32> {
+    u32::try_from(u64::from(lease_secs) * u64::from(part) / u64::from(of)).ok()
 }
 
 /// The lease for a client: the pool's, or what it asked for when that is shorter (RFC 2131 §4.3.1).
@@ -347,7 +349,8 @@ mod tests {
     #[test]
     fn timers() {
         assert_eq!(timer_secs(Timer::Percent(50), 3600), Some(1800));
-        assert_eq!(timer_secs(Timer::Percent(87), u32::MAX - 1), Some(3_736_612_453));
+        assert_eq!(timer_secs(Timer::Eighths(7), u32::MAX - 1), Some(3_758_096_382));
+        assert_eq!(timer_secs(Timer::Eighths(7), 3600), Some(3150));
         assert_eq!(timer_secs(Timer::Percent(50), INFINITE), None);
         assert_eq!(timer_secs(Timer::Secs(3600), 3600), None);
     }
