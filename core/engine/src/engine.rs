@@ -202,6 +202,7 @@ impl Engine {
         let mut next = self.meta_due;
         if let Some(due) = self.sessions.next_due()
             && self.clock.may_expire()
+            && self.can_end_leases()
         {
             next = next.min(self.clock.mono_of(due.plus_secs(1)));
         }
@@ -219,6 +220,11 @@ impl Engine {
         for slot in self.shadows.keys() {
             assert_eq!(self.sessions.get(*slot).map(Record::state), Some(State::Offered), "shadow without offer");
         }
+    }
+
+    /// Whether what is due can be written; else it waits for the store, and no tick could do anything about it.
+    fn can_end_leases(&self) -> bool {
+        !self.rings.store_down && self.rings.has_room()
     }
 
     pub(crate) fn buffer(&mut self) -> Vec<u8> {

@@ -169,3 +169,30 @@ fn a_pool_that_is_gone_ends_its_bindings_at_renewal() {
     assert_eq!(lab.state(address), Some(DurableState::Cleared));
     assert!(lab.kernel.is_empty());
 }
+
+#[test]
+fn a_client_of_a_pool_that_is_gone_starts_anew() {
+    for (offered, last) in [(false, 1), (true, 2)] {
+        let mut lab = Lab::new(config());
+        let address = if offered { lab.discover(last).unwrap().yiaddr() } else { lab.lease(last) };
+        let mut changed = config();
+        changed.pools[0].ranges[0].low = ip(12);
+        lab.input(bindery_engine::Input::Configure(std::sync::Arc::new(changed)));
+        if !offered {
+            assert!(lab.discover(last).is_none(), "its binding ends first");
+            assert_eq!(lab.state(address), Some(DurableState::Cleared));
+        }
+        assert_ne!(lab.lease(last), address);
+    }
+}
+
+#[test]
+fn a_pool_that_is_renamed_keeps_its_clients() {
+    let mut lab = Lab::new(config());
+    let address = lab.lease(1);
+    let mut changed = config();
+    changed.pools[0].name = "renamed".into();
+    lab.input(bindery_engine::Input::Configure(std::sync::Arc::new(changed)));
+    assert_eq!(lab.lease(1), address);
+    assert_eq!(&*lab.identities.values().next().unwrap().pool, "renamed");
+}

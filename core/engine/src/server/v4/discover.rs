@@ -3,6 +3,7 @@
 use super::{Draft, Outcome, Request, Then, client_id, reply};
 use crate::{
     Engine,
+    binding::BindingEvent,
     classify::{Class, classify, client_key},
     config::Config,
     engine::{OFFER_HOLD_SECS, Turn},
@@ -42,12 +43,21 @@ impl Engine {
                     class.served.overrides(request.config).is_some_and(|o| o.delete_binding_on_renegotiation);
                 if renegotiates {
                     // The old binding ends first; the client's next DISCOVER finds it gone.
-                    self.commit_end(request.turn, slot, crate::binding::BindingEvent::Release, None, None);
+                    self.commit_end(request.turn, slot, BindingEvent::Release, None, None);
+                    return Err(DropReason::ClientLookup);
+                }
+                if self.pool_of(request.config, &record).is_none() {
+                    // A commit took the address from the pools: the client gets another one at its next DISCOVER.
+                    self.commit_end(request.turn, slot, BindingEvent::Clear, None, None);
                     return Err(DropReason::ClientLookup);
                 }
                 Ok(slot)
             }
             Some((slot, record)) if record.state() == State::Offered => {
+                if self.pool_of(request.config, &record).is_none() {
+                    self.lapse_offer(slot);
+                    return self.offer_session(request, class, key);
+                }
                 self.hold_offer(slot, request.turn.lease.plus_secs(OFFER_HOLD_SECS), &request, class);
                 Ok(slot)
             }
@@ -174,12 +184,14 @@ impl Engine {
 
     fn offer4(&mut self, request: Request<'_>, class: &Class, slot: Slot, policy: &mut dyn Policy) -> Outcome {
         let record = *self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
-        let pool = self.pool_named(request.config, record.pool).ok_or(DropReason::InvalidSubnet)?;
+        // The pool may have another name than when the session was made: its address tells.
+        let id = self.pools.pool_of(record.instance(), record.address()).ok_or(DropReason::InvalidSubnet)?;
+        let pool = request.config.pool(id).ok_or(DropReason::InvalidSubnet)?;
         let draft = Draft {
             message: MessageType::Offer,
             served: class.served,
             link: class.link,
-            pool: record.pool,
+            pool: self.pool_name(id),
             server_id: class.server_id,
             yiaddr: record.address(),
             ciaddr: Ipv4Addr::UNSPECIFIED,

@@ -150,6 +150,9 @@ impl Engine {
         let Some(slot) = slot else {
             return self.nak4(request, class.server_id);
         };
+        if self.sessions.get(slot).is_some_and(|record| self.pool_of(request.config, record).is_none()) {
+            return self.end_outside4(request, slot, class.server_id);
+        }
         let grant = Grant {
             served: class.served,
             link: class.link,
@@ -207,12 +210,21 @@ impl Engine {
         }
         let grant = self.extension4(request, state, &record)?;
         if self.pool_of(request.config, &record).is_none() {
-            // No pool has the address any more: we end the binding, then say so.
-            let answer = self.build_nak4(request, grant.server_id)?;
-            self.commit_end(request.turn, slot, BindingEvent::Clear, Some(answer), None);
-            return Ok(());
+            return self.end_outside4(request, slot, grant.server_id);
         }
         self.grant4(request, key, slot, grant, policy)
+    }
+
+    /// No pool has the client's address any more: we end the binding, then say so.
+    fn end_outside4(&mut self, request: Request<'_>, slot: Slot, server_id: Ipv4Addr) -> Outcome {
+        let answer = self.build_nak4(request, server_id)?;
+        if self.sessions.get(slot).is_some_and(|record| record.state() == State::Bound) {
+            self.commit_end(request.turn, slot, BindingEvent::Clear, Some(answer), None);
+        } else {
+            self.lapse_offer(slot);
+            self.send(answer);
+        }
+        Ok(())
     }
 
     /// A renewal of an address that this client does not hold.
