@@ -25,6 +25,11 @@ const WORKERS: usize = 2;
 /// Sealed memtables above which no further one is sealed. At four the engine makes the committing thread wait for a
 /// worker, for ever if that worker has died of a full disk: so it must not come to four.
 const SEALED: usize = 2;
+/// Runs of tables that wait for compaction above which a memtable may grow up to [`STRETCH`] times its size first: at
+/// thirty runs the engine halts commits in the same way.
+const RUNS: usize = 16;
+/// See [`RUNS`].
+const STRETCH: u64 = 4;
 
 /// Settings of the storage engine; the defaults are the measured ones.
 #[derive(Clone, Copy, Debug)]
@@ -115,14 +120,18 @@ impl Engine {
         guard(&self.path, || {
             batch.0.commit().map_err(|error| sort(&self.path, error))?;
             for keyspace in [&self.leases, &self.identities] {
-                if keyspace.tree.active_memtable().size() >= self.memtable
-                    && keyspace.tree.sealed_memtable_count() < SEALED
-                {
+                if self.may_seal(keyspace) {
                     keyspace.rotate_memtable().map_err(|error| sort(&self.path, error))?;
                 }
             }
             Ok(())
         })
+    }
+
+    /// Whether the memtable is to be written to a table now.
+    fn may_seal(&self, keyspace: &Keyspace) -> bool {
+        let limit = if keyspace.tree.l0_run_count() < RUNS { self.memtable } else { self.memtable * STRETCH };
+        keyspace.tree.active_memtable().size() >= limit && keyspace.tree.sealed_memtable_count() < SEALED
     }
 
     /// All rows of the leases keyspace, in order: leases and facts.

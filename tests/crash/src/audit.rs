@@ -46,16 +46,17 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Judges the database in `path`; `states` by number of batches.
+    /// Judges the database in `path`; `states` are those after `first` batches, and after each further one.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn check(self, path: &Path, states: &[State]) -> Result<(FjallStore, State)> {
+    pub fn check(self, path: &Path, first: u64, states: &[State]) -> Result<(FjallStore, State)> {
         let (found, store) = read(path)?;
         let commit = store.acknowledged();
         ensure!(commit >= self.acknowledged, "commit {} was acknowledged and is lost: {commit}", self.acknowledged);
         ensure!(commit <= self.begun, "commit {commit} was never begun: {}", self.begun);
-        let expected = states.get(commit as usize).context("no such state")?;
+        let expected =
+            commit.checked_sub(first).and_then(|place| states.get(place as usize)).context("no such state")?;
         ensure!(found == *expected, "commit {commit} left another state: {}", difference(&found, expected));
         Ok((store, found))
     }

@@ -9,6 +9,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use std::{
     collections::HashSet,
+    ops::Range,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -17,6 +18,8 @@ use std::{
 pub struct Recording {
     /// Where it ran; removed with this.
     directory: tempfile::TempDir,
+    /// The disk before it began.
+    before: Disk,
     /// What it did.
     pub events: Vec<Event>,
     /// What it printed.
@@ -42,37 +45,45 @@ pub fn scratch() -> Result<tempfile::TempDir> {
     made.context("a temporary directory")
 }
 
-/// Runs `program MODE STATE_DIR NOTES SEED COUNT` under the shim with these faults, and reads its log.
+/// Runs `program MODE STATE_DIR NOTES SEED COUNT` under the shim with these faults, and reads its log. Before that, and
+/// unseen, it runs in the mode `prepare`, unless that is empty.
 ///
 /// # Errors
 /// When it fails, or the log does not tell all that it did.
-pub fn record(program: &Path, mode: &str, seed: u64, count: u64, faults: &str) -> Result<Recording> {
+pub fn record(program: &Path, prepare: &str, mode: &str, seed: u64, count: u64, faults: &str) -> Result<Recording> {
     let directory = scratch()?;
     let root = directory.path().canonicalize()?;
     let (state, log, notes) = (root.join("state"), root.join("log"), root.join("notes"));
     std::fs::create_dir(&state)?;
-    let output = Command::new(program)
-        .args([mode.as_ref(), state.as_os_str(), notes.as_os_str()])
-        .args([seed.to_string(), count.to_string()])
+    let command = |mode: &str| {
+        let mut command = Command::new(program);
+        command.args([mode.as_ref(), state.as_os_str(), notes.as_os_str()]);
+        command.args([seed.to_string(), count.to_string()]).stdin(Stdio::null());
+        command
+    };
+    if !prepare.is_empty() {
+        finish(command(prepare), prepare)?;
+    }
+    let before = Disk::new(&state)?;
+    let mut traced = command(mode);
+    traced
         .env("LD_PRELOAD", shim::trace())
         .env("BINDERY_TRACE_DIR", &state)
         .env("BINDERY_TRACE_LOG", &log)
         .env("BINDERY_TRACE_ACK", &notes)
-        .env("BINDERY_TRACE_FAULT", faults)
-        .stdin(Stdio::null())
-        .output()
-        .context("starting the workload")?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    ensure!(
-        output.status.success(),
-        "{mode} {faults}: {}: {text}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let events = trace::read(&log)?;
-    let recording = Recording { directory, events, output: text };
+        .env("BINDERY_TRACE_FAULT", faults);
+    let output = finish(traced, &format!("{mode} {faults}"))?;
+    let recording = Recording { directory, before, events: trace::read(&log)?, output };
     recording.check_complete()?;
     Ok(recording)
+}
+
+/// Runs a command to its end and returns what it printed.
+fn finish(mut command: Command, what: &str) -> Result<String> {
+    let output = command.output().context("starting the workload")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "{what}: {}: {text}{}", output.status, String::from_utf8_lossy(&output.stderr));
+    Ok(text)
 }
 
 impl Recording {
@@ -84,7 +95,7 @@ impl Recording {
 
     /// The disk before the first event.
     pub fn disk(&self) -> Disk {
-        Disk::empty(&self.state())
+        self.before.clone()
     }
 
     /// Replays the whole log and compares the result with the directory: whatever went past the shim shows.
@@ -96,12 +107,12 @@ impl Recording {
         disk.live().compare(&self.state()).context("the log does not tell all that was done")
     }
 
-    /// Cuts the power after every `stride`th event that matters, from the `first`, and has every image judged that is
-    /// new. `note` is told each line that the process wrote about itself, in its place.
+    /// Cuts the power after every `stride`th event that matters among those in `window`, and has every image judged
+    /// that is new.
     ///
     /// # Errors
     /// The first verdict, with the place and the image that it is about.
-    pub fn cut(&self, seed: u64, stride: u64, judge: &mut dyn Judge) -> Result<Tally> {
+    pub fn cut(&self, seed: u64, stride: u64, window: Range<usize>, judge: &mut dyn Judge) -> Result<Tally> {
         let mut disk = self.disk();
         let mut random = Random::new(seed);
         let mut seen = HashSet::new();
@@ -113,7 +124,7 @@ impl Recording {
                 judge.note(note).with_context(|| format!("note {note} at event {place}"))?;
                 continue;
             }
-            if !event.matters() {
+            if !event.matters() || !window.contains(&place) {
                 continue;
             }
             if countdown > 0 {

@@ -3,7 +3,7 @@
 use crate::random::Random;
 use bindery_engine::{
     output::StoreOp,
-    record::{MetaRecord, StoredSession},
+    record::{IdentityRecord, MetaRecord, StoredSession},
 };
 use bindery_store::contract;
 use bindery_types::{LeaseTime, Wall};
@@ -43,10 +43,16 @@ impl State {
     }
 }
 
+/// Batches of one long record each that bring the engine's journal to the 64 MB from which on it begins another.
+pub const FILLERS: u64 = 1_070;
+/// Bytes of such a record; less in all than the memtable of an untuned store holds.
+const FILLER: usize = 60_000;
+
 /// Batches for [`bindery_store::Storage::commit`], each with the state that it leaves behind.
 pub struct Batches {
     random: Random,
     change: u64,
+    fillers: u64,
     /// The state after all batches so far.
     pub state: State,
 }
@@ -54,11 +60,25 @@ pub struct Batches {
 impl Batches {
     /// The batches of `seed`.
     pub fn new(seed: u64) -> Self {
-        Self { random: Random::new(seed), change: 0, state: State::default() }
+        Self { random: Random::new(seed), change: 0, fillers: 0, state: State::default() }
+    }
+
+    /// The same, behind [`FILLERS`] others.
+    pub fn with_fillers(seed: u64) -> Self {
+        Self { fillers: FILLERS, ..Self::new(seed) }
     }
 
     /// The next batch: never empty.
     pub fn next_batch(&mut self) -> Vec<StoreOp> {
+        if self.fillers > 0 {
+            self.fillers -= 1;
+            self.change += 1;
+            let count = self.change % 8 + 1;
+            let identity = IdentityRecord { relay_info: vec![1; FILLER].into(), ..contract::identity(count) };
+            let op = StoreOp::Put { lease: contract::lease(count, self.change), identity: Some(Box::new(identity)) };
+            self.state.apply(&op);
+            return vec![op];
+        }
         let len = 1 + self.random.below(if self.random.clone().chance(4) { 40 } else { 6 });
         (0..len)
             .map(|_| {

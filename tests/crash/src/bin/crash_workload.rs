@@ -1,4 +1,4 @@
-//! The process that is traced: `crash_workload batches|writer STATE_DIR NOTES SEED COUNT`.
+//! The process that is traced: `crash_workload batches|fill|filled|writer STATE_DIR NOTES SEED COUNT`.
 //!
 //! It writes what it was told is durable to NOTES, which the shim takes into its log.
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use bindery_crash::{
     audit::SMALL,
     random::Random,
-    workload::{Batches, mutation},
+    workload::{Batches, FILLERS, mutation},
 };
 use bindery_engine::{input::StoreSeq, output::Mutation};
 use bindery_store::{FjallStore, Refused, Storage, StoreEvent, Writer};
@@ -24,7 +24,13 @@ fn main() -> Result<()> {
     let notes = File::options().create(true).append(true).open(notes)?;
     let (state, seed, count) = (Path::new(state), seed.parse()?, count.parse()?);
     match mode.as_str() {
-        "batches" => batches(state, &notes, seed, count),
+        "batches" => batches(Batches::new(seed), state, &notes, seed, count),
+        "fill" => fill(state, seed),
+        "filled" => {
+            let mut batches_left = Batches::with_fillers(seed);
+            (0..FILLERS).for_each(|_| drop(batches_left.next_batch()));
+            batches(batches_left, state, &notes, seed, count)
+        }
         "writer" => writer(state, notes, seed, count),
         other => bail!("unknown mode {other}"),
     }
@@ -36,11 +42,11 @@ fn note(mut notes: &File, line: &str) -> Result<()> {
 }
 
 /// Commits batch after batch, and opens the database anew now and then.
-fn batches(state: &Path, notes: &File, seed: u64, count: u64) -> Result<()> {
-    let mut batches = Batches::new(seed);
+fn batches(mut batches: Batches, state: &Path, notes: &File, seed: u64, count: u64) -> Result<()> {
     let mut random = Random::new(!seed);
     let mut store = FjallStore::open_with(state, SMALL)?;
-    for number in 1..=count {
+    let before = store.acknowledged();
+    for number in before + 1..=before + count {
         let batch = batches.next_batch();
         note(notes, &format!("B {number}"))?;
         store.commit(&batch)?;
@@ -49,6 +55,16 @@ fn batches(state: &Path, notes: &File, seed: u64, count: u64) -> Result<()> {
             drop(store);
             store = FjallStore::open_with(state, SMALL)?;
         }
+    }
+    Ok(())
+}
+
+/// Brings the journal to the length at which the engine begins another; nobody watches.
+fn fill(state: &Path, seed: u64) -> Result<()> {
+    let mut batches = Batches::with_fillers(seed);
+    let mut store = FjallStore::open(state)?;
+    for _ in 0..FILLERS {
+        store.commit(&batches.next_batch())?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use bindery_crash::{
     audit::{Batch, goes_on},
     run::{Judge, Tally, record},
     trace::Event,
-    workload::{Batches, State},
+    workload::{Batches, FILLERS, State},
 };
 use std::path::Path;
 
@@ -20,19 +20,21 @@ pub(crate) fn long() -> bool {
 }
 
 struct Commits {
+    /// Batches before the first state.
+    first: u64,
     states: Vec<State>,
     known: Batch,
 }
 
 impl Commits {
-    fn new(seed: u64, count: u64) -> Self {
-        let mut batches = Batches::new(seed);
-        let mut states = vec![State::default()];
+    fn new(mut batches: Batches, first: u64, count: u64) -> Self {
+        (0..first).for_each(|_| drop(batches.next_batch()));
+        let mut states = vec![batches.state.clone()];
         for _ in 0..count {
             batches.next_batch();
             states.push(batches.state.clone());
         }
-        Self { states, known: Batch::default() }
+        Self { first, states, known: Batch { acknowledged: first, begun: first } }
     }
 }
 
@@ -52,18 +54,19 @@ impl Judge for Commits {
     }
 
     fn judge(&mut self, path: &Path, further: bool) -> Result<()> {
-        let (store, state) = self.known.check(path, &self.states)?;
+        let (store, state) = self.known.check(path, self.first, &self.states)?;
         if further { goes_on(path, store, state) } else { Ok(()) }
     }
 }
 
 #[test]
 fn every_acknowledged_batch_survives_every_cut() {
-    let (seeds, count, stride) = if long() { (20, 400, 1) } else { (2, 150, 3) };
+    let (seeds, count, stride) = if long() { (20, 400, 1) } else { (2, 150, 4) };
     let mut sum = Tally::default();
     for seed in 1..=seeds {
-        let recording = record(program(), "batches", seed, count, "").unwrap();
-        let tally = recording.cut(seed, stride, &mut Commits::new(seed, count)).unwrap();
+        let recording = record(program(), "", "batches", seed, count, "").unwrap();
+        let tally =
+            recording.cut(seed, stride, 0..usize::MAX, &mut Commits::new(Batches::new(seed), 0, count)).unwrap();
         println!("seed {seed}: {} events, {tally:?}", recording.events.len());
         sum.cuts += tally.cuts;
         sum.images += tally.images;
@@ -72,10 +75,29 @@ fn every_acknowledged_batch_survives_every_cut() {
     assert!(sum.images > sum.cuts / 2);
 }
 
+/// The moment when the engine seals its journal, begins another, and removes the first once its tables are written.
+#[test]
+fn a_new_journal_loses_nothing() {
+    let (seed, count) = (11, 60);
+    let recording = record(program(), "fill", "filled", seed, count, "").unwrap();
+    let journal = |path: &Path| path.extension().is_some_and(|extension| extension == "jnl");
+    let made = |event: &Event| matches!(event, Event::Open { path, created: true, .. } if journal(path));
+    let gone = |event: &Event| matches!(event, Event::Unlink { path } if journal(path));
+    let made = recording.events.iter().position(made).expect("no journal was begun");
+    let gone = recording.events.iter().position(gone).expect("no journal was removed");
+    let mut judge = Commits::new(Batches::with_fillers(seed), FILLERS, count);
+    // Around both, and sparsely between: each image has 64 MB.
+    let stride = if long() { 1 } else { 15 };
+    let window = made - 4..(made + 30).max(gone + 6);
+    let tally = recording.cut(seed, stride, window.clone(), &mut judge).unwrap();
+    println!("{} events, made at {made}, gone at {gone}: {tally:?} in {window:?}", recording.events.len());
+    assert!(tally.images > 0);
+}
+
 /// The judge must be able to say no: a disk whose syncs do nothing loses batches, and it must see that.
 #[test]
 fn a_disk_that_lies_is_found_out() {
-    let mut recording = record(program(), "batches", 7, 30, "").unwrap();
+    let mut recording = record(program(), "", "batches", 7, 30, "").unwrap();
     let journal =
         |event: &Event| matches!(event, Event::Open { path, .. } if path.extension().is_some_and(|e| e == "jnl"));
     let fds: Vec<_> = recording
@@ -90,7 +112,7 @@ fn a_disk_that_lies_is_found_out() {
         kept += 1;
         kept > last || !matches!(event, Event::Sync { fd, .. } if fds.contains(fd))
     });
-    let error = recording.cut(7, 5, &mut Commits::new(7, 30)).unwrap_err();
+    let error = recording.cut(7, 5, 0..usize::MAX, &mut Commits::new(Batches::new(7), 0, 30)).unwrap_err();
     let text = format!("{error:#}");
     assert!(text.contains("is lost") || text.contains("does not open"), "{text}");
 }

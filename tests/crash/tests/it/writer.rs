@@ -58,13 +58,13 @@ fn failed_syncs(events: &[Event]) -> Vec<PathBuf> {
 
 /// Runs the writer through `faults`; checks its protocol, every image, and what is there at the end.
 fn run(seed: u64, faults: &str, error: &str) -> Vec<PathBuf> {
-    let recording = record(program(), "writer", seed, 1000, faults).unwrap();
+    let recording = record(program(), "", "writer", seed, 1000, faults).unwrap();
     let failures = recording.events.iter().filter(|event| **event == Event::Note("F".into())).count();
     assert_eq!(failures > 0, !faults.is_empty(), "{faults}: {failures} failures");
     let told = |line: &str| line.contains(error) || line.contains("a write in the background failed");
     assert!(recording.output.lines().all(told), "{faults}: {}", recording.output);
     let mut judge = Mutations::new(seed);
-    let tally = recording.cut(seed, if long() { 1 } else { 9 }, &mut judge).unwrap();
+    let tally = recording.cut(seed, if long() { 1 } else { 9 }, 0..usize::MAX, &mut judge).unwrap();
     assert!(!judge.failed);
     println!("seed {seed} faults '{faults}': {} events, {failures} failures, {tally:?}", recording.events.len());
     // At the end all that was reported is there, exactly.
