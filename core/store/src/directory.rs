@@ -26,8 +26,7 @@ const ENTRIES: [&str; 3] = ["format", "mark", "db"];
 #[derive(Debug)]
 pub(crate) struct Directory {
     state: PathBuf,
-    /// Held, never read: dropping it gives the lock up.
-    _lock: File,
+    lock: File,
 }
 
 /// What a directory turned out to be.
@@ -39,6 +38,13 @@ pub(crate) enum Found {
     Database(u64),
 }
 
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Not left to the closing of the file: a child that is between fork and exec holds it open, too.
+        let _ = self.lock.unlock();
+    }
+}
+
 impl Directory {
     /// Takes the lock in `state`, which is made when it is missing.
     pub(crate) fn lock(state: &Path) -> Result<Self, StoreError> {
@@ -46,7 +52,7 @@ impl Directory {
         let path = state.join("sessions.lock");
         let lock = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path).at(&path)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { state: state.to_path_buf(), _lock: lock }),
+            Ok(()) => Ok(Self { state: state.to_path_buf(), lock }),
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path }),
             Err(TryLockError::Error(error)) => Err(StoreError::io(&path, error)),
         }
