@@ -87,7 +87,7 @@ impl Daemon {
     /// As [`Daemon::start`].
     pub fn start_as(namespace: &Namespace, folder: PathBuf, command: &mut Command) -> Result<Self> {
         let mut process = Process::spawn("binderyd", command)?;
-        process.wait_line_where("ready", 0, |line| line.trim_end().ends_with("ready") && !line.ends_with("already"))?;
+        process.wait_line_where("ready", 0, |line| line.split_whitespace().any(|word| word == "ready"))?;
         Ok(Self { namespace: namespace.name().to_string(), folder, process })
     }
 

@@ -120,7 +120,7 @@ impl Namespace {
     pub fn lose(&self, interface: &str, percent: u32) -> Result<()> {
         self.nft(&format!(
             "table netdev loss {{ chain {interface} {{ type filter hook ingress device {interface} priority 0; \
-             numgen random mod 100 < {percent} counter drop; }} }}"
+             numgen random mod 100 < {percent} counter drop; }}; }}"
         ))
     }
 

@@ -1,9 +1,11 @@
 //! The common scene: a server and its clients on one link, with the daemon and a capture running.
 
 use anyhow::{Context, Result, bail, ensure};
-use bindery_netns::packet::{kind, mac_text};
+use bindery_netns::packet::{Envelope, Message, Sent, kind, mac_text};
+use bindery_netns::raw::RawSocket;
 use bindery_netns::{Capture, Daemon, Lab, Namespace, Route, until};
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The server's address on `s0`.
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -100,10 +102,9 @@ impl Access {
 
     /// The three views of a direct client's lease agree: packet, database, kernel.
     pub(crate) fn agree(&self, address: Ipv4Addr, mac: [u8; 6]) -> Result<()> {
-        let acked = self.capture.messages()?.into_iter().any(|sent| {
+        self.capture.wait("an ACK", 0, |sent| {
             sent.message.kind() == kind::ACK && sent.message.yiaddr == address && sent.message.chaddr == mac
-        });
-        ensure!(acked, "no ACK for {address} in the capture:\n{}", self.capture.summary()?);
+        })?;
         let binding = self.daemon.wait_bound(address)?;
         ensure!(binding.mac == mac_text(mac), "{address} is bound to {}, not to {}", binding.mac, mac_text(mac));
         let route = until(&format!("a route to {address}"), || self.server.route(address).ok()?)?;
@@ -133,6 +134,18 @@ impl Access {
         let after = self.daemon.wait_bound(address)?;
         ensure!(before.session == after.session, "session {} became {}", before.session, after.session);
         Ok(())
+    }
+
+    /// All that was on the link until now, which may be more than the capture has written down yet.
+    pub(crate) fn seen(&self) -> Result<Vec<Sent>> {
+        static MARKS: AtomicU32 = AtomicU32::new(0xfeed_0000);
+        let xid = MARKS.fetch_add(1, Ordering::Relaxed);
+        let mark = Message::request(0, [2, 0, 0, 0, 0, 1], xid);
+        // From a server's port to a client's: the daemon does not look at it.
+        let envelope = Envelope { from_port: 67, to_port: 68, ..Envelope::client_broadcast(mark.chaddr) };
+        RawSocket::open(&self.client, "c0")?.send(&envelope.frame(&mark.encode()))?;
+        self.capture.wait("the mark", 0, |sent| sent.message.xid == xid)?;
+        self.capture.messages()
     }
 
     /// Nothing is left of a lease: no binding, no route, no neighbour.

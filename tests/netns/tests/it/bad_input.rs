@@ -65,7 +65,8 @@ fn a_bad_configuration_never_starts() -> Result<()> {
         ensure!(text.contains("group"), "the nearest name\n{text}");
         ensure!(text.contains("10.0.0.0/33"), "the second fault too\n{text}");
     }
-    ensure!(std::fs::read_dir(folder.join("state"))?.next().is_none(), "nothing was made in the state directory");
+    let made = contents(&folder.join("state"))?;
+    ensure!(made.is_empty(), "files were made in the state directory: {:?}", made.keys());
     Ok(())
 }
 
@@ -153,27 +154,23 @@ fn a_read_only_state_directory_is_refused() -> Result<()> {
     Ok(())
 }
 
-/// A second daemon on the same control socket and state: it says so and goes, and the first serves on.
+/// A second daemon on the control socket or the state directory of the first: it says so and goes, the first serves on.
 #[test]
-fn a_control_socket_in_use_is_refused() -> Result<()> {
+fn a_control_socket_or_state_directory_in_use_is_refused() -> Result<()> {
     let Some(access) = Access::new(&[], &Config::default())? else { return Ok(()) };
-    let folder = daemon::folder(&access.lab, "second", &Config::default().text())?;
-    let mut command = access.server.command(&daemon::program("binderyd")?.display().to_string());
-    command.arg("--config").arg(folder.join("bindery.kdl")).arg("--state-dir").arg(folder.join("state"));
-    command.arg("--control").arg(access.daemon.folder().join("control.sock"));
-    let (status, text) = outcome(&mut command)?;
-    ensure!(status == Some(1) && text.contains("control.sock"), "{status:?}\n{text}");
-
-    // The same state directory with another socket: the first daemon has it.
-    let mut command = access.server.command(&daemon::program("binderyd")?.display().to_string());
-    command
-        .arg("--config")
-        .arg(folder.join("bindery.kdl"))
-        .arg("--state-dir")
-        .arg(access.daemon.folder().join("state"));
-    command.arg("--control").arg(folder.join("control.sock"));
-    let (status, text) = outcome(&mut command)?;
-    ensure!(status == Some(1) && text.contains("state"), "{status:?}\n{text}");
+    // In a namespace of its own, where the ports are free.
+    let other = access.lab.namespace("two")?;
+    let (first, second) = (access.daemon.folder(), daemon::folder(&access.lab, "second", &Config::default().text())?);
+    for (state, control, named) in [(&*second, first, "control.sock"), (first, &*second, "state")] {
+        let mut command = other.command(&daemon::program("binderyd")?.display().to_string());
+        command.arg("--config").arg(second.join("bindery.kdl"));
+        command.arg("--state-dir").arg(state.join("state")).arg("--control").arg(control.join("control.sock"));
+        let (status, text) = outcome(&mut command)?;
+        ensure!(status == Some(1) && text.contains(named), "{status:?}\n{text}");
+    }
+    // And in the namespace of the first: the ports.
+    let (status, text) = outcome(&mut daemon::command(&access.server, &second)?)?;
+    ensure!(status == Some(1) && text.contains("67"), "{status:?}\n{text}");
 
     let clients = SimClients::open(&access.client, "c0")?;
     let lease = clients.lease(mac(1), 1)?;
@@ -239,14 +236,14 @@ fn a_full_disk_is_silence() -> Result<()> {
     }
     access.daemon.bindings()?;
     let refused = |sent: &bindery_netns::Sent| sent.message.kind() == kind::NAK;
-    ensure!(!access.capture.messages()?.iter().skip(before).any(refused), "{}", access.capture.summary()?);
+    ensure!(!access.seen()?.iter().skip(before).any(refused), "{}", access.capture.summary()?);
     ensure!(access.server.route(lease.address)?.is_some(), "the route stays");
 
     std::fs::remove_file(&inside)?;
     let later = clients.lease(mac(2), 0x1000)?;
     access.agree(later.address, mac(2))?;
     access.agree(lease.address, mac(1))?;
-    ensure!(!access.capture.messages()?.iter().any(refused), "{}", access.capture.summary()?);
+    ensure!(!access.seen()?.iter().any(refused), "{}", access.capture.summary()?);
     Ok(())
 }
 

@@ -1,17 +1,71 @@
 //! `kill -9` under load.
 
-use crate::access::{Access, Config, all_bound, database_is_kernel};
-use anyhow::{Context, Result, ensure};
+use crate::access::{Access, Config, all_bound};
+use anyhow::{Context, Result, anyhow, ensure};
 use bindery_netns::packet::kind;
 use bindery_netns::simclient::{SimClients, mac};
+use bindery_netns::{Sent, until};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::thread::JoinHandle;
 
 /// How often the daemon dies.
 const KILLS: u32 = 20;
 
-/// Clients take leases all the time; the daemon dies twenty times, each time after a different number of further ACKs.
+/// Clients that take one lease after the other until they are told to stop, with pauses when they are told to wait.
+struct Load {
+    shared: Arc<Shared>,
+    thread: JoinHandle<Result<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    pause: AtomicBool,
+    paused: AtomicBool,
+    served: AtomicU32,
+}
+
+impl Load {
+    fn start(clients: SimClients) -> Self {
+        let shared = Arc::new(Shared::default());
+        let inner = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || {
+            while !inner.stop.load(Ordering::Relaxed) {
+                let pause = inner.pause.load(Ordering::Relaxed);
+                inner.paused.store(pause, Ordering::Relaxed);
+                if pause {
+                    std::thread::yield_now();
+                    continue;
+                }
+                let number = inner.served.load(Ordering::Relaxed) + 1;
+                clients.lease(mac(number), number * 4).with_context(|| format!("client {number}"))?;
+                inner.served.store(number, Ordering::Relaxed);
+            }
+            Ok(())
+        });
+        Self { shared, thread }
+    }
+
+    fn pause(&self, pause: bool) -> Result<()> {
+        self.shared.pause.store(pause, Ordering::Relaxed);
+        until("the load to follow", || {
+            (self.shared.paused.load(Ordering::Relaxed) == pause || self.thread.is_finished()).then_some(())
+        })
+    }
+
+    fn served(&self) -> u32 {
+        self.shared.served.load(Ordering::Relaxed)
+    }
+
+    fn stop(self) -> Result<()> {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| anyhow!("the load generator panicked"))?
+    }
+}
+
+/// Clients take leases all the time; the daemon dies twenty times, each time after a different number of further leases.
 /// Whatever a client was told is in the database afterwards, every binding has its route, and no route is left over.
 #[test]
 fn kill_9_under_load_twenty_times() -> Result<()> {
@@ -19,47 +73,34 @@ fn kill_9_under_load_twenty_times() -> Result<()> {
         pool: "network \"10.0.0.0/16\"; range r1 { low \"10.0.1.0\"; high \"10.0.255.250\" }".into(),
         ..Config::default()
     };
-    let Some(mut access) = Access::new(&[], &config)? else {
-        return Ok(());
-    };
-    let clients = SimClients::open(&access.client, "c0")?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopped = Arc::clone(&stop);
-    let load = std::thread::spawn(move || -> Result<u32> {
-        let mut number = 0;
-        while !stopped.load(Ordering::Relaxed) {
-            number += 1;
-            clients.lease(mac(number), number.wrapping_mul(4)).with_context(|| format!("client {number}"))?;
-        }
-        Ok(number)
-    });
-    let verdict = kill_often(&mut access);
-    stop.store(true, Ordering::Relaxed);
-    let served = load.join().map_err(|_| anyhow::anyhow!("the load generator panicked"))??;
-    verdict?;
-    ensure!(served >= KILLS, "only {served} leases were taken");
-    all_bound(&access.daemon, &acked(&access)?)?;
-    access.database_is_kernel()?;
+    let Some(mut access) = Access::new(&[], &config)? else { return Ok(()) };
+    let load = Load::start(SimClients::open(&access.client, "c0")?);
+    let verdict = kill_often(&mut access, &load);
+    let served = load.served();
+    load.stop().and(verdict)?;
     println!("{served} leases over {KILLS} kills");
     Ok(())
 }
 
-fn kill_often(access: &mut Access) -> Result<()> {
+fn kill_often(access: &mut Access, load: &Load) -> Result<()> {
     for round in 0..KILLS {
-        // A different moment each time: after 1, 4, 7 ... further ACKs.
-        let wanted = acked(access)?.len() + 1 + (round as usize * 7) % 20;
-        access.capture.wait("more leases", 0, |_| acked(access).is_ok_and(|acked| acked.len() >= wanted))?;
+        let wanted = load.served() + 1 + (round * 37) % 101;
+        until("more leases", || (load.served() >= wanted || load.thread.is_finished()).then_some(()))?;
         access.daemon.kill();
-        // The capture is complete: who would still send?
-        let told = acked(access)?;
+        let told = acked(&access.seen()?);
         access.daemon.restart(&access.server).with_context(|| format!("start after kill {round}"))?;
+        load.pause(true)?;
         all_bound(&access.daemon, &told).with_context(|| format!("after kill {round}"))?;
-        database_is_kernel(&access.daemon, &access.server).with_context(|| format!("after kill {round}"))?;
+        access.database_is_kernel().with_context(|| format!("after kill {round}"))?;
+        let told = acked(&access.seen()?);
+        all_bound(&access.daemon, &told).with_context(|| format!("after kill {round}, the later ones"))?;
+        load.pause(false)?;
     }
+    let told = acked(&access.seen()?);
+    ensure!(told.len() >= KILLS as usize, "only {} leases were taken", told.len());
     Ok(())
 }
 
-fn acked(access: &Access) -> Result<Vec<Ipv4Addr>> {
-    let messages = access.capture.messages()?;
-    Ok(messages.iter().filter(|sent| sent.message.kind() == kind::ACK).map(|sent| sent.message.yiaddr).collect())
+fn acked(seen: &[Sent]) -> Vec<Ipv4Addr> {
+    seen.iter().filter(|sent| sent.message.kind() == kind::ACK).map(|sent| sent.message.yiaddr).collect()
 }

@@ -92,8 +92,7 @@ fn two_clients_never_get_one_address() -> Result<()> {
         let lease = clients.lease(mac(number), 0x10_0000 + number * 2)?;
         ensure!(addresses.insert(lease.address), "{} was given twice", lease.address);
     }
-    let offered: Vec<_> =
-        access.capture.messages()?.into_iter().filter(|sent| sent.message.kind() == kind::ACK).collect();
+    let offered: Vec<_> = access.seen()?.into_iter().filter(|sent| sent.message.kind() == kind::ACK).collect();
     for one in &offered {
         let thieves = offered
             .iter()

@@ -120,7 +120,7 @@ fn a_failing_plugin_with_drop_is_silence() -> Result<()> {
     access.daemon.reload(&Config::default().text())?;
     let lease = clients.lease(mac(1), 0x100)?;
     access.agree(lease.address, mac(1))?;
-    let answered = access.capture.messages()?.into_iter().any(|sent| sent.message.op == 2 && sent.message.xid == 77);
+    let answered = access.seen()?.into_iter().any(|sent| sent.message.op == 2 && sent.message.xid == 77);
     ensure!(!answered, "{}", access.capture.summary()?);
     Ok(())
 }

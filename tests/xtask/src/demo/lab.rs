@@ -174,12 +174,12 @@ impl Program {
         Ok(Self { name, child, lines })
     }
 
-    /// Whether it printed a line that ends with this word.
+    /// Whether it printed a line with this word.
     ///
     /// # Errors
     /// When it has ended.
     pub(crate) fn said(&mut self, word: &str) -> Result<Option<()>> {
-        let said = self.kept().iter().any(|line| line.split_whitespace().last() == Some(word));
+        let said = self.kept().iter().any(|line| line.split_whitespace().any(|found| found == word));
         if !said && let Some(status) = self.child.try_wait()? {
             bail!("{} ended ({status})", self.name);
         }
