@@ -17,7 +17,10 @@ impl Engine {
         let id = client_id(packet);
         let key = client_key(packet, Some(&id));
         let instance = self.instance_of(&request.meta);
-        let address = packet.address_option(OptionCode::REQUESTED_IP_ADDRESS).ok_or(DropReason::BadOptions)?;
+        // systemd-networkd names the address in ciaddr, against RFC 2131 table 5. It can only mean its own binding.
+        let named = packet.address_option(OptionCode::REQUESTED_IP_ADDRESS);
+        let ciaddr = Some(packet.ciaddr()).filter(|address| !address.is_unspecified());
+        let address = named.or(ciaddr).ok_or(DropReason::BadOptions)?;
         let found = self.session_at(instance, address, &key);
         if let Some(named) = packet.address_option(OptionCode::SERVER_IDENTIFIER)
             && !self.is_our_server_id(request.config, named, found)
