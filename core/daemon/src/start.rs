@@ -162,7 +162,9 @@ async fn serve(control: Socket, daemon: Arc<Daemon>, mut end: mpsc::Receiver<()>
         // Either the end is asked for, or the asker is gone.
         let _ = stopped.await;
     }));
-    tracing::info!(revision, "ready");
+    tracing::info!(revision, "configuration active");
+    // Scripts wait for this very line.
+    tracing::info!("ready");
     // Started without a service manager there is nobody to notify.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     loop {
