@@ -8,6 +8,7 @@ use bindery_engine::{
     Engine, Input,
     command::{Reply, Verb},
     config::Config,
+    event::DropReason,
     input::CommandId,
 };
 use bindery_net::{Sockets, Waker};
@@ -41,8 +42,6 @@ pub(crate) enum Message {
     Configure(Arc<Config>, Plugins, oneshot::Sender<()>),
     /// Counters of the plugins, in configuration order.
     PluginStats(oneshot::Sender<Vec<PluginStats>>),
-    /// Counters of the sockets.
-    SocketStats(oneshot::Sender<(bindery_net::Counters, bindery_net::KernelDrops)>),
     /// The process ends.
     Stop,
 }
@@ -77,6 +76,7 @@ impl PacketThread {
     /// Runs until [`Message::Stop`]; then gives the store back, to be ended in order.
     pub(crate) fn run(mut self) -> Writer {
         let mut commands = Commands::default();
+        let mut drops = SocketDrops::default();
         loop {
             let now = clock::now();
             let timeout = self.engine.next_timeout().since(now.mono).min(POLL_MAX);
@@ -102,8 +102,10 @@ impl PacketThread {
             }
             if now.mono >= self.engine.next_timeout() {
                 self.engine.handle(now, Input::Tick, &mut self.plugins);
+                drops.count_overflows(&mut self.engine, self.sockets.kernel_drops());
             }
             self.flush(&mut commands);
+            drops.count(&mut self.engine, self.sockets.counters());
         }
     }
 
@@ -134,11 +136,6 @@ impl PacketThread {
                 let _ = reply.send(self.plugins.stats());
                 return;
             }
-            Message::SocketStats(reply) => {
-                let drops = self.sockets.kernel_drops();
-                let _ = reply.send((self.sockets.counters().clone(), drops));
-                return;
-            }
             Message::Stop => return,
         };
         self.engine.handle(now, input, &mut self.plugins);
@@ -149,11 +146,7 @@ impl PacketThread {
         let mut transmits = std::mem::take(&mut self.engine.outbox().transmits);
         if !transmits.is_empty() {
             let engine = &mut self.engine;
-            let failed = self.sockets.counters().send_errors_total();
             self.sockets.transmit(&mut transmits, |buffer| engine.recycle(buffer));
-            for _ in failed..self.sockets.counters().send_errors_total() {
-                self.engine.send_failed();
-            }
         }
         self.engine.outbox().transmits = transmits;
         let outbox = self.engine.outbox();
@@ -169,6 +162,35 @@ impl PacketThread {
         for (id, reply) in outbox.replies.drain(..) {
             commands.answer(id, reply);
         }
+    }
+}
+
+/// What the sockets dropped, as far as the engine's counters have it.
+#[derive(Default)]
+struct SocketDrops {
+    sockets: bindery_net::Counters,
+    kernel: bindery_net::KernelDrops,
+}
+
+impl SocketDrops {
+    fn count(&mut self, engine: &mut Engine, now: &bindery_net::Counters) {
+        let before = std::mem::replace(&mut self.sockets, *now);
+        if before == *now {
+            return;
+        }
+        let header = |c: &bindery_net::Counters| {
+            c.bad_ip_length + c.bad_ip_checksum + c.bad_udp_length + c.too_long + c.no_control_data
+        };
+        engine.count_dropped(DropReason::TooShort, now.too_short - before.too_short);
+        engine.count_dropped(DropReason::BadIpHeader, header(now) - header(&before));
+        engine.count_dropped(DropReason::BadUdpChecksum, now.bad_udp_checksum - before.bad_udp_checksum);
+        engine.count_dropped(DropReason::SendError, now.send_errors_total() - before.send_errors_total());
+    }
+
+    fn count_overflows(&mut self, engine: &mut Engine, now: bindery_net::KernelDrops) {
+        let before = std::mem::replace(&mut self.kernel, now);
+        let total = |d: bindery_net::KernelDrops| d.packet + d.udp;
+        engine.count_dropped(DropReason::ReceiveOverflow, total(now).saturating_sub(total(before)));
     }
 }
 

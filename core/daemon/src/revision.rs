@@ -46,7 +46,8 @@ impl Revisions {
     }
 
     /// The newest revision.
-    pub(crate) fn newest(&self) -> Option<&Revision> {
+    #[cfg(test)]
+    fn newest(&self) -> Option<&Revision> {
         self.newest.as_ref()
     }
 

@@ -6,6 +6,9 @@ use bindery_types::{LeaseTime, Mono, Now, Wall};
 /// A wall clock that differs by more than this from what the monotonic clock foretells has stepped, seconds.
 const STEP_SECS: u64 = 2;
 
+/// Persisted in place of the lease time while the wall clock is behind.
+const UNTOLD: LeaseTime = LeaseTime(0);
+
 /// Maps the monotonic clock to [`LeaseTime`], and watches the wall clock beside it.
 #[derive(Debug)]
 pub(crate) struct LeaseClock {
@@ -29,14 +32,16 @@ pub(crate) enum Observed {
 
 impl LeaseClock {
     /// Starts the clock where the database left it, and adds the time the daemon was down as far as the wall clock
-    /// can tell it. `newest` is the latest lease time found in any record: the clock never stands before it.
+    /// can tell it. `newest` is the latest lease time found in any record: the clock never stands before it, and goes
+    /// on from it where the database was written while the wall clock was behind (see [`Self::lease_to_persist`]).
     pub(crate) fn start(now: Now, meta: Option<&MetaRecord>, newest: LeaseTime) -> Self {
         let (base, held_until) = match meta {
             None => (LeaseTime(now.wall.0), None),
             Some(meta) => {
                 let down = now.wall.0.saturating_sub(meta.wall.0);
                 let behind = now.wall < meta.wall;
-                (meta.lease_clock.plus_secs(down), behind.then_some(meta.wall))
+                let base = if meta.lease_clock == UNTOLD { newest } else { meta.lease_clock.plus_secs(down) };
+                (base, behind.then_some(meta.wall))
             }
         };
         Self { base: base.max(newest), base_mono: now.mono, held_until, seen: now }
@@ -56,11 +61,6 @@ impl LeaseClock {
     /// Seconds by which the wall clock is behind the last persisted time; zero when expiry is not held.
     pub(crate) fn behind_secs(&self) -> u64 {
         self.held_until.map_or(0, |until| until.0.saturating_sub(self.seen.wall.0))
-    }
-
-    /// Both clocks at the last look.
-    pub(crate) fn seen(&self) -> Now {
-        self.seen
     }
 
     /// Whether leases may expire.
@@ -84,6 +84,12 @@ impl LeaseClock {
     /// clock is still behind.
     pub(crate) fn wall_to_persist(&self) -> Wall {
         self.held_until.unwrap_or(self.seen.wall).max(self.seen.wall)
+    }
+
+    /// The lease time to persist beside it. While the wall clock is behind there is none: the two would not be of one
+    /// moment, and the next start would count time twice for the leases granted meanwhile.
+    pub(crate) fn lease_to_persist(&self) -> LeaseTime {
+        if self.may_expire() { self.at(self.seen.mono) } else { UNTOLD }
     }
 }
 
@@ -115,6 +121,7 @@ mod tests {
         assert_eq!(clock.behind_secs(), 890);
         assert_eq!(clock.observe(now(2, 11)), Observed::Steady);
         assert_eq!(clock.wall_to_persist(), Wall(900));
+        assert_eq!(clock.lease_to_persist(), UNTOLD);
         assert_eq!(clock.observe(now(3, 5_000)), Observed::CaughtUp);
         assert!(clock.may_expire());
         // The step moved nothing: three seconds of process time are three seconds of lease.
@@ -128,6 +135,16 @@ mod tests {
         assert_eq!(clock.observe(now(11, 9_000)), Observed::Stepped);
         assert_eq!(clock.observe(now(12, 50)), Observed::Stepped);
         assert_eq!(clock.at(Mono::from_secs(12)), LeaseTime(1_012));
+    }
+
+    #[test]
+    fn a_life_with_the_clock_behind_counts_no_time_twice() {
+        // Down from 900 to 5000, then up for 50 s with the clock in 1970: the newest lease is of 740.
+        let clock = LeaseClock::start(now(1, 10), Some(&meta(700, 900)), LeaseTime(690));
+        let (lease, wall) = (clock.lease_to_persist(), clock.wall_to_persist());
+        let clock = LeaseClock::start(now(60, 5_060), Some(&meta(lease.0, wall.0)), LeaseTime(740));
+        assert_eq!(clock.at(Mono::from_secs(60)), LeaseTime(740));
+        assert!(clock.may_expire());
     }
 
     #[test]

@@ -200,6 +200,8 @@ impl Engine {
             Missing::Route(route, epoch) => {
                 if let Some(record) = self.sessions.get_mut(slot) {
                     record.pending |= BUSY_ROUTE;
+                    // What stands is unknown until the answer comes; where it is a failure, the next renewal asks again.
+                    record.route_epoch = 0;
                 }
                 let seq = self.route(RouteChange::Set(route), true);
                 let state = exchange::next(state, ExchangeEvent::RouteSent).unwrap_or(state);
@@ -413,6 +415,9 @@ impl Engine {
             };
             record.pending &= !BUSY_STORE;
             let key = BindingKey { session: record.id(), index: record.index };
+            // What was due came off the deadlines for this write: it is due still.
+            let deadline = deadline_of(record);
+            self.sessions.schedule(slot, deadline);
             self.rings.uncertain.push((entry.slot, key));
         }
     }

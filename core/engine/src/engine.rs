@@ -187,9 +187,9 @@ impl Engine {
         &self.counters
     }
 
-    /// Counts a reply that the socket refused.
-    pub fn send_failed(&mut self) {
-        self.counters.drop(crate::event::DropReason::SendError);
+    /// Counts packets that the sockets dropped, before the engine saw them or after it made them: one table for all.
+    pub fn count_dropped(&mut self, reason: crate::event::DropReason, packets: u64) {
+        self.counters.drop_many(reason, packets);
     }
 
     /// Bytes in use by part of the session table.
@@ -255,7 +255,7 @@ impl Engine {
 
     pub(crate) fn meta(&self) -> MetaRecord {
         MetaRecord {
-            lease_clock: self.clock.at(self.clock.seen().mono),
+            lease_clock: self.clock.lease_to_persist(),
             wall: self.clock.wall_to_persist(),
             sessions_made: self.sessions_reserved,
             change: self.change,

@@ -53,6 +53,12 @@ drop_reasons! {
     InvalidSubnet = "invalid-subnet", "Invalid subnet";
     /// Shorter than a DHCP message.
     TooShort = "too-short", "Packet too short";
+    /// A length or checksum of the IP header, or the UDP length, is wrong.
+    BadIpHeader = "bad-ip-header", "Bad IP header";
+    /// The UDP checksum is wrong.
+    BadUdpChecksum = "bad-udp-checksum", "Bad UDP checksum";
+    /// The kernel's receive buffer was full.
+    ReceiveOverflow = "receive-overflow", "Receive buffer full";
     /// hops is over 16 (RFC 1542 §4.1.1).
     HopLimit = "hop-limit", "Hop limit";
     /// giaddr is no unicast address, or is ours.
@@ -126,6 +132,13 @@ impl Counters {
     pub fn drop(&mut self, reason: DropReason) {
         if let Some(count) = self.dropped.get_mut(reason as usize) {
             *count += 1;
+        }
+    }
+
+    /// Counts packets that a shell dropped before the engine saw them.
+    pub fn drop_many(&mut self, reason: DropReason, packets: u64) {
+        if let Some(count) = self.dropped.get_mut(reason as usize) {
+            *count = count.saturating_add(packets);
         }
     }
 

@@ -17,8 +17,9 @@ type State = foldhash::fast::FixedState;
 pub(crate) struct LinkState {
     pub(crate) link: Link,
     pub(crate) name: NameId,
-    /// Grows when the kernel flushed this interface's routes: a session whose route was set in an older epoch has
-    /// none. Starts at 1, so that a record read from the database (epoch 0) has none either.
+    /// Changes when the kernel flushed this interface's routes, or the interface came anew: a session whose route was
+    /// set in another epoch has none. Never 0, so that a record read from the database has none either, and never
+    /// the same twice, so that the routes of an interface that is gone do not count for its successor.
     pub(crate) route_epoch: u32,
     pub(crate) served: Option<Served>,
 }
@@ -56,6 +57,8 @@ pub(crate) struct Links {
     by_index: HashMap<IfIndex, LinkState, State>,
     by_name: HashMap<NameId, IfIndex, State>,
     own: HashMap<Ipv4Addr, IfIndex, State>,
+    /// The last epoch given to an interface.
+    epochs: u32,
     /// Something changed since the last [`Links::resolve`].
     dirty: bool,
 }
@@ -70,7 +73,7 @@ impl Links {
         let name = names.intern(&link.name);
         let index = link.index;
         let old = self.by_index.remove(&index);
-        let epoch = old.as_ref().map_or(1, |l| l.route_epoch);
+        let epoch = old.as_ref().filter(|l| l.name == name).map(|l| l.route_epoch).unwrap_or_else(|| self.next_epoch());
         let known = old.is_some_and(|l| l.name == name);
         self.by_name.insert(name, index);
         self.by_index.insert(index, LinkState { link, name, route_epoch: epoch, served: None });
@@ -121,9 +124,15 @@ impl Links {
 
     /// The kernel flushed the routes of `index`.
     pub(crate) fn routes_lost(&mut self, index: IfIndex) {
+        let epoch = self.next_epoch();
         if let Some(state) = self.by_index.get_mut(&index) {
-            state.route_epoch = state.route_epoch.saturating_add(1);
+            state.route_epoch = epoch;
         }
+    }
+
+    fn next_epoch(&mut self) -> u32 {
+        self.epochs = self.epochs.checked_add(1).unwrap_or(1);
+        self.epochs
     }
 
     /// Whether `address` is one of ours.

@@ -149,7 +149,8 @@ pub struct IdentityRecord {
 /// Facts about the database as a whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct MetaRecord {
-    /// The lease clock when this was written.
+    /// The lease clock when this was written; 0 where the wall clock was behind, so that the two tell no down time:
+    /// the clock then goes on from the newest record.
     pub lease_clock: LeaseTime,
     /// The wall clock at the same moment: how long the daemon was down is told from it.
     pub wall: Wall,

@@ -344,6 +344,9 @@ impl Engine {
         };
         if record.state() == State::Offered {
             change.start = request.turn.lease;
+        } else {
+            // The ACK may be lost, and the client then goes by the one before: no renewal shortens a promise.
+            change.end = change.end.max(record.end);
         }
         change.cltt = request.turn.lease;
         change.xid = packet.xid();
