@@ -142,7 +142,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
-        if std::thread::panicking() {
+        if wait::failing() {
             let lines = self.lines();
             let from = lines.len().saturating_sub(60);
             println!("---- {} (last {} lines)\n{}", self.name, lines.len() - from, lines[from..].join("\n"));

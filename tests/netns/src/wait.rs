@@ -1,12 +1,23 @@
 //! Waiting for events with a deadline.
 
 use anyhow::{Result, bail};
+use std::cell::Cell;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// How long a test waits for something that must happen. Generous: the machine may be busy, and a test that passes does not
 /// wait for it.
 pub const DEADLINE: Duration = Duration::from_secs(60);
+
+thread_local! {
+    /// Whether a wait of this test was in vain: its processes then print their last lines when they go.
+    static GAVE_UP: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the test on this thread has failed, as far as one can tell before its end.
+pub(crate) fn failing() -> bool {
+    GAVE_UP.get() || std::thread::panicking()
+}
 
 /// How often a state of the outside world that sends no event is looked at.
 const PERIOD: Duration = Duration::from_millis(40);
@@ -22,6 +33,7 @@ pub fn until_within<T>(what: &str, deadline: Duration, mut probe: impl FnMut() -
             return Ok(found);
         }
         if Instant::now() > end {
+            GAVE_UP.set(true);
             bail!("waited {} s for: {what}", deadline.as_secs());
         }
         pause();

@@ -169,7 +169,7 @@ impl Client {
     pub fn renew(&self) -> Result<Ability> {
         match self.kind {
             ClientKind::Udhcpc => self.signal(Signal::SIGUSR1),
-            ClientKind::Dhcpcd => self.inside(&["dhcpcd", "--renew", &self.interface]),
+            ClientKind::Dhcpcd => self.signal_until_heard(Signal::SIGUSR1, "received SIGUSR1"),
             ClientKind::Networkd => self.inside(&["networkctl", "renew", &self.interface]),
             ClientKind::Dhclient | ClientKind::NetworkManager => Ok(Ability::Cannot),
         }
@@ -187,7 +187,7 @@ impl Client {
             }
             ClientKind::Udhcpc => self.signal(Signal::SIGUSR2),
             // What `dhcpcd --release` sends; that command itself would die with the namespace of the client that it ends.
-            ClientKind::Dhcpcd => self.signal(Signal::SIGALRM),
+            ClientKind::Dhcpcd => self.signal_until_heard(Signal::SIGALRM, "received SIGALRM"),
             ClientKind::Networkd => self.signal(Signal::SIGTERM),
             ClientKind::NetworkManager => Ok(Ability::Cannot),
         }
@@ -209,6 +209,19 @@ impl Client {
     fn signal(&self, signal: Signal) -> Result<Ability> {
         kill(Pid::from_raw(self.pid()?), signal)?;
         Ok(Ability::Done)
+    }
+
+    /// dhcpcd loses a signal that comes while it runs a hook script, so it is told until its log says that it heard.
+    fn signal_until_heard(&self, signal: Signal, answer: &str) -> Result<Ability> {
+        let mark = self.process.mark();
+        wait::until(&format!("dhcpcd's '{answer}'"), || {
+            let heard = self.process.lines().iter().skip(mark).any(|line| line.contains(answer));
+            if !heard {
+                // When it has ended meanwhile, its log is complete the next time.
+                let _ = self.signal(signal);
+            }
+            heard.then_some(Ability::Done)
+        })
     }
 
     /// Runs a command beside the client, in all of its namespaces.
