@@ -122,6 +122,10 @@ impl PacketThread {
                 RouteEvent::RoutesLost(index) => Input::RoutesLost(index),
                 RouteEvent::LinkSet(link) => Input::LinkSet(link),
                 RouteEvent::LinkGone(index) => Input::LinkGone(index),
+                RouteEvent::Swept(report) if report.failing == 0 && report.missing == 0 => {
+                    log::route_event(&event);
+                    Input::RoutesReconciled
+                }
                 other => return log::route_event(&other),
             },
             Message::Command(verb, reply) => Input::Command { id: commands.open(reply), verb },

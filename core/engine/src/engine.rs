@@ -102,6 +102,8 @@ pub struct Engine {
     pub(crate) unprojected: Vec<NameId>,
     /// How far their projection has come.
     pub(crate) projected: u32,
+    /// Every wanted route was found standing, and none was flushed since.
+    pub(crate) reconciled: bool,
     /// No further event about exhausted pools before this.
     pub(crate) exhausted_quiet_until: LeaseTime,
 }
@@ -139,6 +141,7 @@ impl Engine {
             tombstones_max: TOMBSTONES_MIN,
             unprojected: Vec::new(),
             projected: 0,
+            reconciled: false,
             exhausted_quiet_until: LeaseTime(0),
         };
         engine.configure(config);
@@ -161,7 +164,11 @@ impl Engine {
             Input::PolicyDone(answer) => self.policy_done(turn, &answer),
             Input::LinkSet(link) => self.link_set(turn, link),
             Input::LinkGone(index) => self.links.remove(index),
-            Input::RoutesLost(index) => self.links.routes_lost(index),
+            Input::RoutesLost(index) => {
+                self.reconciled = false;
+                self.links.routes_lost(index);
+            }
+            Input::RoutesReconciled => self.reconciled = true,
             Input::Command { id, verb } => self.command(turn, id, verb),
             Input::Configure(config) => self.configure(config),
             Input::Tick => self.tick(turn),

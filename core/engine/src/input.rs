@@ -42,6 +42,9 @@ pub enum Input<'a> {
     /// The kernel flushed the routes of this interface (link down, address change): a renewal there has its route
     /// put back before it is answered.
     RoutesLost(IfIndex),
+    /// A reconciliation found every wanted route standing: what `show route` says of routes that this engine did not
+    /// set itself since start or a flush.
+    RoutesReconciled,
     /// A plugin that answered `Pending` is done. A late answer is counted and dropped.
     PolicyDone(PolicyAnswer),
     /// An operator's command.

@@ -124,7 +124,8 @@ impl Engine {
         let epoch = self.links.by_name(record.link()).map(|l| l.route_epoch);
         match record.route {
             RouteRecord::None => RouteState::NotOnLink,
-            _ if Some(record.route_epoch) == epoch && record.pending & BUSY_ROUTE == 0 => RouteState::Installed,
+            _ if record.pending & BUSY_ROUTE != 0 => RouteState::Pending,
+            _ if Some(record.route_epoch) == epoch || self.reconciled => RouteState::Installed,
             _ => RouteState::Pending,
         }
     }

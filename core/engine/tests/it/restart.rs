@@ -3,7 +3,7 @@
 use crate::lab::{LEASE_SECS, LINK, Lab, config, mac};
 use bindery_engine::{
     Input,
-    command::{Cursor, Filter},
+    command::{Cursor, Filter, Reply, Verb},
     event::Event,
     record::DurableState,
 };
@@ -22,6 +22,22 @@ fn bindings_and_routes_come_back() {
     let ids: Vec<_> = lab.disk.keys().map(|k| k.session).collect();
     lab.lease(2);
     assert!(lab.disk.keys().any(|k| !ids.contains(&k.session)), "ids are not used twice");
+}
+
+#[test]
+fn after_a_restart_routes_show_as_installed_once_reconciled() {
+    let mut lab = Lab::new(config());
+    lab.lease(1);
+    let mut lab = lab.restart(config(), 10);
+    let installed = |lab: &mut Lab| match lab.command(Verb::Routes { cursor: Cursor::START }) {
+        Some(Reply::Routes { rows, .. }) => rows[0].installed,
+        other => panic!("{other:?}"),
+    };
+    assert!(!installed(&mut lab));
+    lab.input(Input::RoutesReconciled);
+    assert!(installed(&mut lab));
+    lab.input(Input::RoutesLost(LINK));
+    assert!(!installed(&mut lab));
 }
 
 #[test]
