@@ -5,6 +5,7 @@
 //! says what it was made from: the component's SHA-256 and the engine's version and settings.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
+#[cfg(feature = "jit")]
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -51,9 +52,7 @@ impl Cache {
         if !found.is_dir() || found.uid() != wanted_uid || mode & 0o077 != 0 {
             return Err(HostError::CacheNotOurs { path: dir.to_owned(), uid: found.uid(), wanted_uid, mode });
         }
-        let mut hasher = Sha256Hasher(Sha256::new());
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        Ok(Cache { dir: dir.to_owned(), engine_key: hex(&hasher.0.finalize()[..8]) })
+        Ok(Cache { dir: dir.to_owned(), engine_key: engine_key(engine) })
     }
 
     fn path(&self, component: &[u8; DIGEST_BYTES]) -> PathBuf {
@@ -175,9 +174,25 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// What tells one engine's machine code from another's: version, target, settings.
+#[cfg(feature = "jit")]
+fn engine_key(engine: &Engine) -> String {
+    let mut hasher = Sha256Hasher(Sha256::new());
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+/// A host without a compiler puts nothing in, so it must find nothing.
+#[cfg(not(feature = "jit"))]
+fn engine_key(_: &Engine) -> String {
+    "none".into()
+}
+
 /// A `Hasher` whose result is the same in every process and version of Rust.
+#[cfg(feature = "jit")]
 struct Sha256Hasher(Sha256);
 
+#[cfg(feature = "jit")]
 impl Hasher for Sha256Hasher {
     fn write(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
