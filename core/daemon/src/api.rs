@@ -8,7 +8,6 @@ use crate::{
 use bindery_api::{Counter, Plugin, Reloaded};
 use bindery_control::{Answer, Backend, ReloadError};
 use bindery_engine::command::{Reply, Verb};
-use bindery_netlink::RouteHandle;
 use bindery_plugin_host::{BreakerState, Failure, PluginStats};
 use std::fmt::Write as _;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -18,7 +17,6 @@ pub(crate) struct Daemon {
     pub(crate) inbox: Inbox,
     /// Held for a whole commit: one at a time.
     pub(crate) configuration: Mutex<Configuration>,
-    pub(crate) routes: RouteHandle,
     pub(crate) end: mpsc::Sender<()>,
 }
 
@@ -76,7 +74,7 @@ impl Backend for Daemon {
     fn shutdown(&self, withdraw: bool) -> Answer<'_, ()> {
         Box::pin(async move {
             if withdraw {
-                let routes = self.routes.clone();
+                let routes = self.configuration.lock().await.routes();
                 // It waits for the route thread; the API goes on meanwhile.
                 let removed = tokio::task::spawn_blocking(move || routes.withdraw()).await.ok().flatten();
                 tracing::info!(?removed, "routes withdrawn");

@@ -4,8 +4,10 @@ use crate::{
     packet::{Inbox, Message},
     prepare::{self, Component, Prepared, Refusal},
     revision::Revisions,
+    routes,
 };
 use bindery_config::Loaded;
+use bindery_netlink::{RouteHandle, RouteThread};
 use bindery_plugin_host::Host;
 use std::{io, path::PathBuf, sync::Arc};
 use tokio::sync::oneshot;
@@ -25,9 +27,9 @@ pub(crate) enum CommitError {
     /// Prepare refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// A statement that this release can only take over at start.
-    #[error("{0}")]
-    Fixed(String),
+    /// The route thread that the configuration wants cannot be started.
+    #[error(transparent)]
+    Routes(#[from] bindery_netlink::OpenError),
     /// The revision could not be recorded.
     #[error("the revision cannot be recorded: {0}: the active configuration stays")]
     Record(#[from] io::Error),
@@ -44,6 +46,7 @@ pub(crate) struct Configuration {
     active: Loaded,
     components: Vec<Component>,
     revision: u64,
+    routes: RouteThread,
 }
 
 impl Configuration {
@@ -52,11 +55,27 @@ impl Configuration {
     ///
     /// # Errors
     /// The revision cannot be recorded.
-    pub(crate) fn start(host: Host, path: PathBuf, mut revisions: Revisions, prepared: &Prepared) -> io::Result<Self> {
+    pub(crate) fn start(
+        host: Host,
+        path: PathBuf,
+        mut revisions: Revisions,
+        prepared: &Prepared,
+        routes: RouteThread,
+    ) -> io::Result<Self> {
         let active = prepared.loaded.clone();
         let revision = revisions.record(active.text(), active.hash, "file", &prepared.components)?;
         let components = prepared.components.clone();
-        Ok(Self { host, path, revisions, active, components, revision })
+        Ok(Self { host, path, revisions, active, components, revision, routes })
+    }
+
+    /// Talks to the route thread.
+    pub(crate) fn routes(&self) -> RouteHandle {
+        self.routes.handle()
+    }
+
+    /// Ends the route thread; the routes stay.
+    pub(crate) fn end(self) {
+        self.routes.stop();
     }
 
     /// The active revision.
@@ -75,11 +94,10 @@ impl Configuration {
     /// [`CommitError`]; the active configuration stays.
     pub(crate) async fn reload(&mut self, inbox: &Inbox) -> Result<Report, CommitError> {
         let prepared = prepare::prepare(&self.host, &self.path)?;
-        if prepared.loaded.system.route_protocol != self.active.system.route_protocol {
-            let text = "routing-options access-internal protocol cannot change while routes of the old number stand: \
-                        `request system shutdown withdraw-routes`, then start again";
-            return Err(CommitError::Fixed(text.to_owned()));
-        }
+        let (system, old) = (&prepared.loaded.system, &self.active.system);
+        // Started now, so that nothing refuses once the revision is recorded.
+        let next = if system == old { None } else { Some(routes::start(system, inbox)?) };
+        let withdraw = system.route_protocol != old.route_protocol;
         let changes = prepared.loaded.changes_since(&self.active);
         let (text, hash) = (prepared.loaded.text(), prepared.loaded.hash);
         let revision = self.revisions.record(text, hash, "reload", &prepared.components)?;
@@ -87,6 +105,10 @@ impl Configuration {
         let (done, applied) = oneshot::channel();
         inbox.send(Message::Configure(Arc::clone(&loaded.engine), plugins, done));
         applied.await.map_err(|_| CommitError::Ending)?;
+        if let Some(next) = next {
+            let old = std::mem::replace(&mut self.routes, next);
+            routes::replace(old, &self.routes, withdraw, inbox).await.ok_or(CommitError::Ending)?;
+        }
         self.active = loaded;
         self.components = components;
         self.revision = revision;

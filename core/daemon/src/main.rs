@@ -11,6 +11,7 @@ mod packet;
 mod policy;
 mod prepare;
 mod revision;
+mod routes;
 mod start;
 
 use args::{Args, Task};

@@ -40,6 +40,10 @@ pub(crate) enum Message {
     Command(Verb, oneshot::Sender<Reply>),
     /// A commit: configuration and plugins change together, between two packets.
     Configure(Arc<Config>, Plugins, oneshot::Sender<()>),
+    /// The route thread is about to be replaced: nothing more for it.
+    DetachRoutes(oneshot::Sender<()>),
+    /// The new route thread; it is seeded with the routes that the sessions want.
+    AttachRoutes(RouteHandle, oneshot::Sender<()>),
     /// Counters of the plugins, in configuration order.
     PluginStats(oneshot::Sender<Vec<PluginStats>>),
     /// The process ends.
@@ -68,7 +72,8 @@ pub(crate) struct PacketThread {
     pub(crate) sockets: Sockets,
     pub(crate) plugins: Plugins,
     pub(crate) store: Writer,
-    pub(crate) routes: RouteHandle,
+    /// `None` while a commit replaces the route thread: operations wait in the outbox, bounded by the engine.
+    pub(crate) routes: Option<RouteHandle>,
     pub(crate) inbox: Receiver<Message>,
 }
 
@@ -136,6 +141,17 @@ impl PacketThread {
                 let _ = done.send(());
                 return;
             }
+            Message::DetachRoutes(done) => {
+                self.routes = None;
+                let _ = done.send(());
+                return;
+            }
+            Message::AttachRoutes(routes, done) => {
+                routes.seed(self.engine.desired_routes());
+                self.routes = Some(routes);
+                let _ = done.send(());
+                return;
+            }
             Message::PluginStats(reply) => {
                 let _ = reply.send(self.plugins.stats());
                 return;
@@ -159,7 +175,9 @@ impl PacketThread {
         if let Err(refused) = self.store.submit(&mut outbox.mutations) {
             tracing::error!(%refused, "session database");
         }
-        self.routes.submit(&mut outbox.routes);
+        if let Some(routes) = &self.routes {
+            routes.submit(&mut outbox.routes);
+        }
         for event in outbox.events.drain(..) {
             log::event(&event);
         }

@@ -9,11 +9,12 @@ use crate::{
     policy::Plugins,
     prepare::{self, Prepared, Refusal},
     revision::Revisions,
+    routes,
 };
 use bindery_control::{ControlError, Socket};
-use bindery_engine::{Engine, Input, command::Cursor, policy::NoPolicy};
+use bindery_engine::{Engine, Input, policy::NoPolicy};
 use bindery_net::Sockets;
-use bindery_netlink::{PlaneSettings, RouteThread, RouteThreadSettings};
+use bindery_netlink::RouteHandle;
 use bindery_plugin_host::{Host, HostConfig};
 use bindery_store::{FjallStore, Storage, StoreError, Writer};
 use bindery_types::EngineId;
@@ -83,22 +84,28 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     let revisions = Revisions::open(&args.state_dir).map_err(state_dir)?;
     let sockets = Sockets::open(&bindery_net::Settings::default())?;
     let control = Socket::open(&args.control)?;
-    let configuration = Configuration::start(host, args.config.clone(), revisions, &prepared).map_err(state_dir)?;
     let engine = restore(&prepared, &mut store)?;
     let (sender, messages) = bounded(INBOX);
     let inbox = Inbox { sender, waker: sockets.waker() };
-    let routes = start_routes(&prepared, &inbox)?;
-    let packets = start_packets(engine, sockets, prepared.plugins, store, &routes, &inbox, messages)?;
+    let routes = routes::start(&prepared.loaded.system, &inbox)?;
+    let configuration =
+        Configuration::start(host, args.config.clone(), revisions, &prepared, routes).map_err(state_dir)?;
+    let routes = configuration.routes();
+    let packets = start_packets(engine, sockets, prepared.plugins, store, routes, &inbox, messages)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::System)?;
     let (end, ended) = mpsc::channel(1);
-    let daemon =
-        Daemon { inbox: inbox.clone(), configuration: Mutex::new(configuration), routes: routes.handle(), end };
-    runtime.block_on(serve(control, Arc::new(daemon), ended)).map_err(StartError::System)?;
+    let daemon = Arc::new(Daemon { inbox: inbox.clone(), configuration: Mutex::new(configuration), end });
+    let served = runtime.block_on(serve(control, Arc::clone(&daemon), ended));
+    // Requests that still hold the daemon end with the runtime.
+    drop(runtime);
     inbox.send(Message::Stop);
     if let Ok(store) = packets.join() {
         store.shutdown();
     }
-    routes.stop();
+    if let Some(daemon) = Arc::into_inner(daemon) {
+        daemon.configuration.into_inner().end();
+    }
+    served.map_err(StartError::System)?;
     tracing::info!("ended; routes and bindings stay");
     Ok(())
 }
@@ -119,34 +126,21 @@ fn restore(prepared: &Prepared, store: &mut FjallStore) -> Result<Engine, StartE
     Ok(engine)
 }
 
-fn start_routes(prepared: &Prepared, inbox: &Inbox) -> Result<RouteThread, StartError> {
-    let system = &prepared.loaded.system;
-    let plane = PlaneSettings { protocol: system.route_protocol, ..PlaneSettings::default() };
-    let sweep_interval = Duration::from_secs(u64::from(system.reconcile_interval_secs));
-    let inbox = inbox.clone();
-    let settings = RouteThreadSettings { plane, sweep_interval };
-    Ok(RouteThread::start(settings, move |event| inbox.send(Message::Route(event)))?)
-}
-
 fn start_packets(
     mut engine: Engine,
     sockets: Sockets,
     plugins: Plugins,
     store: FjallStore,
-    routes: &RouteThread,
+    routes: RouteHandle,
     inbox: &Inbox,
     messages: Receiver<Message>,
 ) -> Result<JoinHandle<Writer>, StartError> {
     // The kernel's routes are reconciled with exactly what the database holds.
-    let (mut desired, mut cursor) = (Vec::new(), Some(Cursor::START));
-    while let Some(at) = cursor {
-        cursor = engine.seed_routes(at, &mut desired);
-    }
-    routes.handle().seed(desired);
+    routes.seed(engine.desired_routes());
     let report = inbox.clone();
     let store = Writer::start(Box::new(store), STORE_QUEUE, Box::new(move |event| report.send(Message::Store(event))))
         .map_err(StartError::System)?;
-    let thread = PacketThread { engine, sockets, plugins, store, routes: routes.handle(), inbox: messages };
+    let thread = PacketThread { engine, sockets, plugins, store, routes: Some(routes), inbox: messages };
     let name = "packets".to_owned();
     std::thread::Builder::new().name(name).spawn(move || thread.run()).map_err(StartError::System)
 }

@@ -3,7 +3,6 @@
 use crate::{
     Engine,
     clock::LeaseClock,
-    command::Cursor,
     engine::deadline_of,
     event::Event,
     record::{Bound, MetaRecord, StoredSession},
@@ -17,7 +16,7 @@ use bindery_types::{Ipv4Addr, LeaseTime, Now};
 const PROJECT_SLICE: u32 = 4_096;
 
 impl Engine {
-    /// Takes in what the session database holds. Call once, before the first input.
+    /// Takes in what the session database holds. Call once, before the first packet.
     ///
     /// A session whose address or client is in another live one is left out with an event: nothing is lost in
     /// silence, and no address is in two bindings.
@@ -85,14 +84,17 @@ impl Engine {
         }
     }
 
-    /// The routes that should stand, by pages: for the forwarding plane's first reconciliation. Appends to `routes`;
-    /// returns where to go on.
-    pub fn seed_routes(&mut self, cursor: Cursor, routes: &mut Vec<Route>) -> Option<Cursor> {
+    /// All routes that should stand: for the first reconciliation of a forwarding plane. Walks the whole table, so
+    /// only at start and when a plane is replaced.
+    pub fn desired_routes(&mut self) -> Vec<Route> {
         self.unprojected.clear();
-        let mut slots = Vec::new();
-        let next = self.sessions.page(cursor.0, PROJECT_SLICE, &mut slots);
-        routes.extend(slots.into_iter().filter_map(|slot| self.desired_route(slot)));
-        next.map(Cursor)
+        let (mut routes, mut slots, mut from) = (Vec::new(), Vec::new(), Some(0));
+        while let Some(start) = from {
+            slots.clear();
+            from = self.sessions.page(start, PROJECT_SLICE, &mut slots);
+            routes.extend(slots.iter().filter_map(|slot| self.desired_route(*slot)));
+        }
+        routes
     }
 
     /// The route of a session whose interface is there.

@@ -15,9 +15,7 @@ fn bindings_and_routes_come_back() {
     let mut lab = Lab::new(config());
     let address = lab.lease(1);
     let mut lab = lab.restart(config(), 10);
-    let mut routes = Vec::new();
-    assert_eq!(lab.engine.seed_routes(Cursor::START, &mut routes), None);
-    assert_eq!(routes[0], lab.kernel[&address]);
+    assert_eq!(lab.engine.desired_routes(), [lab.kernel[&address]]);
     assert_ne!(lab.discover(2).unwrap().yiaddr(), address);
     let ids: Vec<_> = lab.disk.keys().map(|k| k.session).collect();
     lab.lease(2);
