@@ -98,7 +98,7 @@ impl Client {
                 [&words[..], &["-pf", "/run/dhclient.pid", interface]].concat()
             }
             Self::Dhcpcd => vec!["dhcpcd", "-B", "-d", "-f", &config, "-c", &script, interface],
-            Self::Udhcpc => vec!["busybox", "udhcpc", "-f", "-i", interface, "-s", &script, "-O", "224"],
+            Self::Udhcpc => vec!["busybox", "udhcpc", "-f", "-i", interface, "-s", &script, "-O", "43"],
         };
         println!("    $ {}", words.join(" "));
         let mut command = lab.client_command("unshare");
@@ -109,12 +109,12 @@ impl Client {
     fn config(self) -> &'static str {
         match self {
             Self::Dhclient => {
-                "option private-224 code 224 = text;\ninitial-interval 1;\n\
-                 request subnet-mask, routers, domain-name, domain-name-servers, private-224;\n"
+                "initial-interval 1;\n\
+                 request subnet-mask, routers, domain-name, domain-name-servers, vendor-encapsulated-options;\n"
             }
             Self::Dhcpcd => {
-                "noipv6\nnoarp\nnoipv4ll\ndefine 224 string private_224\n\
-                 option subnet_mask, routers, domain_name, domain_name_servers, private_224\n"
+                "noipv6\nnoarp\nnoipv4ll\n\
+                 option subnet_mask, routers, domain_name, domain_name_servers, vendor_encapsulated_options\n"
             }
             Self::Udhcpc => "",
         }

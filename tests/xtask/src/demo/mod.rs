@@ -127,6 +127,8 @@ fn play(lab: &Lab, client: Client, built: &Built, interrupt: &Interrupt) -> Resu
     println!("    the client's interface has {address}\n");
     println!("    the lease, as {} has it:", client.name());
     client.print_lease(lab)?;
+    println!("\n    of these, the plugin inserted what {EXAMPLE}/bindery.kdl tells it:");
+    println!("{}", indented(&settings(&fs::read_to_string(&config)?)));
     show(lab, built, address)?;
 
     step(6, "kill -9 for the daemon, then a new one on the same files");
@@ -180,6 +182,13 @@ fn leaf<'c>(config: &'c str, name: &str) -> Option<&'c str> {
         .flat_map(|line| line.split([';', '{', '}']))
         .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix(' ')?.split_whitespace().next())
         .map(|value| value.trim_matches('"'))
+}
+
+/// The plugin's settings, without remarks.
+fn settings(config: &str) -> String {
+    let lines = config.lines().map(str::trim).skip_while(|line| !line.starts_with("settings {")).skip(1);
+    let lines = lines.take_while(|line| *line != "}").filter(|line| !line.starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn start_daemon(lab: &Lab, built: &Built, config: &Path, interrupt: &Interrupt) -> Result<Program> {
