@@ -73,7 +73,7 @@ pub struct Overrides {
     pub nak_unknown_renew: bool,
     /// `nak-unknown-rebind`: the same for a broadcast rebinding.
     pub nak_unknown_rebind: bool,
-    /// `include-option-82 nak`: echo option 82 in DHCPNAK.
+    /// `include-option-82 nak`: echo option 82 in the DHCPNAK of a direct client too; a relayed one always has it.
     pub option_82_in_nak: bool,
 }
 

@@ -82,3 +82,17 @@ fn the_link_selection_names_the_subnet() {
     assert!(lab.kernel.is_empty(), "a relay that is not on-link has no route");
     assert_eq!(ack.message(), MessageType::Ack);
 }
+
+#[test]
+fn include_option_82_nak_is_for_direct_clients() {
+    for echoes in [false, true] {
+        let mut config = config();
+        config.groups[0].overrides.option_82_in_nak = echoes;
+        let mut lab = Lab::new(config);
+        lab.lease(1);
+        let wrong = MessageBuilder::request_init_reboot(mac(1), ip(13)).relay_agent(CIRCUIT);
+        let nak = lab.broadcast(&wrong).unwrap();
+        assert_eq!(nak.message(), MessageType::Nak);
+        assert_eq!(nak.option(OptionCode::RELAY_AGENT_INFORMATION).is_some(), echoes);
+    }
+}

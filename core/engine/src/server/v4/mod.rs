@@ -126,8 +126,15 @@ impl Engine {
 
     /// Builds a DHCPNAK (RFC 2131 §4.3.1 table 3: no addresses, no options but 53, 54, 56, 61, 82).
     pub(crate) fn build_nak4(&mut self, request: Request<'_>, server_id: Ipv4Addr) -> Result<Answer, DropReason> {
+        let served = self.links.get(request.meta.link).and_then(|l| l.served);
+        let echoes = served.is_some_and(|s| s.overrides(request.config).is_some_and(|o| o.option_82_in_nak));
         let mut reply = core::mem::take(&mut self.reply);
         let built = reply::begin(&mut reply, request.packet, MessageType::Nak, server_id).and_then(|()| {
+            // A relay drops a reply without the option that it put in (RFC 3046 §2.2), so it gets it back in any
+            // case; an access node that is no relay, where `include-option-82 nak` says so.
+            if !request.is_relayed() && !echoes {
+                reply.options.remove(OptionCode::RELAY_AGENT_INFORMATION);
+            }
             // RFC 2131 §4.3.2: through a relay the client may not have the address any more, so the relay is told
             // to broadcast.
             if request.is_relayed() {
