@@ -126,9 +126,13 @@ const DHCP_ATTRIBUTES: &[Statement] = &[
     Statement::leaf("t1-percentage", PERCENT, "50", "When a client renews, in percent of its lease.")
         .default("50")
         .source("RFC 2131 §4.4.5"),
-    Statement::leaf("t2-percentage", PERCENT, "87", "When a client turns to other servers, in percent of its lease.")
-        .default("87")
-        .source("RFC 2131 §4.4.5"),
+    Statement::leaf(
+        "t2-percentage",
+        PERCENT,
+        "87",
+        "When a client turns to other servers, in percent of its lease; seven eighths of it where this is not written.",
+    )
+    .source("RFC 2131 §4.4.5"),
     Statement::leaf(
         "t1-renewal-time",
         Type::Seconds(1, 4_294_967_294),
