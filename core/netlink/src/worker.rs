@@ -1,10 +1,10 @@
 //! The route thread's loop.
 //!
 //! ```text
-//!   engine ── ops, seed, withdraw ──▶ inbox ─┐
-//!                                            ├─▶ worker ── batches ──▶ kernel
-//!   kernel ── links, addresses, routes ──────┘     │
-//!                                                  └── RouteEvent ──▶ daemon
+//!   engine -- ops, seed, withdraw --> inbox -+
+//!                                            +-> worker -- batches --> kernel
+//!   kernel -- links, addresses, routes ------+     |
+//!                                                  +-- RouteEvent --> daemon
 //! ```
 //!
 //! Engine operations go first, 256 at a time and in order. Repairs and the sweep go in slices of about the same length,

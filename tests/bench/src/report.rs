@@ -81,7 +81,7 @@ pub struct Tally {
     pub lost: u64,
     /// Renewals that were due while the client's last one was still open (open loop).
     pub skipped: u64,
-    /// Replies that contradict the request: another address, another client's hardware address, no lease time …
+    /// Replies that contradict the request: another address, another client's hardware address, no lease time and so on.
     pub wrong: u64,
     /// Replies that no open exchange waits for: late duplicates, mostly after a retransmission.
     pub stray: u64,

@@ -26,7 +26,7 @@
 //! | 2 | instance |
 //! | 4 | xid |
 //! | 8 | change |
-//! | 4 × 6 | start, end, cltt, changed: seconds in 48 bits, all ones for never |
+//! | 4 x 6 | start, end, cltt, changed: seconds in 48 bits, all ones for never |
 //! | 4, 4 | server id, giaddr |
 //! | 4 or 17 | bound: IPv4 address, or IPv6 address and length |
 //! | 4 or 16 | scope |
