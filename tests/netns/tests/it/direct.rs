@@ -173,3 +173,116 @@ fn two_unnumbered_interfaces_with_the_gateway_on_lo() -> Result<()> {
     }
     Ok(())
 }
+
+/// Sends a message from a kernel socket: its UDP checksum is left to the (virtual) hardware, so the frame on the link has
+/// none that is right, and the packet socket is told so.
+#[test]
+fn a_checksum_left_to_the_hardware_is_no_bad_checksum() -> Result<()> {
+    let Some((access, _clients)) = scene(&Config::default())? else { return Ok(()) };
+    access.client.address("c0", "10.0.0.240/24")?;
+    access.client.ip(&["route", "add", "255.255.255.255/32", "dev", "c0"])?;
+    let payload = Message::request(kind::DISCOVER, mac(1), 0x77).encode();
+    access.client.enter(move || -> Result<()> {
+        let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 68))?;
+        socket.set_broadcast(true)?;
+        socket.send_to(&payload, (Ipv4Addr::BROADCAST, 67))?;
+        Ok(())
+    })??;
+    access.capture.wait("an OFFER", 0, |sent| sent.message.kind() == kind::OFFER && sent.message.xid == 0x77)?;
+    access.capture.judge("udp.srcport == 67")
+}
+
+/// A frame whose checksum is wrong, one of another VLAN, one that is no IP: dropped, whatever they say.
+#[test]
+fn frames_that_are_not_for_the_server() -> Result<()> {
+    let Some((access, clients)) = scene(&Config::default())? else { return Ok(()) };
+    let envelope = Envelope::client_broadcast(mac(1));
+    let discover = |xid| envelope.frame(&Message::request(kind::DISCOVER, mac(1), xid).encode());
+    let mut bad_checksum = discover(0x51);
+    // The checksum stands at 14 + 20 + 6.
+    bad_checksum[40] ^= 0x55;
+    let mut tagged = discover(0x52);
+    tagged.splice(12..12, [0x81, 0, 0, 7]);
+    let mut no_ip = discover(0x53);
+    no_ip[13] = 6;
+    let mut fragment = discover(0x54);
+    fragment[20] = 0x20;
+    for frame in [bad_checksum, tagged, no_ip, fragment] {
+        clients.socket().send(&frame)?;
+    }
+    let lease = clients.lease(mac(2), 0x60)?;
+    access.agree(lease.address, mac(2))?;
+    let answered: Vec<u32> =
+        access.seen()?.iter().filter(|sent| sent.message.op == 2).map(|sent| sent.message.xid).collect();
+    ensure!(answered == [0x60, 0x61], "{answered:x?}");
+    Ok(())
+}
+
+/// RFC 2131 §4.3.5: a host with an address of its own wants the options only; answered under `process-inform` and counted
+/// otherwise.
+#[test]
+fn inform_is_answered_only_where_it_is_allowed() -> Result<()> {
+    let allowed = Config { group: "overrides { process-inform }; interface s0".into(), ..Config::default() };
+    for (config, answers) in [(Config::default(), 0), (allowed, 1)] {
+        let Some((access, clients)) = scene(&config)? else { return Ok(()) };
+        access.client.address("c0", "10.0.0.251/24")?;
+        let own = Ipv4Addr::new(10, 0, 0, 251);
+        let mut inform = Message::request(kind::INFORM, mac(1), 0x70).with(option::PARAMETERS, &[1, 3]);
+        inform.ciaddr = own;
+        let envelope = Envelope { from: own, ..Envelope::client_broadcast(mac(1)) };
+        clients.socket().send(&envelope.frame(&inform.encode()))?;
+        let lease = clients.lease(mac(2), 0x80)?;
+        access.agree(lease.address, mac(2))?;
+        let acks: Vec<_> = access.seen()?.into_iter().filter(|s| s.message.op == 2 && s.message.xid == 0x70).collect();
+        ensure!(acks.len() == answers, "{acks:?}");
+        for ack in acks {
+            ensure!(ack.message.kind() == kind::ACK && ack.message.yiaddr.is_unspecified(), "{ack:?}");
+            ensure!(ack.message.option(option::LEASE_TIME).is_none() && ack.message.option(3).is_some(), "{ack:?}");
+        }
+        ensure!(
+            access.daemon.binding(own)?.is_none() && access.server.route(own)?.is_none(),
+            "an INFORM binds nothing"
+        );
+    }
+    Ok(())
+}
+
+/// A link that loses a fifth of everything, both ways: clients repeat themselves, and nobody gets two addresses.
+#[test]
+fn a_lossy_link() -> Result<()> {
+    const CLIENTS: u32 = 8;
+    let Some((mut access, clients)) = scene(&Config::default())? else { return Ok(()) };
+    access.server.lose("s0", 20)?;
+    access.client.lose("c0", 20)?;
+    let mut addresses = BTreeSet::new();
+    for number in 0..CLIENTS {
+        let lease = clients.lease(mac(number), 0x1000 + number * 16)?;
+        ensure!(addresses.insert(lease.address), "{} was given twice", lease.address);
+    }
+    access.server.lose_nothing()?;
+    access.client.lose_nothing()?;
+    access.database_is_kernel()?;
+    access.daemon.kill();
+    access.daemon.restart(&access.server)?;
+    access.database_is_kernel()?;
+    let bound = access.daemon.bindings()?.iter().filter(|binding| binding.is_bound()).count();
+    ensure!(bound == CLIENTS as usize, "{bound} bindings for {CLIENTS} clients");
+    Ok(())
+}
+
+/// RFC 6842 §3: a client that sends a client identifier gets it back, and is known by it, not by its hardware address.
+#[test]
+fn a_client_identifier_is_echoed_and_counts() -> Result<()> {
+    let Some((access, clients)) = scene(&Config::default())? else { return Ok(()) };
+    let id = [0xff, 1, 2, 3, 4, 0, 1, 9];
+    let one = clients.lease_with(mac(1), 0x10, |message| message.with(option::CLIENT_ID, &id))?;
+    ensure!(one.ack.message.option(option::CLIENT_ID) == Some(&id), "{:?}", one.ack);
+    // The same client with another network card.
+    let two = clients.lease_with(mac(2), 0x20, |message| message.with(option::CLIENT_ID, &id))?;
+    ensure!(one.address == two.address, "{} and {}", one.address, two.address);
+    let other = clients.lease(mac(1), 0x30)?;
+    ensure!(other.address != one.address, "another client by its hardware address");
+    access.agree(two.address, mac(2))?;
+    access.agree(other.address, mac(1))?;
+    access.database_is_kernel()
+}

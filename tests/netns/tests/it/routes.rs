@@ -128,3 +128,17 @@ fn an_expired_lease_takes_its_route_along() -> Result<()> {
     )?;
     access.gone(lease.address)
 }
+
+/// `no-arp`: the client is asked for its hardware address as any neighbour is.
+#[test]
+fn no_arp_leaves_the_neighbour_to_the_kernel() -> Result<()> {
+    let config = Config { group: "overrides { no-arp }; interface s0".into(), ..Config::default() };
+    let Some(access) = Access::new(&[], &config)? else { return Ok(()) };
+    let clients = SimClients::open(&access.client, "c0")?;
+    let lease = clients.lease(mac(1), 1)?;
+    access.daemon.wait_bound(lease.address)?;
+    ensure!(access.server.route(lease.address)?.is_some(), "the route is there all the same");
+    let entries = access.server.neighbours("s0")?;
+    ensure!(entries.iter().all(|entry| entry.state != "PERMANENT"), "{entries:?}");
+    Ok(())
+}
