@@ -11,6 +11,7 @@ mod tidy;
 use crate::shell;
 use anyhow::{Result, bail};
 use skips::{Skip, Skips};
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -104,8 +105,9 @@ fn summary(outcomes: &[Outcome], skips: &[Skip], allowed: &Skips) -> Result<()> 
     }
     let total: Duration = outcomes.iter().map(|outcome| outcome.took).sum();
     println!("    {:<10} {:<7} {:>7.1} s", "total", "", total.as_secs_f64());
-    for skip in skips {
-        println!("    SKIP {}: {}", skip.name, skip.why);
+    let lines: BTreeSet<String> = skips.iter().map(|skip| format!("    SKIP {}: {}", skip.name, skip.why)).collect();
+    for line in lines {
+        println!("{line}");
     }
     let failed: Vec<&str> =
         outcomes.iter().filter(|outcome| outcome.failure.is_some()).map(|outcome| outcome.name).collect();
