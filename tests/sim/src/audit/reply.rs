@@ -1,0 +1,265 @@
+//! Packets from the server: are they sound, and may they leave?
+
+use super::{Auditor, Finding, HOLD_SECS, Hold, KernelRoutes, Key, Towards, address, request::Request};
+use crate::clock::SEC;
+use bindery_engine::record::{DurableState, RouteRecord};
+use bindery_types::{Ipv4Addr, LeaseTime, MacAddr};
+use bindery_wire::v4::{MessageType, Op, OptionCode, Packet, ParseRules};
+
+/// Options that no reply has, whatever a plugin wants: the client's own, and those the engine never sends.
+const NEVER: [OptionCode; 4] = [OptionCode::REQUESTED_IP_ADDRESS, OptionCode(57), OptionCode(90), OptionCode(145)];
+
+impl Auditor {
+    /// A packet leaves the server.
+    ///
+    /// # Errors
+    /// A broken promise.
+    pub fn sent(&mut self, to: Towards, bytes: &[u8], kernel: &KernelRoutes) -> Result<(), Finding> {
+        let packet = Packet::parse(bytes, ParseRules::default()).map_err(|e| format!("a reply does not parse: {e}"))?;
+        let message = packet.message_type().ok_or("a reply without option 53")?;
+        if packet.op() != Op::BootReply {
+            return Err("a reply is no BOOTREPLY".into());
+        }
+        let candidates: Vec<Request> = self.requests.iter().filter(|r| echoes(&packet, r)).cloned().collect();
+        let mut finding = format!("a {message:?} answers no request that came");
+        let mut answered = None;
+        for request in &candidates {
+            let sound = answers(&packet, message, request)
+                .and_then(|()| self.options_are_sound(&packet, message, request))
+                .and_then(|()| self.destination_is_right(to, &packet, message, request));
+            match sound {
+                Ok(()) => {
+                    answered = Some(request.clone());
+                    break;
+                }
+                Err(why) => finding = why,
+            }
+        }
+        let Some(request) = answered else {
+            return Err(finding);
+        };
+        match message {
+            MessageType::Offer => self.offer_is_fair(&packet, &request),
+            MessageType::Ack => self.ack_is_fair(&packet, &request, kernel),
+            MessageType::Nak => self.nak_is_fair(&packet, &candidates),
+            other => Err(format!("the server sent a {other:?}")),
+        }
+    }
+
+    fn options_are_sound(&self, packet: &Packet<'_>, message: MessageType, request: &Request) -> Result<(), Finding> {
+        for code in NEVER {
+            if packet.has(code) {
+                return Err(format!("option {} in a {message:?}", code.0));
+            }
+        }
+        let server = packet.address_option(OptionCode::SERVER_IDENTIFIER).ok_or("a reply without option 54")?;
+        if !self.own_ever.contains(&server) && Some(server) != self.site.set_server_id {
+            return Err(format!("option 54 is {server}, which is not ours"));
+        }
+        if packet.has(OptionCode(108)) && !request.asked_108 {
+            return Err("option 108 to a client that did not ask for it".into());
+        }
+        let lease = packet.u32_option(OptionCode::IP_ADDRESS_LEASE_TIME);
+        let (t1, t2) = (packet.u32_option(OptionCode::RENEWAL_TIME), packet.u32_option(OptionCode::REBINDING_TIME));
+        if message == MessageType::Nak {
+            let bare = packet.yiaddr().is_unspecified() && lease.or(t1).or(t2).is_none();
+            return if bare { Ok(()) } else { Err("a NAK with an address or a lease".into()) };
+        }
+        let lease = lease.ok_or("a lease without option 51")?;
+        if lease < 60 {
+            return Err(format!("a lease of {lease} s"));
+        }
+        let ordered = t1.unwrap_or(0) <= t2.unwrap_or(u32::MAX) && t2.unwrap_or(0) <= lease;
+        if !ordered { Err(format!("T1 {t1:?}, T2 {t2:?}, lease {lease}")) } else { Ok(()) }
+    }
+
+    fn destination_is_right(
+        &self,
+        to: Towards,
+        packet: &Packet<'_>,
+        message: MessageType,
+        request: &Request,
+    ) -> Result<(), Finding> {
+        let broadcast = Towards::Frame { link: request.link, mac: MacAddr::BROADCAST, dst: Ipv4Addr::BROADCAST };
+        let renews = request.requested.is_none() && !request.ciaddr.is_unspecified();
+        let right = if !request.giaddr.is_unspecified() {
+            to == Towards::Udp { dst: request.giaddr, port: 67 }
+        } else if message == MessageType::Nak {
+            let own = Towards::Udp { dst: request.ciaddr, port: 68 };
+            let direct =
+                matches!(to, Towards::Frame { link, dst, .. } if link == request.link && dst == request.ciaddr);
+            to == broadcast || (!request.ciaddr.is_unspecified() && (to == own || direct))
+        } else if renews && to == (Towards::Udp { dst: request.ciaddr, port: 68 }) {
+            true
+        } else {
+            let mac = request.hw.mac().filter(|m| m.0[0] & 1 == 0 && m.0 != [0; 6] && !packet.is_broadcast());
+            match mac {
+                Some(mac) => to == Towards::Frame { link: request.link, mac, dst: packet.yiaddr() },
+                None => to == broadcast,
+            }
+        };
+        if right { Ok(()) } else { Err(format!("a {message:?} goes to {to:?}, for {request:?}")) }
+    }
+
+    fn offer_is_fair(&mut self, packet: &Packet<'_>, request: &Request) -> Result<(), Finding> {
+        let at = (request.instance, packet.yiaddr());
+        self.may_be_given(at, &request.key, "offered")?;
+        let scope = self.scope_of(request).unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let now = self.now;
+        if let Some(hold) = self.holds.get(&at)
+            && hold.until > now
+            && hold.key != request.key
+        {
+            return Err(format!("{} is offered to {:?} and held for {:?}", at.1, request.key, hold.key));
+        }
+        let mine = |(of, hold): &(&super::At, &Hold)| {
+            of.0 == at.0 && **of != at && hold.key == request.key && hold.scope == scope && hold.until > now
+        };
+        if let Some((other, _)) = self.holds.iter().find(mine) {
+            return Err(format!("{:?} is offered {} and {}", request.key, other.1, at.1));
+        }
+        let until = now + HOLD_SECS * SEC;
+        self.holds.insert(at, Hold { key: request.key.clone(), scope, until });
+        // A new cycle: what we ended may begin again.
+        self.ended.retain(|(of, key), _| of.0 != at.0 || *key != request.key);
+        Ok(())
+    }
+
+    /// Nobody else has the address, and it is in no quarantine.
+    fn may_be_given(&self, at: super::At, key: &Key, what: &str) -> Result<(), Finding> {
+        if let Some(until) = self.quarantines.get(&at)
+            && self.lease_clock() + SEC < *until
+        {
+            return Err(format!("{} {what} for {key:?} during its quarantine", at.1));
+        }
+        self.nobody_else_was_told(at, key, what)
+    }
+
+    fn ack_is_fair(&mut self, packet: &Packet<'_>, request: &Request, kernel: &KernelRoutes) -> Result<(), Finding> {
+        self.acks += 1;
+        let at = (request.instance, packet.yiaddr());
+        let who = format!("ACK of {} to {:?}", at.1, request.key);
+        self.may_be_given(at, &request.key, "leased")?;
+        if self.is_ended(at, &request.key) {
+            return Err(format!("{who}: we ended it and there was no offer since"));
+        }
+        let secs = packet.u32_option(OptionCode::IP_ADDRESS_LEASE_TIME).unwrap_or(0);
+        let lease = self.disk.values().find(|l| {
+            l.state == DurableState::Bound
+                && (l.instance, address(l)) == at
+                && self.identities.get(&l.key.session).map(Key::of_identity).as_ref() == Some(&request.key)
+        });
+        let Some(lease) = lease.copied() else {
+            return Err(format!("{who} in {:?}: no such binding on disk", at.0));
+        };
+        let long_enough = match secs {
+            u32::MAX => lease.end == LeaseTime::NEVER,
+            secs => lease.end >= lease.cltt.plus_secs(u64::from(secs)),
+        };
+        if !long_enough {
+            return Err(format!("{who} for {secs} s: on disk it ends at {:?}, last heard {:?}", lease.end, lease.cltt));
+        }
+        self.route_stands(&lease, request, kernel).map_err(|why| format!("{who}: {why}"))?;
+        let until = match secs {
+            u32::MAX => u64::MAX,
+            secs => request.clock.saturating_add(u64::from(secs) * SEC),
+        };
+        self.claim(at, &request.key, until);
+        self.holds.remove(&at);
+        Ok(())
+    }
+
+    fn route_stands(
+        &self,
+        lease: &bindery_engine::record::LeaseRecord,
+        request: &Request,
+        kernel: &KernelRoutes,
+    ) -> Result<(), Finding> {
+        let at = (lease.instance, address(lease));
+        let located = !request.giaddr.is_unspecified() || request.dst.is_broadcast();
+        if located {
+            let wanted = request.giaddr.is_unspecified() || request.relay_on_link;
+            if wanted != (lease.route != RouteRecord::None) {
+                return Err(format!("the route on disk is {:?}", lease.route));
+            }
+        }
+        if lease.route == RouteRecord::None || self.disturbed.contains_key(&at) {
+            return Ok(());
+        }
+        // The interface went while the reply waited.
+        let Some(wanted) = self.route_for(lease) else {
+            return Ok(());
+        };
+        match kernel.get(&at) {
+            Some(route) if *route == wanted => Ok(()),
+            other => Err(format!("the kernel has {other:?} and not {wanted:?}")),
+        }
+    }
+
+    fn nak_is_fair(&mut self, packet: &Packet<'_>, candidates: &[Request]) -> Result<(), Finding> {
+        self.naks += 1;
+        // One of the requests that this may answer deserves it.
+        let deserved = |r: &Request| {
+            let Some(asked) = r.address() else { return false };
+            let at = (r.instance, asked);
+            if !self.is_bound(at.0, asked, &r.key) || !self.site.has(at.0, asked) {
+                return true;
+            }
+            // Of another network than the one it is on now (RFC 2131 §4.3.2).
+            let pool = self.site.pool_at(r.link, r.selector());
+            let scope = self.scope_of(r);
+            let here = pool.is_some_and(|p| self.site.chain(p).any(|p| p.network.contains(asked)));
+            let mine = |(lease, key): &&(bindery_engine::record::LeaseRecord, Key)| {
+                *key == r.key
+                    && (lease.instance, address(lease)) == at
+                    && scope.is_some_and(|scope| Self::in_scope(lease, scope))
+            };
+            r.requested.is_some() && (!here || self.known.values().find(mine).is_none())
+        };
+        let requests = candidates.iter().filter(|r| r.message == MessageType::Request && r.giaddr == packet.giaddr());
+        let mut undeserved = None;
+        for request in requests {
+            if deserved(request) {
+                return Ok(());
+            }
+            undeserved = Some(request);
+        }
+        match undeserved {
+            Some(r) => {
+                Err(format!("NAK to {:?}, which holds {:?} (first asked {} s ago)", r.key, r.address(), self.age(r)))
+            }
+            None => Err("a NAK to nobody".into()),
+        }
+    }
+}
+
+/// What goes back as it came: xid, hardware address, giaddr, options 61 and 82 (RFC 2131 table 3, RFC 6842 §3,
+/// RFC 3046 §2.2). A NAK may leave option 82 out.
+fn echoes(packet: &Packet<'_>, request: &Request) -> bool {
+    let id = packet.option(OptionCode::CLIENT_IDENTIFIER);
+    let info = packet.option(OptionCode::RELAY_AGENT_INFORMATION);
+    let nak = packet.message_type() == Some(MessageType::Nak);
+    request.xid == packet.xid()
+        && request.hw == packet.hw_addr()
+        && request.giaddr == packet.giaddr()
+        && request.client_id.as_deref() == id.as_deref()
+        && (request.relay_info.as_deref() == info.as_deref() || (nak && info.is_none()))
+}
+
+/// Whether a reply of this type, with these flags and this address, answers the request.
+fn answers(packet: &Packet<'_>, message: MessageType, request: &Request) -> Result<(), Finding> {
+    let wanted = match message {
+        MessageType::Offer => MessageType::Discover,
+        _ => MessageType::Request,
+    };
+    if request.message != wanted {
+        return Err(format!("a {message:?} answers a {:?}", request.message));
+    }
+    if request.flags != packet.flags() && !(message == MessageType::Nak && packet.is_broadcast()) {
+        return Err(format!("flags {:#x} are answered by {:#x}", request.flags, packet.flags()));
+    }
+    if message == MessageType::Ack && request.address() != Some(packet.yiaddr()) {
+        return Err(format!("{} is leased, {:?} was asked for", packet.yiaddr(), request.address()));
+    }
+    Ok(())
+}

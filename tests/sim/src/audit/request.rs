@@ -1,0 +1,170 @@
+//! Packets towards the server: what they ask, and what they prove.
+
+use super::{Auditor, SEC, v4};
+use crate::clock::Instant;
+use bindery_engine::record::{DurableState, IdentityRecord};
+use bindery_types::{HwAddr, IfIndex, InstanceId, Ipv4Addr, Xid};
+use bindery_wire::v4::{MessageType, Op, OptionCode, Packet, ParseRules, RelayAgentInformation};
+
+/// Who a client is to the server (RFC 2131 §4.2): option 61, else the hardware address.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Key {
+    /// Option 61.
+    Id(Vec<u8>),
+    /// `htype` and `chaddr`.
+    Hw(HwAddr),
+}
+
+impl Default for Key {
+    fn default() -> Self {
+        Self::Hw(HwAddr::default())
+    }
+}
+
+impl Key {
+    /// The key of a client that sent `id` (empty for none) from `hw`.
+    pub fn new(id: &[u8], hw: HwAddr) -> Self {
+        if id.is_empty() { Self::Hw(hw) } else { Self::Id(id.to_vec()) }
+    }
+
+    pub(super) fn of_identity(identity: &IdentityRecord) -> Self {
+        Self::new(&identity.client_id, identity.hw)
+    }
+}
+
+/// A request that reached the server.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) first: Instant,
+    /// The auditor's lease clock then.
+    pub(super) clock: u64,
+    pub(super) message: MessageType,
+    pub(super) xid: Xid,
+    pub(super) hw: HwAddr,
+    pub(super) key: Key,
+    pub(super) flags: u16,
+    pub(super) ciaddr: Ipv4Addr,
+    pub(super) giaddr: Ipv4Addr,
+    pub(super) requested: Option<Ipv4Addr>,
+    pub(super) server: Option<Ipv4Addr>,
+    pub(super) client_id: Option<Vec<u8>>,
+    pub(super) relay_info: Option<Vec<u8>>,
+    pub(super) asked_108: bool,
+    pub(super) link: IfIndex,
+    pub(super) instance: InstanceId,
+    pub(super) dst: Ipv4Addr,
+    /// Its relay can be a gateway: it is on-link where the request came in.
+    pub(super) relay_on_link: bool,
+}
+
+impl Request {
+    /// The address it asks for.
+    pub(super) fn address(&self) -> Option<Ipv4Addr> {
+        self.requested.or((!self.ciaddr.is_unspecified()).then_some(self.ciaddr))
+    }
+
+    /// The address that names its network, for a relayed one.
+    pub(super) fn selector(&self) -> Option<Ipv4Addr> {
+        if self.giaddr.is_unspecified() {
+            return None;
+        }
+        let info = self.relay_info.as_deref();
+        let selected = info.and_then(|bytes| RelayAgentInformation::new(bytes).link_selection());
+        Some(selected.unwrap_or(self.giaddr))
+    }
+}
+
+impl Auditor {
+    /// A packet reached the server.
+    pub fn received(&mut self, link: IfIndex, dst: Ipv4Addr, bytes: &[u8]) {
+        let Ok(packet) = Packet::parse(bytes, ParseRules { allow_no_end_option: true }) else {
+            return;
+        };
+        let Some(message) = packet.message_type().filter(|_| packet.op() == Op::BootRequest) else {
+            return;
+        };
+        let client_id = packet.option(OptionCode::CLIENT_IDENTIFIER).map(|v| v.into_owned());
+        let key = Key::new(client_id.as_deref().unwrap_or(&[]), packet.hw_addr());
+        let instance = self.site.links.get(&link).map_or(InstanceId(0), |l| l.instance);
+        let list = packet.option(OptionCode::PARAMETER_REQUEST_LIST);
+        let request = Request {
+            first: self.now,
+            clock: self.lease_clock(),
+            message,
+            xid: packet.xid(),
+            hw: packet.hw_addr(),
+            key,
+            flags: packet.flags(),
+            ciaddr: packet.ciaddr(),
+            giaddr: packet.giaddr(),
+            requested: packet.address_option(OptionCode::REQUESTED_IP_ADDRESS),
+            server: packet.address_option(OptionCode::SERVER_IDENTIFIER),
+            client_id,
+            relay_info: packet.option(OptionCode::RELAY_AGENT_INFORMATION).map(|v| v.into_owned()),
+            asked_108: list.is_some_and(|list| list.contains(&108)),
+            link,
+            instance,
+            dst,
+            relay_on_link: self.site.is_on_link(link, packet.giaddr()),
+        };
+        self.weigh(&request);
+        self.requests.push(request);
+    }
+
+    /// Whether the client has a live durable binding of the address.
+    pub(super) fn is_bound(&self, instance: InstanceId, address: Ipv4Addr, key: &Key) -> bool {
+        self.known.values().any(|(lease, of)| {
+            lease.state == DurableState::Bound
+                && (lease.instance, super::address(lease)) == (instance, address)
+                && of == key
+        })
+    }
+
+    /// Keeps what the request proves.
+    fn weigh(&mut self, request: &Request) {
+        let instance = request.instance;
+        let key = request.key.clone();
+        match request.message {
+            MessageType::Release => {
+                let at = (instance, request.ciaddr);
+                self.releases.insert((at, key.clone()), self.now);
+                self.drop_holds(&key);
+            }
+            MessageType::Decline => {
+                if let Some(address) = request.requested {
+                    self.declines.insert(((instance, address), key.clone()), self.now);
+                }
+                self.drop_holds(&key);
+            }
+            MessageType::Discover => {
+                self.discovers.insert((instance, key), self.now);
+            }
+            MessageType::Request => {
+                if request.server.is_some_and(|id| !self.site.is_own(id)) {
+                    self.drop_holds(&key);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn drop_holds(&mut self, key: &Key) {
+        self.holds.retain(|_, hold| hold.key != *key);
+    }
+
+    /// The last known binding's scope of a client at an address.
+    pub(super) fn scope_of(&self, request: &Request) -> Option<Ipv4Addr> {
+        let pool = self.site.pool_at(request.link, request.selector())?;
+        self.site.pools.get(pool).map(|p| p.network.address())
+    }
+
+    /// Seconds since the request first came.
+    pub(super) fn age(&self, request: &Request) -> u64 {
+        (self.now - request.first) / SEC
+    }
+
+    /// Whether a durable record says that the client's lease of `address` is of this scope.
+    pub(super) fn in_scope(lease: &bindery_engine::record::LeaseRecord, scope: Ipv4Addr) -> bool {
+        v4(lease.scope) == scope
+    }
+}

@@ -1,0 +1,105 @@
+//! What must hold when everything has come to rest.
+
+use super::{At, Auditor, Finding, KernelRoute, KernelRoutes, Key, address};
+use crate::clock::{Instant, SEC};
+use bindery_engine::record::DurableState;
+use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr, SessionId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A client without an answer asks again within this time.
+const ASKS_AGAIN: Instant = 60 * SEC;
+
+impl Auditor {
+    /// Kernel routes are exactly those of the live bindings (design §2.6).
+    ///
+    /// # Errors
+    /// A broken promise.
+    pub fn routes_agree(&self, kernel: &KernelRoutes) -> Result<(), Finding> {
+        let wanted: BTreeMap<At, KernelRoute> =
+            self.bound().filter_map(|l| Some(((l.instance, address(l)), self.route_for(l)?))).collect();
+        for (at, route) in kernel.iter().filter(|(_, route)| route.ours) {
+            if wanted.get(at) != Some(route) {
+                return Err(format!("the kernel has {route:?} to {}, wanted is {:?}", at.1, wanted.get(at)));
+            }
+        }
+        match wanted.iter().find(|(at, _)| !kernel.contains_key(at)) {
+            Some((at, route)) => Err(format!("the kernel lacks {route:?} to {}", at.1)),
+            None => Ok(()),
+        }
+    }
+
+    /// What the server shows is what is on disk.
+    ///
+    /// # Errors
+    /// A broken promise.
+    pub fn view_agrees(&self, rows: &[(SessionId, Ipv4Addr)]) -> Result<(), Finding> {
+        let shown: BTreeSet<_> = rows.iter().copied().collect();
+        let stored: BTreeSet<_> = self.bound().map(|l| (l.key.session, address(l))).collect();
+        if shown.len() != rows.len() {
+            return Err("a binding is shown twice".into());
+        }
+        match shown.symmetric_difference(&stored).next() {
+            Some(odd) if shown.contains(odd) => Err(format!("{odd:?} is shown and not on disk")),
+            Some(odd) => Err(format!("{odd:?} is on disk and not shown")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the client of `key` has a live durable binding in `instance`.
+    pub fn has_lease(&self, instance: InstanceId, key: &Key, address: Ipv4Addr) -> bool {
+        self.is_bound(instance, address, key)
+    }
+
+    /// An address that the server could give to a client at that place: it should be bound then.
+    pub fn room(&self, link: IfIndex, selector: Option<Ipv4Addr>, mac: MacAddr) -> Option<Ipv4Addr> {
+        let (pool, at) = (self.site.pool_at(link, selector)?, self.site.links.get(&link)?);
+        let instance = at.instance;
+        if let Some(limit) = self.site.client_limit {
+            let here = |l: &&bindery_engine::record::LeaseRecord| {
+                self.identities.get(&l.key.session).is_some_and(|i| *i.interface == *at.name)
+            };
+            // Places that were taken until a moment ago count: the client may not have asked since.
+            let lately = self.freed.values().filter(|at| **at + ASKS_AGAIN > self.now).count();
+            if self.bound().filter(here).count() + self.holds.len() + lately >= limit as usize {
+                return None;
+            }
+        }
+        let taken = |address: Ipv4Addr| {
+            let stored = self.disk.values().any(|l| {
+                matches!(l.state, DurableState::Bound | DurableState::Declined)
+                    && (l.instance, super::address(l)) == (instance, address)
+            });
+            // A client asks again after half a minute.
+            let held = self.holds.get(&(instance, address)).is_some_and(|h| h.until + ASKS_AGAIN > self.now);
+            let just_freed = self.freed.get(&(instance, address)).is_some_and(|at| at + ASKS_AGAIN > self.now);
+            stored || held || just_freed
+        };
+        let free = |a: Ipv4Addr| !taken(a) && !self.site.is_own(a) && self.owner_is_open(instance, a);
+        self.site.chain(pool).filter(|p| !p.hold_down).find_map(|p| p.addresses_for(mac).find(|a| free(*a)))
+    }
+
+    /// The first pool with the address owns it (overlaps are possible after edits): is it open?
+    fn owner_is_open(&self, instance: InstanceId, address: Ipv4Addr) -> bool {
+        let owner = self.site.pools.iter().find(|p| p.instance == instance && p.has(address));
+        owner.is_some_and(|p| !p.hold_down)
+    }
+
+    /// Long after the last client fell silent: what is still on disk and should not be.
+    ///
+    /// # Errors
+    /// A broken promise.
+    pub fn nothing_lingers(&self) -> Result<(), Finding> {
+        let now = self.lease_clock();
+        let promised = |at: At| {
+            let told = self.claims.get(&at).is_some_and(|claims| claims.iter().any(|c| c.until > now));
+            told || self.ended.iter().any(|((of, _), ended)| *of == at && ended.until > now)
+        };
+        let over = |l: &&bindery_engine::record::LeaseRecord| {
+            l.end != bindery_types::LeaseTime::NEVER && !promised((l.instance, address(l)))
+        };
+        match self.disk.values().find(over) {
+            Some(lease) => Err(format!("{} lingers on disk: {lease:?}", address(lease))),
+            None => Ok(()),
+        }
+    }
+}

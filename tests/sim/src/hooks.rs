@@ -1,0 +1,84 @@
+//! Plugins that answer from the seed: edits, allowed or not, drops, late answers and none at all.
+
+use crate::{
+    clock::{Instant, MS},
+    random::Random,
+};
+use bindery_engine::{
+    config::PluginId,
+    policy::{Hook, Policy, PolicyAnswer, ShapeReply, Verdict},
+};
+use bindery_types::Now;
+use bindery_wire::v4::OptionCode;
+
+/// The simulated chain of plugins.
+#[derive(Debug)]
+pub(crate) struct Hooks {
+    random: Random,
+    /// Whether they behave.
+    pub(crate) calm: bool,
+    drop_permille: u64,
+    pending_permille: u64,
+    /// Answers that come later, with their delay.
+    pub(crate) later: Vec<(Instant, PolicyAnswer)>,
+}
+
+/// Options that a plugin may not touch (design §5), with a value that would show.
+const FORBIDDEN: [(u8, &[u8]); 9] = [
+    (50, &[203, 0, 113, 9]),
+    (51, &[0, 0, 0, 1]),
+    (53, &[6]),
+    (54, &[203, 0, 113, 254]),
+    (57, &[2, 64]),
+    (58, &[0xff, 0, 0, 0]),
+    (61, b"nobody"),
+    (82, b"\x01\x04evil"),
+    (108, &[0, 0, 4, 0]),
+];
+
+impl Hooks {
+    pub(crate) fn new(mut random: Random) -> Self {
+        let drop_permille = random.pick(&[0, 0, 20, 150]);
+        let pending_permille = random.pick(&[0, 100, 300]);
+        Self { random, calm: false, drop_permille, pending_permille, later: Vec::new() }
+    }
+
+    fn late_answer(&mut self, exchange: &ShapeReply<'_>) {
+        // Never; in time; too late.
+        if self.random.chance(150) {
+            return;
+        }
+        let delay = self.random.range(1, 4_000) * MS;
+        let verdict = if self.random.chance(50) { Verdict::Drop } else { Verdict::Continue };
+        let mut edits = vec![(OptionCode(43), Some(vec![1, 2, 3]))];
+        if self.random.chance(100) {
+            let (code, value) = self.random.pick(&FORBIDDEN);
+            edits.push((OptionCode(code), self.random.chance(700).then(|| value.to_vec())));
+        }
+        self.later.push((delay, PolicyAnswer { token: exchange.token, verdict, edits }));
+    }
+}
+
+impl Policy for Hooks {
+    fn shape_reply(&mut self, now: Now, _: &[PluginId], exchange: &mut ShapeReply<'_>) -> Hook {
+        if self.calm {
+            return Hook::Done(Verdict::Continue);
+        }
+        if self.random.chance(self.drop_permille) {
+            return Hook::Done(Verdict::Drop);
+        }
+        if self.random.chance(self.pending_permille) {
+            self.late_answer(exchange);
+            let wait = self.random.range(200, 3_000);
+            return Hook::Pending { deadline: now.mono.plus(std::time::Duration::from_millis(wait)) };
+        }
+        // What is refused stays as it was; the auditor looks at the reply.
+        let _ = exchange.set_option(OptionCode(43), &[9, 9]);
+        let (code, value) = self.random.pick(&FORBIDDEN);
+        let _ = exchange.set_option(OptionCode(code), value);
+        if self.random.chance(300) {
+            let _ = exchange.remove_option(OptionCode(self.random.pick(&[3, 6, 51, 54, 61, 82])));
+        }
+        Hook::Done(Verdict::Continue)
+    }
+}

@@ -1,0 +1,274 @@
+//! The site that is simulated: interfaces, relays, pools, and the configuration made of them.
+
+use crate::{audit, random::Random};
+use bindery_engine::{
+    config::{Attributes, Config, Group, Host, Interface, Lease, Overrides, PluginId, Pool, Range, Timer},
+    input::{Link, LinkAddress},
+};
+use bindery_types::{GroupId, IfIndex, InstanceId, Ipv4Addr, MacAddr, PoolId, Prefix4};
+use bindery_wire::v4::OptionCode;
+
+/// Option 54 where a pool sets it.
+pub(crate) const SET_SERVER_ID: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+
+/// A relay agent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Relay {
+    pub(crate) giaddr: Ipv4Addr,
+    /// The address of ours that it forwards to.
+    pub(crate) server: Ipv4Addr,
+    /// Link selection that it puts into option 82 (RFC 3527).
+    pub(crate) selection: Option<Ipv4Addr>,
+    /// Whether it inserts option 82.
+    pub(crate) inserts: bool,
+}
+
+/// An interface of ours.
+#[derive(Clone, Debug)]
+pub(crate) struct Port {
+    pub(crate) index: IfIndex,
+    pub(crate) name: &'static str,
+    pub(crate) instance: InstanceId,
+    pub(crate) addresses: Vec<(Ipv4Addr, u8)>,
+    pub(crate) up: bool,
+    /// Not there at all.
+    pub(crate) gone: bool,
+}
+
+impl Port {
+    pub(crate) fn link(&self) -> Link {
+        Link {
+            index: self.index,
+            name: self.name.into(),
+            up: self.up,
+            loopback: self.name == "lo",
+            mac: Some(MacAddr([2, 0xfe, 0, 0, 0, self.index.0 as u8])),
+            addresses: self.addresses.iter().map(|&(address, len)| LinkAddress { address, len }).collect(),
+        }
+    }
+}
+
+/// A pool: `low` and `high` are the last bytes of its only range.
+#[derive(Clone, Debug)]
+pub(crate) struct PlanPool {
+    pub(crate) name: &'static str,
+    pub(crate) instance: InstanceId,
+    pub(crate) network: Prefix4,
+    pub(crate) low: u8,
+    pub(crate) high: u8,
+    pub(crate) excluded: Option<u8>,
+    pub(crate) host: Option<(MacAddr, u8)>,
+    pub(crate) hold_down: bool,
+    pub(crate) linked: bool,
+    pub(crate) lease: u32,
+    /// Not in the configuration now.
+    pub(crate) absent: bool,
+    pub(crate) server_id: Option<Ipv4Addr>,
+}
+
+/// Everything that an operator can set, and what the site is.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) ports: Vec<Port>,
+    pub(crate) relays: Vec<Relay>,
+    pub(crate) pools: Vec<PlanPool>,
+    pub(crate) overrides: Overrides,
+    pub(crate) plugins: bool,
+}
+
+/// Lease lengths; `u32::MAX` is infinite.
+pub(crate) const LEASES: [u32; 7] = [60, 90, 120, 300, 900, 3_600, u32::MAX];
+
+fn ip(a: u8, b: u8, c: u8, d: u8) -> Ipv4Addr {
+    Ipv4Addr::new(a, b, c, d)
+}
+
+fn network(b: u8, c: u8) -> Prefix4 {
+    // A length of 24 is no more than 32.
+    Prefix4::containing(ip(10, b, c, 0), 24).unwrap_or_else(|| unreachable!())
+}
+
+impl Plan {
+    pub(crate) fn new(random: &mut Random, clients: u64) -> Self {
+        let port = |index: u32, name: &'static str, instance: u16, addresses: &[(Ipv4Addr, u8)]| Port {
+            index: IfIndex(index),
+            name,
+            instance: InstanceId(instance),
+            addresses: addresses.to_vec(),
+            up: true,
+            gone: false,
+        };
+        let ports = vec![
+            port(1, "lo", 0, &[(ip(127, 0, 0, 1), 8), (ip(10, 3, 0, 1), 32)]),
+            port(2, "eth0", 0, &[(ip(10, 0, 0, 1), 24)]),
+            port(3, "eth1", 0, &[(ip(10, 0, 1, 1), 24)]),
+            port(4, "eth2.10", 0, &[]),
+            port(5, "eth2.11", 0, &[]),
+            port(6, "vrf0", 1, &[(ip(10, 0, 0, 254), 24)]),
+        ];
+        let relay = |giaddr, selection, inserts| Relay { giaddr, server: ip(10, 0, 1, 1), selection, inserts };
+        let relays = vec![
+            relay(ip(10, 0, 1, 2), None, true),
+            relay(ip(10, 2, 0, 1), None, random.chance(800)),
+            relay(ip(10, 0, 1, 3), Some(ip(10, 2, 0, 0)), true),
+        ];
+        let pool = |random: &mut Random, name, instance, network: Prefix4| {
+            let low = random.range(8, 12) as u8;
+            let size = if random.chance(400) { random.range(1, 4) } else { random.range(4, clients + 8) };
+            PlanPool {
+                name,
+                instance: InstanceId(instance),
+                network,
+                low,
+                high: (u64::from(low) + size).min(250) as u8,
+                excluded: random.chance(200).then_some(low + 1),
+                host: random.chance(200).then(|| (client_mac(random.below(clients)), low)),
+                hold_down: false,
+                linked: false,
+                lease: random.pick(&LEASES),
+                absent: false,
+                server_id: None,
+            }
+        };
+        let mut pools = vec![
+            pool(random, "direct", 0, network(0, 0)),
+            pool(random, "relayed", 0, network(0, 1)),
+            pool(random, "far", 0, network(2, 0)),
+            pool(random, "unnumbered", 0, network(3, 0)),
+            pool(random, "overflow", 0, network(5, 0)),
+            pool(random, "vrf", 1, network(0, 0)),
+        ];
+        pools[0].linked = random.chance(300);
+        pools[0].server_id = random.chance(200).then_some(SET_SERVER_ID);
+        Self { ports, relays, pools, overrides: random_overrides(random), plugins: random.chance(500) }
+    }
+
+    /// The engine's configuration.
+    pub(crate) fn config(&self) -> Config {
+        let chain = if self.plugins { vec![PluginId(0)] } else { Vec::new() };
+        let group = |name: &str, instance| Group {
+            name: name.into(),
+            instance: InstanceId(instance),
+            overrides: self.overrides.clone(),
+            shape_reply: chain.clone(),
+        };
+        let interface = |pattern: &str, group| Interface {
+            pattern: pattern.into(),
+            group: GroupId(group),
+            overrides: None,
+            shape_reply: None,
+        };
+        let present: Vec<&PlanPool> = self.pools.iter().filter(|p| !p.absent).collect();
+        let overflow = present.iter().position(|p| p.name == "overflow").map(|at| PoolId(at as u16));
+        Config {
+            groups: vec![group("access", 0), group("vrf", 1)],
+            interfaces: vec![interface("eth*", 0), interface("vrf0", 1)],
+            pools: present.iter().map(|p| p.pool(overflow)).collect(),
+        }
+    }
+
+    /// What the auditor may know: the operator's actions and the site.
+    pub(crate) fn site(&self) -> audit::Site {
+        let present: Vec<&PlanPool> = self.pools.iter().filter(|p| !p.absent).collect();
+        let overflow = present.iter().position(|p| p.name == "overflow");
+        audit::Site {
+            links: self
+                .ports
+                .iter()
+                .filter(|p| !p.gone)
+                .map(|p| {
+                    let (name, instance) = (p.name.to_owned(), p.instance);
+                    (p.index, audit::SiteLink { name, instance, addresses: p.addresses.clone() })
+                })
+                .collect(),
+            pools: present
+                .iter()
+                .map(|p| audit::SitePool {
+                    instance: p.instance,
+                    network: p.network,
+                    range: (p.address(p.low), p.address(p.high)),
+                    excluded: p.excluded.map(|last| p.address(last)),
+                    host: p.host.map(|(mac, last)| (mac, p.address(last))),
+                    hold_down: p.hold_down,
+                    overflow: if p.linked { overflow } else { None },
+                })
+                .collect(),
+            set_server_id: Some(SET_SERVER_ID),
+            renegotiates: self.overrides.delete_binding_on_renegotiation,
+            client_limit: self.overrides.interface_client_limit,
+            no_arp: self.overrides.no_arp,
+        }
+    }
+
+    /// An operator edits something.
+    pub(crate) fn edit(&mut self, random: &mut Random) -> String {
+        let at = random.below(self.pools.len() as u64) as usize;
+        let pool = &mut self.pools[at];
+        match random.below(9) {
+            0 => pool.high = pool.high.saturating_sub(random.range(1, 4) as u8).max(pool.low),
+            1 => pool.high = pool.high.saturating_add(random.range(1, 6) as u8).min(250),
+            2 => {
+                let (low, size) = (random.range(8, 40) as u8, pool.high - pool.low);
+                (pool.low, pool.high) = (low, low.saturating_add(size).min(250));
+            }
+            3 => pool.lease = random.pick(&LEASES),
+            4 => pool.absent = !pool.absent,
+            5 => pool.hold_down = !pool.hold_down,
+            6 => pool.excluded = if pool.excluded.is_some() { None } else { Some(pool.low) },
+            7 => self.overrides = random_overrides(random),
+            _ => self.plugins = !self.plugins,
+        }
+        format!("{:?}, {:?}, plugins: {}", self.pools[at], self.overrides, self.plugins)
+    }
+}
+
+impl PlanPool {
+    pub(crate) fn address(&self, last: u8) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.network.address().to_bits() | u32::from(last))
+    }
+
+    fn pool(&self, overflow: Option<PoolId>) -> Pool {
+        let range = |name: &str, low, high| Range { name: name.into(), low, high };
+        let excluded = self.excluded.map(|last| self.address(last));
+        Pool {
+            name: self.name.into(),
+            instance: self.instance,
+            network: self.network,
+            ranges: vec![range("r", self.address(self.low), self.address(self.high))],
+            hosts: self
+                .host
+                .map(|(mac, last)| Host { name: "h".into(), hardware_address: mac, ip_address: self.address(last) })
+                .into_iter()
+                .collect(),
+            excluded: excluded.map(|address| range("x", address, address)).into_iter().collect(),
+            link: if self.linked { overflow } else { None },
+            hold_down: self.hold_down,
+            attributes: Attributes {
+                lease: if self.lease == u32::MAX { Lease::Infinite } else { Lease::Secs(self.lease) },
+                t1: Timer::Percent(50),
+                t2: Timer::Percent(87),
+                server_identifier: self.server_id,
+                options: vec![(OptionCode::ROUTER, self.address(1).octets().into())],
+                ..Attributes::default()
+            },
+        }
+    }
+}
+
+fn random_overrides(random: &mut Random) -> Overrides {
+    Overrides {
+        interface_client_limit: random.chance(50).then(|| random.range(2, 12) as u32),
+        no_arp: random.chance(300),
+        process_inform: None,
+        allow_no_end_option: random.chance(200),
+        delete_binding_on_renegotiation: random.chance(150),
+        nak_unknown_renew: random.chance(300),
+        nak_unknown_rebind: random.chance(300),
+        option_82_in_nak: random.chance(500),
+    }
+}
+
+/// The MAC address of the `n`th client.
+pub(crate) fn client_mac(n: u64) -> MacAddr {
+    MacAddr([2, 0, 0, 0, (n >> 8) as u8, n as u8])
+}

@@ -1,0 +1,154 @@
+//! The end of a run: faults stop, clients get what they need, and everything must agree.
+
+use crate::{
+    audit::{Finding, Key},
+    client::{Kind, State},
+    clock::{Instant, MS, SEC},
+    world::{Event, World},
+};
+use bindery_engine::command::{Cursor, Filter, Reply, Verb};
+use bindery_types::{Ipv4Addr, SessionId};
+
+/// How long clients have to find their way, seconds.
+const FIND_SECS: u64 = 260;
+
+impl World {
+    /// Faults stop; checks that everyone is served and that all views agree, then that all of it goes away in time.
+    pub(crate) fn settle(&mut self) -> Result<(), Finding> {
+        self.become_calm();
+        self.start()?;
+        self.run(self.now + FIND_SECS * SEC)?;
+        if let Err(finding) = self.everyone_is_served() {
+            // For the trace.
+            for verb in [
+                Verb::Pools,
+                Verb::Statistics,
+                Verb::Summary,
+                Verb::Bindings { filter: Filter::All, cursor: Cursor::START },
+            ] {
+                let id = self.command(verb)?;
+                let reply = self.take_reply(id);
+                self.trace.note(self.now, || format!("{reply:?}"));
+            }
+            return Err(finding);
+        }
+        self.frozen = true;
+        self.run(self.now + 25 * SEC)?;
+        let boot = self.boot;
+        self.push(0, Event::Reconcile { boot });
+        self.run(self.now + 2 * SEC)?;
+        self.all_agree()?;
+        // A clock that was wrong once, and written down so, holds expiry until it is reached.
+        if let Some(wall) = self.auditor.expiry_held_until() {
+            self.clocks.catch_up(self.now, wall + 1);
+        }
+        // Leases of up to an hour and quarantines run out, then tombstones.
+        for secs in [4_000, 100_500, 90_000] {
+            self.now += secs * SEC;
+            self.auditor.at(self.now);
+            self.run(self.now + 45 * SEC)?;
+        }
+        self.push(0, Event::Reconcile { boot });
+        self.run(self.now + 2 * SEC)?;
+        self.auditor.nothing_lingers()?;
+        self.all_agree()
+    }
+
+    fn become_calm(&mut self) {
+        self.trace.note(self.now, || "calm".into());
+        self.calm = true;
+        self.die_in_flush = false;
+        self.hooks.calm = true;
+        (self.store.fail_permille, self.store.slow_ms) = (0, 2);
+        (self.kernel.refuse_permille, self.kernel.slow_ms) = (0, 1);
+        self.lose_packets();
+        self.kernel.remove_foreign();
+        self.clocks.set_right(self.now);
+        for port in 0..self.plan.ports.len() {
+            if !self.plan.ports[port].up || self.plan.ports[port].gone {
+                self.link_up(port);
+            }
+        }
+        for at in 0..self.clients.len() {
+            let now = self.now;
+            let wait = self.random.range(100, 30_000) * MS;
+            let client = &mut self.clients[at];
+            let vanished = client.turn_at == Instant::MAX && client.state == State::Off;
+            if vanished || client.kind == Kind::Liar {
+                continue;
+            }
+            let place = client.place.clone();
+            client.go_to(now, place);
+            client.settle();
+            client.timer = Some(now + wait);
+            self.arm(at);
+        }
+    }
+
+    fn everyone_is_served(&mut self) -> Result<(), Finding> {
+        for client in &self.clients {
+            let vanished = client.turn_at == Instant::MAX && client.state == State::Off;
+            if vanished || client.kind == Kind::Liar {
+                continue;
+            }
+            let port = &self.plan.ports[client.place.port];
+            let relay = client.place.relay.and_then(|at| self.plan.relays.get(at));
+            let selector = relay.map(|r| r.selection.filter(|_| r.inserts).unwrap_or(r.giaddr));
+            let key = Key::new(client.client_id.as_deref().unwrap_or(&[]), client.mac.into());
+            let leased = client.lease.is_some_and(|l| self.auditor.has_lease(port.instance, &key, l.address));
+            let bound = matches!(client.state, State::Bound | State::Renewing | State::Rebinding);
+            if !(bound && leased)
+                && let Some(free) = self.auditor.room(port.index, selector, client.mac)
+            {
+                return Err(format!(
+                    "{key:?} at {} is {:?} with {:?} (on disk: {leased}) though {free} is free",
+                    port.name,
+                    client.state,
+                    client.lease.map(|l| l.address)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Disk, memory and kernel say the same, and nothing is under way.
+    fn all_agree(&mut self) -> Result<(), Finding> {
+        // The clocks are written every ten seconds: that write may be under way.
+        for _ in 0..5 {
+            if self.store.depth() > 0 {
+                self.run(self.now + SEC)?;
+            }
+        }
+        if self.store.depth() + self.kernel.depth() + self.open_commands() > 0 {
+            let (store, routes, commands) = (self.store.depth(), self.kernel.depth(), self.open_commands());
+            return Err(format!("at rest {store} writes, {routes} routes and {commands} commands wait"));
+        }
+        self.auditor.routes_agree(&self.kernel.routes)?;
+        let rows = self.bindings()?;
+        self.auditor.view_agrees(&rows)?;
+        let id = self.command(Verb::Summary)?;
+        match self.take_reply(id) {
+            Some(Reply::Summary(s)) if s.requesting + s.renewing + s.releasing == 0 => Ok(()),
+            other => Err(format!("at rest the summary is {other:?}")),
+        }
+    }
+
+    fn bindings(&mut self) -> Result<Vec<(SessionId, Ipv4Addr)>, Finding> {
+        let mut all = Vec::new();
+        let mut cursor = Some(Cursor::START);
+        while let Some(at) = cursor {
+            let id = self.command(Verb::Bindings { filter: Filter::All, cursor: at })?;
+            let Some(Reply::Bindings { rows, next }) = self.take_reply(id) else {
+                return Err("no answer to a look at the bindings".into());
+            };
+            all.extend(rows.iter().map(|row| (row.session, row.address)));
+            cursor = next;
+        }
+        Ok(all)
+    }
+
+    fn take_reply(&mut self, id: u64) -> Option<Reply> {
+        let at = self.replies.iter().position(|(of, _)| *of == id)?;
+        Some(self.replies.swap_remove(at).1)
+    }
+}
