@@ -149,7 +149,13 @@ impl Lab {
 
     /// Kills the engine and starts another on the same disk, `down` seconds later, with the kernel as it is.
     pub(crate) fn restart(self, config: Config, down: u64) -> Self {
-        let now = Now { mono: Mono::from_secs(5), wall: Wall(self.now.wall.0 + down) };
+        let wall = Wall(self.now.wall.0 + down);
+        self.restart_at(config, Mono::from_secs(5), wall)
+    }
+
+    /// The same, with the clocks as they are then.
+    pub(crate) fn restart_at(self, config: Config, mono: Mono, wall: Wall) -> Self {
+        let now = Now { mono, wall };
         let mut lab = Self::bare(config, now);
         let stored: Vec<StoredSession> = self
             .disk

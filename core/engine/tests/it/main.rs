@@ -8,3 +8,4 @@ mod lease;
 mod policy;
 mod relay;
 mod restart;
+mod sim_found;

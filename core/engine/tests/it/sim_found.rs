@@ -1,0 +1,112 @@
+//! Defects that the simulator found, each as the shortest scenario that shows it.
+
+use crate::lab::{LEASE_SECS, LINK, Lab, SERVER, config, link, mac};
+use bindery_engine::{
+    Input,
+    config::Lease,
+    record::DurableState,
+    route::{RouteError, RouteFailure},
+};
+use bindery_types::{IfIndex, Mono, Wall};
+use bindery_wire::v4::{MessageBuilder, MessageType};
+use std::sync::Arc;
+
+#[test]
+fn a_lease_whose_end_could_not_be_written_ends_when_the_store_is_back() {
+    let mut lab = Lab::new(config());
+    let address = lab.lease(1);
+    lab.prompt = false;
+    lab.jump(u64::from(LEASE_SECS) + 5);
+    assert!(!lab.mutations.is_empty());
+    lab.mutations.clear();
+    lab.input(Input::StoreFailed);
+    lab.prompt = true;
+    lab.input(Input::StoreReady);
+    assert_eq!(lab.state(address), Some(DurableState::Bound));
+    lab.pass(5);
+    assert_eq!(lab.state(address), Some(DurableState::Expired));
+    assert!(!lab.kernel.contains_key(&address));
+}
+
+#[test]
+fn what_is_due_does_not_ask_for_ticks_while_the_store_is_down() {
+    let mut lab = Lab::new(config());
+    lab.lease(1);
+    lab.input(Input::StoreFailed);
+    lab.jump(u64::from(LEASE_SECS) + 5);
+    assert!(lab.engine.next_timeout() > lab.now.mono, "the shell would spin");
+}
+
+#[test]
+fn a_renewal_never_shortens_what_the_client_was_promised() {
+    let mut lab = Lab::new(config());
+    let address = lab.lease(1);
+    let mut short = config();
+    short.pools[0].attributes.lease = Lease::Secs(60);
+    lab.input(Input::Configure(Arc::new(short)));
+    // The ACK of this one may be lost: then the client goes by the hour that it was told before.
+    lab.renew(1, address).unwrap();
+    lab.jump(120);
+    assert_eq!(lab.state(address), Some(DurableState::Bound));
+    lab.jump(u64::from(LEASE_SECS));
+    assert_eq!(lab.state(address), Some(DurableState::Expired));
+}
+
+#[test]
+fn an_interface_that_came_anew_has_no_routes_of_its_predecessor() {
+    let mut lab = Lab::new(config());
+    let address = lab.lease(1);
+    lab.input(Input::LinkGone(LINK));
+    lab.kernel.clear();
+    lab.prompt = false;
+    lab.input(Input::LinkSet(link(IfIndex(8), "eth1", &[(SERVER, 24)])));
+    let renew = MessageBuilder::request_renewing(mac(1), address);
+    assert!(lab.packet_on(IfIndex(8), &renew, address, SERVER).is_none());
+    lab.answer_store();
+    assert!(lab.heard.is_empty(), "its route does not stand yet");
+    lab.answer_routes();
+    assert_eq!(lab.heard.pop().map(|h| h.message()), Some(MessageType::Ack));
+    assert_eq!(lab.kernel.get(&address).map(|r| r.link), Some(IfIndex(8)));
+}
+
+#[test]
+fn a_route_that_was_refused_is_asked_for_at_the_next_renewal() {
+    let mut lab = Lab::new(config());
+    let id = b"the same";
+    let offer = lab.broadcast(&MessageBuilder::discover(mac(1)).client_id(id)).unwrap();
+    let address = offer.yiaddr();
+    lab.broadcast(&MessageBuilder::request_selecting(mac(1), address, SERVER).client_id(id)).unwrap();
+    // The client comes back with another network card: its neighbour entry has to follow.
+    lab.prompt = false;
+    let renew = MessageBuilder::request_renewing(mac(2), address).client_id(id);
+    lab.unicast(&renew, address);
+    lab.answer_store();
+    let seq = lab.routes.pop().map(|op| op.seq).unwrap();
+    let failed = vec![RouteFailure { seq, error: RouteError::Refused(12) }];
+    lab.input(Input::Routed { up_to: seq, failed });
+    assert!(lab.heard.is_empty());
+    lab.unicast(&renew, address);
+    lab.answer_store();
+    assert!(lab.heard.is_empty(), "the entry of the old card stands still");
+    lab.answer_routes();
+    assert_eq!(lab.kernel.get(&address).and_then(|r| r.neighbour), Some(mac(2)));
+    assert_eq!(lab.heard.len(), 1);
+}
+
+#[test]
+fn a_lease_granted_while_the_clock_was_behind_is_not_cut_short() {
+    let mut lab = Lab::new(config());
+    lab.input(Input::Tick);
+    // Down for 2,000 s, then up with a clock in 1970.
+    let right = lab.now.wall.0;
+    let mut lab = lab.restart_at(config(), Mono::from_secs(5), Wall(10));
+    lab.pass(50);
+    let address = lab.lease(1);
+    lab.pass(20);
+    // Again, and now the clock is right: all in all 2,075 s have passed.
+    let mut lab = lab.restart_at(config(), Mono::from_secs(5), Wall(right + 2_075));
+    lab.jump(u64::from(LEASE_SECS) - 60);
+    assert_eq!(lab.state(address), Some(DurableState::Bound));
+    lab.jump(120);
+    assert_eq!(lab.state(address), Some(DurableState::Expired));
+}
