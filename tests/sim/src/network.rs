@@ -41,11 +41,11 @@ impl World {
         }
         self.arm(client);
         if let Some(out) = out {
-            self.from_client(client, &out);
+            self.client_says(client, &out);
         }
     }
 
-    pub(crate) fn to_client(&mut self, client: usize, bytes: &[u8]) {
+    pub(crate) fn client_hears(&mut self, client: usize, bytes: &[u8]) {
         let Ok(packet) = Packet::parse(bytes, ParseRules::default()) else {
             return;
         };
@@ -56,12 +56,12 @@ impl World {
         let out = c.hear(self.now, &mut self.random, &packet);
         self.arm(client);
         if let Some(out) = out {
-            self.from_client(client, &out);
+            self.client_says(client, &out);
         }
     }
 
     /// A client's message sets out, through its relay where it is broadcast and the client has one.
-    pub(crate) fn from_client(&mut self, client: usize, out: &Outgoing) {
+    pub(crate) fn client_says(&mut self, client: usize, out: &Outgoing) {
         let c = &self.clients[client];
         let (place, mac) = (c.place.clone(), c.mac);
         let mut message = out.message.clone();

@@ -104,7 +104,7 @@ impl Store {
 
 fn writes(group: &mut Vec<(Mutation, Instant)>) -> Vec<(Write, Instant)> {
     let write = |op| match op {
-        StoreOp::Put { lease, identity } => Write::Put(lease, identity.map(|i| *i)),
+        StoreOp::Put { lease, identity } => Write::Put(lease, identity),
         StoreOp::Delete { key, session } => Write::Delete(key, session),
         StoreOp::Meta(meta) => Write::Meta(meta),
     };

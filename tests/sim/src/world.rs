@@ -188,9 +188,9 @@ impl World {
 
     fn happen(&mut self, event: Event) -> Result<(), Finding> {
         match event {
-            Event::ToServer { port, meta, bytes } => self.to_server(port, meta, &bytes),
+            Event::ToServer { port, meta, bytes } => self.server_hears(port, meta, &bytes),
             Event::ToClient { client, bytes } => {
-                self.to_client(client, &bytes);
+                self.client_hears(client, &bytes);
                 Ok(())
             }
             Event::Wake { client, generation } => {
@@ -322,10 +322,9 @@ impl World {
         if self.ticks > TICKS_MAX {
             return Err("the engine asks for ticks and does nothing with them".into());
         }
-        if due { self.step(Input::Tick) } else { self.schedule_tick_now() }
-    }
-
-    fn schedule_tick_now(&mut self) -> Result<(), Finding> {
+        if due {
+            return self.step(Input::Tick);
+        }
         self.schedule_tick();
         Ok(())
     }
@@ -522,7 +521,7 @@ impl World {
 
     // Packets.
 
-    fn to_server(&mut self, port: usize, meta: RxMeta, bytes: &[u8]) -> Result<(), Finding> {
+    fn server_hears(&mut self, port: usize, meta: RxMeta, bytes: &[u8]) -> Result<(), Finding> {
         let there = self.plan.ports.get(port).is_some_and(|p| p.up && !p.gone && p.index == meta.link);
         if !there || self.engine.is_none() {
             return Ok(());

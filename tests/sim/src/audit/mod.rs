@@ -32,7 +32,7 @@ pub type At = (InstanceId, Ipv4Addr);
 #[derive(Clone, Debug)]
 pub enum Write {
     /// Insert or overwrite.
-    Put(LeaseRecord, Option<IdentityRecord>),
+    Put(LeaseRecord, Option<Box<IdentityRecord>>),
     /// Remove.
     Delete(BindingKey, Option<SessionId>),
     /// The facts about the whole.
@@ -271,7 +271,7 @@ impl Auditor {
                         if acknowledged {
                             self.keeps_option_82(&lease, &identity)?;
                         }
-                        self.identities.insert(lease.key.session, identity);
+                        self.identities.insert(lease.key.session, *identity);
                     }
                     self.put(lease, acknowledged)?;
                 }

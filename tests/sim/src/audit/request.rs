@@ -139,11 +139,7 @@ impl Auditor {
             MessageType::Discover => {
                 self.discovers.insert((instance, key), self.now);
             }
-            MessageType::Request => {
-                if request.server.is_some_and(|id| !self.site.is_own(id)) {
-                    self.drop_holds(&key);
-                }
-            }
+            MessageType::Request if request.server.is_some_and(|id| !self.site.is_own(id)) => self.drop_holds(&key),
             _ => {}
         }
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// Seeds in every run of the tests.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 5_000;
 const THREADS: usize = 2;
 /// Failures that are told in full.
 const TOLD: usize = 3;
