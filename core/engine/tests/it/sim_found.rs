@@ -3,11 +3,12 @@
 use crate::lab::{LEASE_SECS, LINK, Lab, SERVER, config, link, mac};
 use bindery_engine::{
     Input,
+    command::Filter,
     config::Lease,
     record::DurableState,
     route::{RouteError, RouteFailure},
 };
-use bindery_types::{IfIndex, Mono, Wall};
+use bindery_types::{IfIndex, Mono, PoolId, Wall};
 use bindery_wire::v4::{MessageBuilder, MessageType};
 use std::sync::Arc;
 
@@ -91,6 +92,36 @@ fn a_route_that_was_refused_is_asked_for_at_the_next_renewal() {
     lab.answer_routes();
     assert_eq!(lab.kernel.get(&address).and_then(|r| r.neighbour), Some(mac(2)));
     assert_eq!(lab.heard.len(), 1);
+}
+
+#[test]
+fn what_we_ended_is_refused_also_where_the_address_is_of_a_linked_pool() {
+    let mut linked = config();
+    let mut overflow = linked.pools[0].clone();
+    overflow.name = "overflow".into();
+    overflow.network = "198.51.100.0/24".parse().unwrap();
+    overflow.ranges[0].low = [198, 51, 100, 10].into();
+    overflow.ranges[0].high = [198, 51, 100, 13].into();
+    linked.pools[0].ranges[0].high = linked.pools[0].ranges[0].low;
+    linked.pools[0].link = Some(PoolId(1));
+    linked.pools.push(overflow);
+    let mut lab = Lab::new(linked);
+    lab.lease(1);
+    let address = lab.lease(2);
+    assert_eq!(address.octets()[0], 198);
+    lab.clear(Filter::All).unwrap();
+    assert_eq!(lab.renew(2, address).unwrap().message(), MessageType::Nak);
+}
+
+#[test]
+fn what_we_ended_is_refused_also_when_its_pool_is_gone() {
+    let mut lab = Lab::new(config());
+    let address = lab.lease(1);
+    lab.clear(Filter::All).unwrap();
+    let mut without = config();
+    without.pools.clear();
+    lab.input(Input::Configure(Arc::new(without)));
+    assert_eq!(lab.renew(1, address).unwrap().message(), MessageType::Nak);
 }
 
 #[test]

@@ -14,12 +14,16 @@ use crate::{
     record::RouteRecord,
     session::{ClientKey, NameId, Record, Slot, State},
 };
-use bindery_types::{IfIndex, InstanceId, Ipv4Addr, LeaseTime};
+use bindery_types::{HwAddr, IfIndex, InstanceId, Ipv4Addr, LeaseTime};
 use bindery_wire::v4::{MessageType, OptionCode};
+
+/// Most sessions of one hardware address that are looked through: one card with a thousand client identifiers costs
+/// others no time.
+const SESSIONS_OF_ONE_CARD: usize = 16;
 
 /// What state the client is in, as its REQUEST tells (RFC 2131 §4.3.2 and table 4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum ClientState {
+pub(super) enum ClientState {
     /// Options 54 and 50. Some clients leave a stale ciaddr in it: it is not looked at.
     Selecting { server_id: Ipv4Addr, address: Ipv4Addr },
     /// Option 50 without 54.
@@ -31,15 +35,15 @@ enum ClientState {
 }
 
 /// Who a granted client is and how it is answered.
-struct Grant {
-    served: Served,
-    link: NameId,
+pub(super) struct Grant {
+    pub(super) served: Served,
+    pub(super) link: NameId,
     /// Ingress interface where the route belongs; `None` where the session's own stays.
-    index: Option<IfIndex>,
-    local: Ipv4Addr,
-    server_id: Ipv4Addr,
-    to: Destination,
-    ciaddr: Ipv4Addr,
+    pub(super) index: Option<IfIndex>,
+    pub(super) local: Ipv4Addr,
+    pub(super) server_id: Ipv4Addr,
+    pub(super) to: Destination,
+    pub(super) ciaddr: Ipv4Addr,
 }
 
 impl Engine {
@@ -89,7 +93,7 @@ impl Engine {
         policy: &mut dyn Policy,
     ) -> Outcome {
         let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
-        let found = self.sessions.find_by_client(class.instance, self.pools.scope(class.pool), key);
+        let found = self.find_client(&class, key, request.packet.hw_addr());
         if !self.is_our_server_id(request.config, server_id, found) {
             // RFC 2131 §3.1 step 4: a REQUEST for another server declines our offer.
             if let Some(slot) = found {
@@ -109,21 +113,32 @@ impl Engine {
         policy: &mut dyn Policy,
     ) -> Outcome {
         let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
+        if let Some(slot) = self.promise_of(class.instance, request, key, address) {
+            return self.nak_promised4(request, slot, class.server_id);
+        }
+        // Our own record comes first: an interface that lost its address matches another pool, and that is no reason
+        // to refuse a client with a valid binding (design §2.2).
+        let here = self.session_at(class.instance, address, key).filter(|slot| self.is_here(*slot, &class, &request));
+        if here.is_some() {
+            return self.judge4(request, &class, key, (here, address), policy);
+        }
         // RFC 2131 §4.3.2: a client on the wrong network is told so.
         let on_network = |id| request.config.pool(id).is_some_and(|p| p.network.contains(address));
         if !self.pools.chain(class.pool).any(on_network) {
             return self.nak4(request, class.server_id);
         }
-        let found = self.sessions.find_by_client(class.instance, self.pools.scope(class.pool), key);
-        if found.is_none() {
-            // RFC 2131 §4.3.2: without a record of the client the server must remain silent.
+        let found = self.find_client(&class, key, request.packet.hw_addr());
+        let record = found.and_then(|slot| self.sessions.get(slot));
+        // RFC 2131 §4.3.2: without a record of the client the server must remain silent. An offer, or a lease that
+        // ended by itself, of another address says nothing about this one.
+        if !record.is_some_and(|r| r.state() == State::Bound || r.address() == address) {
             return Err(DropReason::ClientLookup);
         }
         self.judge4(request, &class, key, (found, address), policy)
     }
 
     /// Decides about a client that names `address`, by what is known of it.
-    fn judge4(
+    pub(super) fn judge4(
         &mut self,
         request: Request<'_>,
         class: &Class,
@@ -137,14 +152,16 @@ impl Engine {
             (Some(slot), Some(record))
                 if may_bind(&record, address, request.turn.lease) || is_selecting(&request, &record) =>
             {
-                self.ensure_held(request, class, key, slot, address)
+                self.ensure_held(request, class, key, slot, address)?
             }
             (Some(_), Some(_)) => None,
             // Offers are not stored: after a restart the REQUEST is judged anew.
             _ => {
                 self.check_client_limit(request.config, class)?;
-                let pool = self.pools.take(class.pool, address, request.packet.hw_addr().mac()).ok();
-                pool.and_then(|pool| self.place_offer(request, class, key, (pool, address), None).ok())
+                match self.pools.take(class.pool, address, request.packet.hw_addr().mac()) {
+                    Ok(pool) => Some(self.place_offer(request, class, key, (pool, address), None)?),
+                    Err(_) => None,
+                }
             }
         };
         let Some(slot) = slot else {
@@ -160,7 +177,11 @@ impl Engine {
             local: class.local,
             server_id: class.server_id,
             to: reply::to_newcomer(request, class, address),
-            ciaddr: Ipv4Addr::UNSPECIFIED,
+            // RFC 2131 §4.3.1 table 3: of a client that names its address in ciaddr; a stale one is not echoed.
+            ciaddr: match request.packet.has(OptionCode::REQUESTED_IP_ADDRESS) {
+                true => Ipv4Addr::UNSPECIFIED,
+                false => request.packet.ciaddr(),
+            },
         };
         self.grant4(request, key, slot, grant, policy)
     }
@@ -173,146 +194,22 @@ impl Engine {
         key: &ClientKey<'_>,
         slot: Slot,
         address: Ipv4Addr,
-    ) -> Option<Slot> {
-        if self.sessions.get(slot)?.state().is_live() {
-            return Some(slot);
+    ) -> Result<Option<Slot>, DropReason> {
+        if self.sessions.get(slot).is_some_and(|record| record.state().is_live()) {
+            return Ok(Some(slot));
         }
-        let mac = request.packet.hw_addr().mac();
-        let pool = self.pools.take(class.pool, address, mac).ok()?;
-        self.place_offer(request, class, key, (pool, address), Some(slot)).ok()
+        match self.pools.take(class.pool, address, request.packet.hw_addr().mac()) {
+            Ok(pool) => self.place_offer(request, class, key, (pool, address), Some(slot)).map(Some),
+            Err(_) => Ok(None),
+        }
     }
 
-    /// RENEWING and REBINDING: the client extends the lease of its ciaddr.
-    fn extend4(
-        &mut self,
-        request: Request<'_>,
-        key: &ClientKey<'_>,
-        (state, address): (ClientState, Ipv4Addr),
-        policy: &mut dyn Policy,
-    ) -> Outcome {
-        let instance = self.instance_of(&request.meta);
-        let found = self.session_at(instance, address, key);
-        if let Some(named) = request.packet.address_option(OptionCode::SERVER_IDENTIFIER)
-            && !self.is_our_server_id(request.config, named, found)
-        {
-            return Err(DropReason::InvalidServerAddress);
-        }
-        let Some(slot) = found else {
-            return self.extend_unknown4(request, key, (state, address), policy);
-        };
-        let record = *self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
-        if record.pending != 0 {
-            return Err(DropReason::Duplicate);
-        }
-        if record.state() != State::Bound {
-            // An offer is no lease yet: the client cannot renew it.
-            return Err(DropReason::ClientLookup);
-        }
-        let grant = self.extension4(request, state, &record)?;
-        if self.pool_of(request.config, &record).is_none() {
-            return self.end_outside4(request, slot, grant.server_id);
-        }
-        self.grant4(request, key, slot, grant, policy)
-    }
-
-    /// No pool has the client's address any more: we end the binding, then say so.
-    fn end_outside4(&mut self, request: Request<'_>, slot: Slot, server_id: Ipv4Addr) -> Outcome {
-        let answer = self.build_nak4(request, server_id)?;
-        if self.sessions.get(slot).is_some_and(|record| record.state() == State::Bound) {
-            self.commit_end(request.turn, slot, BindingEvent::Clear, Some(answer), None);
-        } else {
-            self.lapse_offer(slot);
-            self.send(answer);
-        }
-        Ok(())
-    }
-
-    /// A renewal of an address that this client does not hold.
-    fn extend_unknown4(
-        &mut self,
-        request: Request<'_>,
-        key: &ClientKey<'_>,
-        (state, address): (ClientState, Ipv4Addr),
-        policy: &mut dyn Policy,
-    ) -> Outcome {
-        let instance = self.instance_of(&request.meta);
-        let pool = self.pools.match_network(instance, address);
-        let known = pool.and_then(|pool| self.sessions.find_by_client(instance, self.pools.scope(pool), key));
-        let record = known.and_then(|slot| self.sessions.get(slot)).copied();
-        if record.is_some_and(|r| r.pending != 0) {
-            return Err(DropReason::Duplicate);
-        }
-        let server_id = self.nak_server_id(&request, record.as_ref());
-        if let (Some(_), Some(record)) = (known, record) {
-            // The client's lease ran out unseen, or it came back after a release: it may go on while nobody else
-            // has the address.
-            if may_bind(&record, address, request.turn.lease) && !record.state().is_live() {
-                let class = self.class_of_pool(request, pool)?;
-                return self.judge4(request, &class, key, (known, address), policy);
-            }
-            return self.nak4(request, server_id.ok_or(DropReason::NoLocalAddress)?);
-        }
-        let taken = self.sessions.find_by_address(instance, address).and_then(|slot| self.sessions.get(slot));
-        let overrides = self.links.get(request.meta.link).and_then(|l| l.served?.overrides(request.config));
-        let wanted = match state {
-            ClientState::Renewing { .. } => overrides.is_some_and(|o| o.nak_unknown_renew),
-            _ => overrides.is_some_and(|o| o.nak_unknown_rebind),
-        };
-        // Two clients on one address: the one that we did not give it to must stop.
-        if wanted || taken.is_some_and(|r| r.state() == State::Bound) {
-            return self.nak4(request, server_id.ok_or(DropReason::NoInterfaceCfg)?);
-        }
-        Err(if overrides.is_some() { DropReason::ClientLookup } else { DropReason::NoInterfaceCfg })
-    }
-
-    /// Option 54 for a NAK: what the session was given, else our address on the ingress interface.
-    fn nak_server_id(&self, request: &Request<'_>, record: Option<&Record>) -> Option<Ipv4Addr> {
-        let given = record.map(|r| r.server_id).filter(|id| !id.is_unspecified());
-        let classified = || classify(request.config, &self.links, &self.pools, request.packet, &request.meta).ok();
-        let own = Some(request.meta.dst).filter(|dst| self.links.is_own(*dst));
-        given.or_else(|| classified().map(|c| c.server_id)).or(own)
-    }
-
-    /// The classification of a renewal whose session is a tombstone: its pool follows from its address.
-    fn class_of_pool(&self, request: Request<'_>, pool: Option<bindery_types::PoolId>) -> Result<Class, DropReason> {
-        let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
-        Ok(Class { pool: pool.ok_or(DropReason::InvalidSubnet)?, ..class })
-    }
-
-    /// How a renewal of a live session is answered. The session supplies group and relay where the packet came by
-    /// unicast through routers and says nothing of them (design §3).
-    fn extension4(&self, request: Request<'_>, state: ClientState, record: &Record) -> Result<Grant, DropReason> {
-        let ciaddr = request.packet.ciaddr();
-        let arrived = self.links.get(request.meta.link);
-        // A broadcast, or a relay, tells where the client is now; a unicast packet may have been routed here.
-        let located = selector(request.packet).is_some() || matches!(state, ClientState::Rebinding { .. });
-        let here = arrived.and_then(|link| Some((link, link.served?)));
-        if located && let Some((link, served)) = here {
-            let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
-            let to = match request.is_relayed() {
-                true => reply::to_relay(request),
-                false => reply::to_address(ciaddr, record.server_id),
-            };
-            let server_id = class.server_id;
-            let (link, index) = (link.name, Some(class.index));
-            return Ok(Grant { served, link, index, local: class.local, server_id, to, ciaddr });
-        }
-        let served = self.served_by_name(request.config, record).or(here.map(|(_, served)| served));
-        let served = served.ok_or(DropReason::NoInterfaceCfg)?;
-        let to = reply::to_address(ciaddr, record.server_id);
-        let (link, server_id) = (record.link(), record.server_id);
-        Ok(Grant { served, link, index: None, local: server_id, server_id, to, ciaddr })
-    }
-
-    /// The service of the session's own interface, or of its group where the interface is gone.
-    fn served_by_name(&self, config: &Config, record: &Record) -> Option<Served> {
-        let by_link = self.links.by_name(record.link()).and_then(|l| l.served);
-        by_link.or_else(|| {
-            let name = self.names.name(record.group);
-            let at = config.groups.iter().position(|g| *g.name == *name)?;
-            let group = bindery_types::GroupId(u16::try_from(at).ok()?);
-            let interface = usize::MAX;
-            Some(Served { group, instance: record.instance(), interface, local: None, pool: None })
+    /// Whether a session's client is where the packet came from: on its interface, or behind its relay.
+    fn is_here(&self, slot: Slot, class: &Class, request: &Request<'_>) -> bool {
+        self.sessions.get(slot).is_some_and(|record| {
+            record.state() == State::Bound
+                && record.giaddr == request.packet.giaddr()
+                && (request.is_relayed() || record.link() == class.link)
         })
     }
 
@@ -322,7 +219,7 @@ impl Engine {
     }
 
     /// Grants the lease: first or extended. The ACK leaves when the binding is durable and the route stands.
-    fn grant4(
+    pub(super) fn grant4(
         &mut self,
         request: Request<'_>,
         key: &ClientKey<'_>,
@@ -361,7 +258,10 @@ impl Engine {
         self.set_identity_scratch(packet, key, Some(slot))?;
         let fresh = record.state() != State::Bound;
         let identity_changed = fresh || !self.sessions.same_identity(slot, &self.identity);
-        let identity = (identity_changed || change.link != record.link() || change.pool != record.pool)
+        let identity = (identity_changed
+            || change.link != record.link()
+            || change.pool != record.pool
+            || change.group != record.group)
             .then(|| self.identity.clone());
         let slot_ref = self.session_ref(slot);
         let Some((reference, _)) = slot_ref else {
@@ -402,7 +302,7 @@ impl Engine {
 }
 
 /// Whether the client may have `address` by its own record. What we ended stays ended (design §2.2).
-fn may_bind(record: &Record, address: Ipv4Addr, now: LeaseTime) -> bool {
+pub(super) fn may_bind(record: &Record, address: Ipv4Addr, now: LeaseTime) -> bool {
     let ended_by_us = record.state() == State::Cleared && now < record.end;
     record.address() == address && !ended_by_us
 }
