@@ -26,7 +26,7 @@ pub(crate) struct Lease {
     pub(crate) server: Ipv4Addr,
     t1: Instant,
     t2: Instant,
-    end: Instant,
+    pub(crate) end: Instant,
 }
 
 /// RFC 2131 figure 5, and silence.
@@ -378,6 +378,18 @@ impl Client {
     pub(crate) fn settle(&mut self) {
         self.decline_permille = 0;
         self.same_xid = true;
+    }
+
+    /// A request for the lease it has, in one of the states that have one.
+    pub(crate) fn claims_again(&mut self, random: &mut Random) -> Option<Outgoing> {
+        let lease = self.lease?;
+        self.xid = random.next() as u32;
+        let request = self.base(MessageType::Request);
+        match random.below(3) {
+            0 => Self::out(request.ciaddr(lease.address), lease.address, lease.server),
+            1 => Self::out(request.ciaddr(lease.address), lease.address, ALL),
+            _ => Self::out(request.requested(lease.address), ANY, ALL),
+        }
     }
 
     /// A lie: something about `victim`, or an address that nobody gave it.

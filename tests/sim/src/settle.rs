@@ -1,7 +1,7 @@
 //! The end of a run: faults stop, clients get what they need, and everything must agree.
 
 use crate::{
-    audit::{Finding, Key},
+    audit::{Cleared, Finding, Key},
     client::{Kind, State},
     clock::{Instant, MS, SEC},
     world::{Event, World},
@@ -38,6 +38,7 @@ impl World {
         self.push(0, Event::Reconcile { boot });
         self.run(self.now + 2 * SEC)?;
         self.all_agree()?;
+        self.ended_clients_are_told()?;
         // A clock that was wrong once, and written down so, holds expiry until it is reached.
         if let Some(wall) = self.auditor.expiry_held_until() {
             self.clocks.catch_up(self.now, wall + 1);
@@ -109,6 +110,41 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The operator ends every lease, and whoever then asks for its own is refused: one lost NAK strands nobody
+    /// (design §2.2).
+    fn ended_clients_are_told(&mut self) -> Result<(), Finding> {
+        let leased: Vec<usize> = (0..self.clients.len()).filter(|&at| self.holds_lease(at)).collect();
+        self.auditor.clear(Cleared::All);
+        self.command(Verb::ClearBindings { filter: Filter::All, cursor: Cursor::START })?;
+        self.run(self.now + 2 * SEC)?;
+        for at in leased {
+            let Some(out) = self.clients[at].claims_again(&mut self.random) else { continue };
+            let naks = self.auditor.naks;
+            self.client_says(at, &out);
+            self.run(self.now + SEC)?;
+            if self.auditor.naks == naks {
+                let lease = self.clients[at].lease.map(|l| l.address);
+                return Err(format!(
+                    "{:?} asks for {lease:?}, which we ended, and hears nothing",
+                    self.clients[at].mac
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the client goes by a lease that is on disk, in a place that is served.
+    fn holds_lease(&self, at: usize) -> bool {
+        let client = &self.clients[at];
+        let port = &self.plan.ports[client.place.port];
+        let relay = client.place.relay.and_then(|at| self.plan.relays.get(at));
+        let selector = relay.map(|r| r.selection.filter(|_| r.inserts).unwrap_or(r.giaddr));
+        let key = Key::new(client.client_id.as_deref().unwrap_or(&[]), client.mac.into());
+        let served = self.auditor.site.pool_at(port.index, selector).is_some();
+        let live = client.lease.filter(|l| l.end > self.now + 30 * SEC);
+        served && live.is_some_and(|l| self.auditor.has_lease(port.instance, &key, l.address))
     }
 
     /// Disk, memory and kernel say the same, and nothing is under way.

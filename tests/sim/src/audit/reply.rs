@@ -20,7 +20,9 @@ impl Auditor {
         if packet.op() != Op::BootReply {
             return Err("a reply is no BOOTREPLY".into());
         }
-        let candidates: Vec<Request> = self.requests.iter().filter(|r| echoes(&packet, r)).cloned().collect();
+        let mut candidates: Vec<Request> = self.requests.iter().filter(|r| echoes(&packet, r)).cloned().collect();
+        // What came in on an interface that the server did not know yet is answered least.
+        candidates.sort_by_key(|r| !r.link_known);
         let mut finding = format!("a {message:?} answers no request that came");
         let mut answered = None;
         for request in &candidates {
@@ -118,7 +120,9 @@ impl Auditor {
         if let Some((other, _)) = self.holds.iter().find(mine) {
             return Err(format!("{:?} is offered {} and {}", request.key, other.1, at.1));
         }
-        let until = now + HOLD_SECS * SEC;
+        // A commit may have taken the address out of its pool while the offer waited for a plugin.
+        let held = if self.site.has(at.0, at.1) { HOLD_SECS } else { 0 };
+        let until = now + held * SEC;
         self.holds.insert(at, Hold { key: request.key.clone(), scope, until });
         // A new cycle: what we ended may begin again.
         self.ended.retain(|(of, key), _| of.0 != at.0 || *key != request.key);

@@ -51,6 +51,8 @@ pub(super) struct Request {
     pub(super) relay_info: Option<Vec<u8>>,
     pub(super) asked_108: bool,
     pub(super) link: IfIndex,
+    /// The server had been told of the interface.
+    pub(super) link_known: bool,
     pub(super) instance: InstanceId,
     pub(super) dst: Ipv4Addr,
     /// Its relay can be a gateway: it is on-link where the request came in.
@@ -103,6 +105,7 @@ impl Auditor {
             relay_info: packet.option(OptionCode::RELAY_AGENT_INFORMATION).map(|v| v.into_owned()),
             asked_108: list.is_some_and(|list| list.contains(&108)),
             link,
+            link_known: self.site.links.contains_key(&link),
             instance,
             dst,
             relay_on_link: self.site.is_on_link(link, packet.giaddr()),
