@@ -236,6 +236,14 @@ fn arguments(entry: &Entry, words: &[String]) -> Result<Command, Mistake> {
             _ => return Err(unknown(word)),
         }
     }
+    if let Some((extra, _)) = command.selector.query().get(1) {
+        let expected = format!("one of {}", entry.arguments.form());
+        return Err(Mistake::Unknown { word: (*extra).to_owned(), before, expected });
+    }
+    if command.verb == Verb::BindingSummary && command.selector != Selector::default() {
+        let expected = "nothing more".to_owned();
+        return Err(Mistake::Unknown { word: "KEY".to_owned(), before: format!("{before} summary"), expected });
+    }
     if entry.arguments == Arguments::Clear && command.selector == Selector::default() {
         return Err(Mistake::Incomplete { before, expected: Arguments::Clear.form().to_owned() });
     }
@@ -291,6 +299,8 @@ mod tests {
         assert_eq!(selector("clear dhcp server binding 7").session, Some(7));
         assert_eq!(selector("clear dhcp server binding interface eth1").interface.as_deref(), Some("eth1"));
         assert!(selector("clear dhcp server binding all").all);
+        assert!(read("show dhcp server binding summary 192.0.2.1").is_err());
+        assert!(read("clear dhcp server binding all interface eth1").is_err());
         assert!(read("clear dhcp server binding").is_err());
         assert!(read("show dhcp server binding nonsense").is_err());
         assert!(read("show version extra").is_err());

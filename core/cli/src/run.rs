@@ -35,9 +35,6 @@ pub(crate) fn run(socket: &Path, json: bool, command: &Command) -> Result<(), Cl
     });
     tokio::task::LocalSet::new().block_on(&runtime, asked)?;
     if json {
-        if !body.ends_with(b"\n") {
-            writeln!(out)?;
-        }
         return Ok(());
     }
     out.write_all(text(command, &body)?.as_bytes())?;

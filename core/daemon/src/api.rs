@@ -75,6 +75,8 @@ impl Backend for Daemon {
         Box::pin(async move {
             if withdraw {
                 let routes = self.configuration.lock().await.routes();
+                // Nothing that is granted from here on is programmed, or its route would stay behind.
+                let _ = self.ask(Message::DetachRoutes).await;
                 // It waits for the route thread; the API goes on meanwhile.
                 let removed = tokio::task::spawn_blocking(move || routes.withdraw()).await.ok().flatten();
                 tracing::info!(?removed, "routes withdrawn");

@@ -84,7 +84,11 @@ impl PacketThread {
         let mut drops = SocketDrops::default();
         loop {
             let now = clock::now();
-            let timeout = self.engine.next_timeout().since(now.mono).min(POLL_MAX);
+            let mut timeout = self.engine.next_timeout().since(now.mono).min(POLL_MAX);
+            if !self.inbox.is_empty() {
+                // What the last turn left: its wake was taken with it.
+                timeout = Duration::ZERO;
+            }
             let ready = match self.sockets.poll(Some(timeout)) {
                 Ok(ready) => ready,
                 Err(errno) => {
@@ -127,6 +131,10 @@ impl PacketThread {
                 RouteEvent::RoutesLost(index) => Input::RoutesLost(index),
                 RouteEvent::LinkSet(link) => Input::LinkSet(link),
                 RouteEvent::LinkGone(index) => Input::LinkGone(index),
+                RouteEvent::RouteChanged { instance, dst, error: Some(_) } => {
+                    log::route_event(&event);
+                    Input::RouteLost { instance, dst }
+                }
                 RouteEvent::Swept(report) if report.failing == 0 && report.missing == 0 => {
                     log::route_event(&event);
                     Input::RoutesReconciled

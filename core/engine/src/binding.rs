@@ -60,8 +60,8 @@ pub const fn next(state: State, event: BindingEvent) -> Transition {
         (S::Bound, E::Release) => To(S::Released),
         (S::Offered, E::Release) => Gone,
         (S::Released | S::Expired | S::Cleared | S::Declined, E::Release) => Ignored,
-        (S::Offered | S::Bound, E::Decline) => To(S::Declined),
-        (S::Released | S::Expired | S::Cleared | S::Declined, E::Decline) => Ignored,
+        (S::Bound, E::Decline) => To(S::Declined),
+        (S::Offered | S::Released | S::Expired | S::Cleared | S::Declined, E::Decline) => Ignored,
         (S::Offered, E::Expire) => Gone,
         (S::Bound, E::Expire) => To(S::Expired),
         (S::Released | S::Expired | S::Cleared | S::Declined, E::Expire) => Gone,
@@ -94,7 +94,7 @@ mod tests {
     fn full_product() {
         let rows: [(S, [Transition; 6]); 6] = [
             //            Offer           Bind          Release           Decline           Expire           Clear
-            (S::Offered, [To(S::Offered), To(S::Bound), Gone, To(S::Declined), Gone, Gone]),
+            (S::Offered, [To(S::Offered), To(S::Bound), Gone, Ignored, Gone, Gone]),
             (S::Bound, [Ignored, To(S::Bound), To(S::Released), To(S::Declined), To(S::Expired), To(S::Cleared)]),
             (S::Released, [Ignored, To(S::Bound), Ignored, Ignored, Gone, Ignored]),
             (S::Expired, [Ignored, To(S::Bound), Ignored, Ignored, Gone, Ignored]),

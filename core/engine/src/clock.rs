@@ -68,10 +68,15 @@ impl LeaseClock {
         self.held_until.is_none()
     }
 
+    /// Whether the wall clock has stepped since the last look.
+    pub(crate) fn has_stepped(&self, now: Now) -> bool {
+        let expected = self.seen.wall.0.saturating_add(now.mono.since(self.seen.mono).as_secs());
+        now.wall.0.abs_diff(expected) > STEP_SECS
+    }
+
     /// Looks at both clocks.
     pub(crate) fn observe(&mut self, now: Now) -> Observed {
-        let expected = self.seen.wall.0.saturating_add(now.mono.since(self.seen.mono).as_secs());
-        let stepped = now.wall.0.abs_diff(expected) > STEP_SECS;
+        let stepped = self.has_stepped(now);
         self.seen = now;
         if self.held_until.is_some_and(|until| now.wall >= until) {
             self.held_until = None;

@@ -13,7 +13,7 @@ use crate::{
     route::{Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq},
     session::{IdentityBuf, Record, Slot, SlotRef, State},
 };
-use alloc::{boxed::Box, vec::Vec};
+use alloc::boxed::Box;
 use bindery_types::{LeaseTime, Mono};
 
 impl Engine {
@@ -63,9 +63,7 @@ impl Engine {
             change.end = turn.lease.plus_secs(QUARANTINE_SECS);
         }
         let end = change.end;
-        // An offer that is declined was never stored: its identity goes along.
-        let identity = (record.state() == State::Offered).then(|| self.identity_of(slot)).flatten();
-        self.commit(turn, Purpose::End, slot, change, identity, (ExchangeState::AwaitCommit, answer, command));
+        self.commit(turn, Purpose::End, slot, change, None, (ExchangeState::AwaitCommit, answer, command));
         end
     }
 
@@ -239,10 +237,11 @@ impl Engine {
         }
         if change.state == State::Declined {
             self.pools.quarantine(before.instance(), before.address());
-            self.shadows.remove(&slot);
+            self.quarantines.push_back(entry.slot);
         } else {
             self.pools.free(before.instance(), before.address());
-            self.tombstones.push_back(entry.slot);
+            self.tombstones.push_back((entry.slot, change.change));
+            self.purge_tombstones(turn);
         }
         if let Some(command) = entry.command {
             self.clear_done(command, true);
@@ -464,19 +463,26 @@ impl Engine {
         if self.clear_wanted.is_empty() || self.rings.store_down {
             return;
         }
-        let wanted: Vec<SlotRef> = core::mem::take(&mut self.clear_wanted);
-        for handle in wanted {
-            let Some(slot) = self.sessions.resolve(handle) else {
-                continue;
-            };
-            let Some(record) = self.sessions.get(slot) else {
-                continue;
-            };
-            if record.pending != 0 {
-                self.clear_wanted.push(handle);
-            } else if record.state() == State::Bound {
-                self.commit_end(turn, slot, BindingEvent::Clear, None, None);
+        for (handle, command) in core::mem::take(&mut self.clear_wanted) {
+            let slot = self.sessions.resolve(handle);
+            let record = slot.and_then(|slot| Some((slot, *self.sessions.get(slot)?)));
+            match record {
+                Some((_, record)) if record.pending != 0 => self.clear_wanted.push((handle, command)),
+                Some((slot, record)) if record.state() == State::Bound => {
+                    self.commit_end(turn, slot, BindingEvent::Clear, None, Some(command));
+                }
+                _ => self.clear_done(command, true),
             }
+        }
+    }
+
+    /// The route of an address was found not to stand, after it was set: the next renewal asks for it again, and is
+    /// silent where it cannot be set (design §2.6).
+    pub(crate) fn route_lost(&mut self, instance: bindery_types::InstanceId, dst: bindery_types::Ipv4Addr) {
+        self.reconciled = false;
+        let slot = self.sessions.find_by_address(instance, dst);
+        if let Some(record) = slot.and_then(|slot| self.sessions.get_mut(slot)) {
+            record.route_epoch = 0;
         }
     }
 }

@@ -6,14 +6,14 @@ use crate::{
     commit::Rings,
     config::Config,
     event::{Counters, Event},
-    input::{Input, Link},
+    input::{CommandId, Input, Link},
     links::Links,
     output::Outbox,
     parked::Parking,
     policy::Policy,
     pool::Pools,
     record::MetaRecord,
-    session::{IdentityBuf, NameId, Names, Record, SessionTable, Slot, State},
+    session::{IdentityBuf, NameId, Names, Record, SessionTable, Slot, SlotRef, State},
 };
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use bindery_types::{EngineId, LeaseTime, Mono, Now, PoolId, SessionId};
@@ -25,6 +25,10 @@ pub(crate) type State64 = foldhash::fast::FixedState;
 
 /// How long an offered address is held for its client, seconds.
 pub(crate) const OFFER_HOLD_SECS: u64 = 60;
+
+/// While the wall clock is behind nothing ends but offers, which no restart outlives; how often that is looked at anew,
+/// seconds.
+const HELD_SECS: u64 = 60;
 
 /// How long a declined address stays in quarantine, seconds.
 pub const QUARANTINE_SECS: u64 = 3_600;
@@ -76,10 +80,13 @@ pub struct Engine {
     pub(crate) parking: Parking,
     /// Tombstones that a running offer covers, by slot: put back when the offer lapses.
     pub(crate) shadows: HashMap<Slot, Record, State64>,
-    /// Tombstones in the order in which they were made, to bound their number.
-    pub(crate) tombstones: VecDeque<crate::session::SlotRef>,
-    /// Sessions to end as soon as their exchange is over.
-    pub(crate) clear_wanted: Vec<crate::session::SlotRef>,
+    /// Tombstones in the order in which they were made, with the change that made each: an entry whose record has
+    /// changed since is stale.
+    pub(crate) tombstones: VecDeque<(SlotRef, u64)>,
+    /// Declined addresses in the order in which they came: the oldest is given up when a pool is exhausted.
+    pub(crate) quarantines: VecDeque<SlotRef>,
+    /// Sessions to end as soon as their exchange is over, each with the command that wants it.
+    pub(crate) clear_wanted: Vec<(SlotRef, CommandId)>,
     /// `ClearBindings` pages whose tombstones are not durable yet.
     pub(crate) clears: Vec<crate::operator::ClearPage>,
     pub(crate) counters: Counters,
@@ -124,6 +131,7 @@ impl Engine {
             parking: Parking::default(),
             shadows: HashMap::with_hasher(State64::with_seed(hash_seed)),
             tombstones: VecDeque::new(),
+            quarantines: VecDeque::new(),
             clear_wanted: Vec::new(),
             clears: Vec::new(),
             counters: Counters::default(),
@@ -151,6 +159,10 @@ impl Engine {
     /// Feeds one input. Never blocks, never fails; effects gather in [`Engine::outbox`].
     pub fn handle(&mut self, now: Now, input: Input<'_>, policy: &mut dyn Policy) {
         let turn = Turn { now, lease: self.clock.at(now.mono) };
+        if self.clock.has_stepped(now) {
+            // Both clocks are persisted at the next tick, which is due at once.
+            self.meta_due = now.mono;
+        }
         if self.links.is_dirty() && !matches!(input, Input::LinkSet(_) | Input::LinkGone(_)) {
             let config = Arc::clone(&self.config);
             self.links.resolve(&config, &mut self.pools);
@@ -168,6 +180,7 @@ impl Engine {
                 self.reconciled = false;
                 self.links.routes_lost(index);
             }
+            Input::RouteLost { instance, dst } => self.route_lost(instance, dst),
             Input::RoutesReconciled => self.reconciled = true,
             Input::Command { id, verb } => self.command(turn, id, verb),
             Input::Configure(config) => self.configure(config),
@@ -208,7 +221,6 @@ impl Engine {
     pub fn next_timeout(&self) -> Mono {
         let mut next = self.meta_due;
         if let Some(due) = self.sessions.next_due()
-            && self.clock.may_expire()
             && self.can_end_leases()
         {
             next = next.min(self.clock.mono_of(due.plus_secs(1)));
@@ -312,9 +324,7 @@ impl Engine {
             self.meta_due = turn.now.mono.plus(META_EVERY);
         }
         self.clear_pending(turn);
-        if self.clock.may_expire() {
-            self.expire_due(turn);
-        }
+        self.expire_due(turn);
         self.purge_tombstones(turn);
         if self.project_links() {
             self.meta_due = turn.now.mono;
@@ -340,6 +350,8 @@ impl Engine {
                 self.sessions.schedule(slot, deadline);
             } else if record.pending != 0 {
                 self.sessions.schedule(slot, turn.lease.plus_secs(1));
+            } else if record.state() != State::Offered && !self.clock.may_expire() {
+                self.sessions.schedule(slot, turn.lease.plus_secs(HELD_SECS));
             } else {
                 self.expire(turn, slot, &record);
             }
@@ -380,26 +392,43 @@ impl Engine {
     }
 
     /// Bounds the number of tombstones: the oldest go first, those that still carry a promise last.
-    fn purge_tombstones(&mut self, turn: Turn) {
+    pub(crate) fn purge_tombstones(&mut self, turn: Turn) {
+        let states = [State::Released, State::Expired, State::Cleared];
         for _ in 0..DUE_MAX {
-            if self.tombstones.len() <= self.tombstones_max || !self.rings.has_room() {
+            let count: usize = states.iter().map(|state| self.sessions.count_of(*state) as usize).sum();
+            let stale = self.tombstones.len() > 2 * self.tombstones_max;
+            if (count <= self.tombstones_max && !stale) || !self.rings.has_room() || self.rings.store_down {
                 return;
             }
-            let Some(oldest) = self.tombstones.pop_front() else {
-                return;
-            };
-            let Some(slot) = self.sessions.resolve(oldest) else {
-                continue;
-            };
-            let Some(record) = self.sessions.get(slot) else {
-                continue;
-            };
+            let Some((oldest, change)) = self.tombstones.pop_front() else { return };
+            let Some(slot) = self.sessions.resolve(oldest) else { continue };
+            let Some(record) = self.sessions.get(slot).filter(|r| r.change == change) else { continue };
             match record.state() {
-                State::Cleared if turn.lease < record.end => self.tombstones.push_back(oldest),
-                State::Released | State::Expired | State::Cleared if record.pending == 0 => {
-                    self.commit_purge(turn, slot);
+                // An offer covers it: it comes back when that lapses, with its own deadline.
+                State::Offered | State::Bound | State::Declined => {}
+                State::Released | State::Expired | State::Cleared => {
+                    let promised = record.state() == State::Cleared && turn.lease < record.end;
+                    if promised || record.pending != 0 || count <= self.tombstones_max {
+                        self.tombstones.push_back((oldest, change));
+                    } else {
+                        self.commit_purge(turn, slot);
+                    }
                 }
-                _ => {}
+            }
+        }
+    }
+
+    /// Gives the oldest declined address up: a pool is exhausted, and whoever drained it by declining must not keep
+    /// others from it. It is free when that is durable.
+    pub(crate) fn give_up_quarantine(&mut self, turn: Turn) {
+        if self.rings.store_down || !self.rings.has_room() {
+            return;
+        }
+        while let Some(oldest) = self.quarantines.pop_front() {
+            let Some(slot) = self.sessions.resolve(oldest) else { continue };
+            let Some(record) = self.sessions.get(slot) else { continue };
+            if record.state() == State::Declined && record.pending == 0 {
+                return self.commit_purge(turn, slot);
             }
         }
     }

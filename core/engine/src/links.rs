@@ -135,6 +135,13 @@ impl Links {
         self.epochs
     }
 
+    /// No route is known to stand on any interface.
+    pub(crate) fn all_routes_lost(&mut self) {
+        for state in self.by_index.values_mut() {
+            state.route_epoch = state.route_epoch.saturating_add(1);
+        }
+    }
+
     /// Whether `address` is one of ours.
     pub(crate) fn is_own(&self, address: Ipv4Addr) -> bool {
         self.own.contains_key(&address)

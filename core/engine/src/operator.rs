@@ -5,7 +5,7 @@ use crate::{
     binding::BindingEvent,
     command::{BindingView, Cursor, Filter, PAGE_MAX, PublicState, Reply, RouteState, RouteView, Summary, Verb},
     commit::{COMMITS_MAX, Purpose},
-    engine::{BUSY_ROUTE, BUSY_STORE, Turn},
+    engine::{BUSY_HOOK, BUSY_ROUTE, BUSY_STORE, Turn},
     event::Counters,
     input::CommandId,
     links::pattern_matches,
@@ -178,9 +178,11 @@ impl Engine {
                 continue;
             };
             match record.state() {
-                // Its exchange is running: it ends right after.
-                State::Bound if record.pending != 0 => {
-                    self.clear_wanted.extend(self.sessions.handle(slot));
+                // Its exchange is running: it ends right after, and the answer waits for that.
+                State::Bound | State::Offered if record.pending & !BUSY_HOOK != 0 => {
+                    let Some(handle) = self.sessions.handle(slot) else { continue };
+                    self.clear_wanted.push((handle, id));
+                    page.waiting += 1;
                     page.count += 1;
                 }
                 State::Bound => {

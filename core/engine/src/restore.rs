@@ -34,7 +34,9 @@ impl Engine {
                 Ok(slot) => {
                     if let Some(record) = self.sessions.get(slot).copied() {
                         self.sessions.schedule(slot, deadline_of(&record));
-                        if !record.state().holds_address() {
+                        if record.state() == State::Declined {
+                            self.quarantines.extend(self.sessions.handle(slot));
+                        } else if !record.state().holds_address() {
                             ended.push((record.changed, slot));
                         }
                     }
@@ -43,8 +45,8 @@ impl Engine {
             }
         }
         ended.sort_unstable();
-        let handles = ended.into_iter().filter_map(|(_, slot)| self.sessions.handle(slot));
-        self.tombstones = handles.collect();
+        let entry = |slot| Some((self.sessions.handle(slot)?, self.sessions.get(slot)?.change));
+        self.tombstones = ended.into_iter().filter_map(|(_, slot)| entry(slot)).collect();
         self.clock = LeaseClock::start(now, meta, newest);
         if !self.clock.may_expire() {
             self.outbox.events.push(Event::ClockBehind { secs: self.clock.behind_secs() });
@@ -88,6 +90,9 @@ impl Engine {
     /// only at start and when a plane is replaced.
     pub fn desired_routes(&mut self) -> Vec<Route> {
         self.unprojected.clear();
+        // What another plane set is not known to stand in this one: renewals ask for it again.
+        self.reconciled = false;
+        self.links.all_routes_lost();
         let (mut routes, mut slots, mut from) = (Vec::new(), Vec::new(), Some(0));
         while let Some(start) = from {
             slots.clear();

@@ -117,14 +117,17 @@ fn what_we_cleared_is_naked_until_the_promised_end() {
 #[test]
 fn clear_waits_for_a_running_exchange() {
     let mut lab = Lab::new(config());
-    let address = lab.lease(1);
+    let (address, offered) = (lab.lease(1), lab.discover(2).unwrap().yiaddr());
     lab.prompt = false;
     lab.renew(1, address);
-    lab.clear(Filter::All).unwrap();
+    lab.select(2, offered);
+    assert!(lab.clear(Filter::All).is_none(), "answered when both tombstones are durable");
     lab.prompt = true;
     lab.answer_store();
     lab.pass(1);
     assert_eq!(lab.state(address), Some(DurableState::Cleared));
+    assert_eq!(lab.state(offered), Some(DurableState::Cleared));
+    assert_eq!(lab.replies.pop().unwrap().1, Reply::ClearedBindings { count: 2, failed: false, next: None });
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod faults;
 mod lab;
 mod lease;
 mod policy;
+mod promises;
 mod relay;
 mod restart;
 mod sim_found;

@@ -141,3 +141,19 @@ fn a_lease_granted_while_the_clock_was_behind_is_not_cut_short() {
     lab.jump(120);
     assert_eq!(lab.state(address), Some(DurableState::Expired));
 }
+
+#[test]
+fn offers_lapse_while_the_clock_is_behind() {
+    let mut lab = Lab::new(config());
+    lab.input(Input::Tick);
+    let address = lab.lease(1);
+    let mut lab = lab.restart_at(config(), Mono::from_secs(5), Wall(10));
+    for client in 2..5 {
+        lab.discover(client).unwrap();
+    }
+    assert!(lab.discover(5).is_none());
+    lab.jump(90);
+    assert!(lab.discover(5).is_some(), "crowds without a lease would hold the pool until somebody sets the clock");
+    lab.jump(u64::from(LEASE_SECS) + 90);
+    assert_eq!(lab.state(address), Some(DurableState::Bound), "leases wait for the clock");
+}

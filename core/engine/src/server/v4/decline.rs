@@ -6,6 +6,7 @@ use crate::{
     binding::BindingEvent,
     classify::client_key,
     event::{DropReason, Event},
+    session::State,
 };
 use bindery_wire::v4::OptionCode;
 
@@ -31,6 +32,11 @@ impl Engine {
         let record = self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
         if record.pending != 0 {
             return Err(DropReason::Duplicate);
+        }
+        // RFC 2131 §4.4.1: a client declines what it was ACKed. An offer that could be declined would let one client
+        // drain a pool two packets at a time.
+        if record.state() != State::Bound {
+            return Err(DropReason::ClientLookup);
         }
         if self.rings.store_down {
             return Err(DropReason::StoreFault);

@@ -34,7 +34,7 @@ impl Engine {
 
     /// The session to offer: the client's own, or a new one with a free address.
     fn offer_session(&mut self, request: Request<'_>, class: &Class, key: &ClientKey<'_>) -> Result<Slot, DropReason> {
-        let found = self.sessions.find_by_client(class.instance, self.pools.scope(class.pool), key);
+        let found = self.find_client(class, key, request.packet.hw_addr());
         let record = found.and_then(|slot| Some((slot, *self.sessions.get(slot)?)));
         match record {
             Some((_, record)) if record.pending != 0 => Err(DropReason::Duplicate),
@@ -78,6 +78,7 @@ impl Engine {
         let former = tombstone.and_then(|slot| self.sessions.get(slot)).map(|r| r.address());
         let wished = request.packet.address_option(OptionCode::REQUESTED_IP_ADDRESS);
         let Some((pool, address)) = self.allocate(class, request.packet.hw_addr(), [former, wished]) else {
+            self.give_up_quarantine(request.turn);
             self.tell_exhausted(request.turn, class);
             return Err(DropReason::NoAddresses);
         };

@@ -2,6 +2,7 @@
 
 mod decline;
 mod discover;
+mod extend;
 mod inform;
 mod release;
 mod reply;
@@ -144,14 +145,14 @@ impl Engine {
         });
         self.reply = reply;
         let payload = built?;
-        let (to, also_to) = nak_destinations(request, server_id);
+        let (to, also_to) = nak_destinations(request, server_id, self.source(&request, server_id));
         Ok(Answer { to, also_to, message: MessageType::Nak, payload })
     }
 }
 
 /// Where a NAK goes. RFC 2131 §4.1 broadcasts it when giaddr is zero; a client that renews listens on its address
 /// alone, so it gets the same message there too.
-fn nak_destinations(request: Request<'_>, server_id: Ipv4Addr) -> (Destination, Option<Destination>) {
+fn nak_destinations(request: Request<'_>, server_id: Ipv4Addr, source: Ipv4Addr) -> (Destination, Option<Destination>) {
     let packet = request.packet;
     let link = request.meta.link;
     if request.is_relayed() {
@@ -163,7 +164,7 @@ fn nak_destinations(request: Request<'_>, server_id: Ipv4Addr) -> (Destination, 
     if ciaddr.is_unspecified() || packet.has(OptionCode::SERVER_IDENTIFIER) {
         return (broadcast, None);
     }
-    let unicast = reply::to_address(ciaddr, server_id);
+    let unicast = reply::to_address(ciaddr, source);
     let direct = match (request.meta.src_mac, packet.hw_addr().mac()) {
         // On the client's own link the frame needs neither route nor neighbour entry.
         (Some(seen), Some(mac)) if seen == mac => Destination::Frame { link, mac, src: server_id, dst: ciaddr },

@@ -262,7 +262,8 @@ fn set(reply: &mut Reply, code: OptionCode, value: &[u8]) -> Outcome {
 /// option 55.
 fn fill_parameters(reply: &mut Reply, attributes: &Attributes, packet: &Packet<'_>) -> Outcome {
     let Some(asked) = packet.option(OptionCode::PARAMETER_REQUEST_LIST) else {
-        for (code, value) in &attributes.options {
+        // RFC 8925 §3.3: option 108 goes only to a client that asked for it.
+        for (code, value) in attributes.options.iter().filter(|(code, _)| code.0 != 108) {
             set(reply, *code, value)?;
         }
         return Ok(());
@@ -330,7 +331,7 @@ pub(crate) fn to_newcomer(request: Request<'_>, class: &Class, yiaddr: Ipv4Addr)
     if request.is_relayed() {
         return to_relay(request);
     }
-    let (link, src) = (class.index, class.server_id);
+    let (link, src) = (class.index, class.local);
     match unicast_mac(request.packet.hw_addr()) {
         Some(mac) if !request.packet.is_broadcast() => Destination::Frame { link, mac, src, dst: yiaddr },
         _ => Destination::Frame { link, mac: MacAddr::BROADCAST, src, dst: Ipv4Addr::BROADCAST },

@@ -4,7 +4,7 @@ use super::{Draft, Outcome, Request, Then, client_id, reply};
 use crate::{
     Engine,
     binding::{self, BindingEvent, Transition},
-    classify::{Class, classify, client_key, selector},
+    classify::{Class, classify, client_key},
     commit::Change,
     config::Config,
     event::DropReason,
@@ -14,12 +14,8 @@ use crate::{
     record::RouteRecord,
     session::{ClientKey, NameId, Record, Slot, State},
 };
-use bindery_types::{HwAddr, IfIndex, InstanceId, Ipv4Addr, LeaseTime};
+use bindery_types::{IfIndex, InstanceId, Ipv4Addr, LeaseTime};
 use bindery_wire::v4::{MessageType, OptionCode};
-
-/// Most sessions of one hardware address that are looked through: one card with a thousand client identifiers costs
-/// others no time.
-const SESSIONS_OF_ONE_CARD: usize = 16;
 
 /// What state the client is in, as its REQUEST tells (RFC 2131 §4.3.2 and table 4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

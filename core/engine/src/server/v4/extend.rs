@@ -1,0 +1,235 @@
+//! RENEWING and REBINDING (RFC 2131 §4.3.2, §4.4.5), and what is kept of bindings that ended.
+
+use super::{
+    Outcome, Request, reply,
+    request::{ClientState, Grant},
+};
+use crate::{
+    Engine,
+    binding::BindingEvent,
+    classify::{Class, classify, selector},
+    config::Config,
+    event::DropReason,
+    links::Served,
+    policy::Policy,
+    session::{ClientKey, Record, Slot, State},
+};
+use bindery_types::{HwAddr, InstanceId, Ipv4Addr};
+use bindery_wire::v4::OptionCode;
+
+/// Most sessions of one hardware address that are looked at: who makes more of them gains nothing.
+const OF_ONE_HW_MAX: usize = 16;
+
+impl Engine {
+    /// RENEWING and REBINDING: the client extends the lease of its ciaddr.
+    pub(super) fn extend4(
+        &mut self,
+        request: Request<'_>,
+        key: &ClientKey<'_>,
+        (state, address): (ClientState, Ipv4Addr),
+        policy: &mut dyn Policy,
+    ) -> Outcome {
+        let instance = self.instance_of(&request.meta);
+        let found = self.session_at(instance, address, key);
+        if let Some(named) = request.packet.address_option(OptionCode::SERVER_IDENTIFIER)
+            && !self.is_our_server_id(request.config, named, found)
+        {
+            return Err(DropReason::InvalidServerAddress);
+        }
+        let Some(slot) = found else {
+            return self.extend_unknown4(request, key, (state, address), policy);
+        };
+        let record = *self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
+        if record.pending != 0 {
+            return Err(DropReason::Duplicate);
+        }
+        if record.state() != State::Bound {
+            // An offer is no lease yet: the client cannot renew it.
+            return Err(DropReason::ClientLookup);
+        }
+        let grant = self.extension4(request, state, &record)?;
+        if self.pool_of(request.config, &record).is_none() {
+            return self.end_outside4(request, slot, grant.server_id);
+        }
+        self.grant4(request, key, slot, grant, policy)
+    }
+
+    /// No pool has the client's address any more: we end the binding, then say so.
+    pub(super) fn end_outside4(&mut self, request: Request<'_>, slot: Slot, server_id: Ipv4Addr) -> Outcome {
+        let answer = self.build_nak4(request, server_id)?;
+        if self.sessions.get(slot).is_some_and(|record| record.state() == State::Bound) {
+            self.commit_end(request.turn, slot, BindingEvent::Clear, Some(answer), None);
+        } else {
+            self.lapse_offer(slot);
+            self.send(answer);
+        }
+        Ok(())
+    }
+
+    /// A renewal of an address that this client does not hold.
+    fn extend_unknown4(
+        &mut self,
+        request: Request<'_>,
+        key: &ClientKey<'_>,
+        (state, address): (ClientState, Ipv4Addr),
+        policy: &mut dyn Policy,
+    ) -> Outcome {
+        let instance = self.instance_of(&request.meta);
+        if let Some(slot) = self.promise_of(instance, request, key, address) {
+            let server_id = self.nak_server_id(&request, self.sessions.get(slot));
+            return self.nak_promised4(request, slot, server_id.ok_or(DropReason::NoLocalAddress)?);
+        }
+        let pool = self.pools.match_network(instance, address);
+        let known = pool.and_then(|pool| self.sessions.find_by_client(instance, self.pools.scope(pool), key));
+        let known = known.or_else(|| self.tombstone_of(instance, request.packet.hw_addr(), key, address));
+        let record = known.and_then(|slot| self.sessions.get(slot)).copied();
+        let pool = record.map_or(pool, |record| self.pools.match_network(instance, record.scope()));
+        if record.is_some_and(|r| r.pending != 0) {
+            return Err(DropReason::Duplicate);
+        }
+        let server_id = self.nak_server_id(&request, record.as_ref());
+        match record.map(|r| (r, r.state())) {
+            // We gave it another address.
+            Some((record, State::Bound)) if record.address() != address => {
+                return self.nak4(request, server_id.ok_or(DropReason::NoLocalAddress)?);
+            }
+            // The client's lease ran out unseen, or it came back after a release: it may go on while nobody else has
+            // the address. A unicast packet does not say where the client is: behind a relay it must rebind first.
+            Some((record, State::Released | State::Expired))
+                if record.address() == address
+                    && (matches!(state, ClientState::Rebinding { .. }) || record.giaddr.is_unspecified()) =>
+            {
+                let class = self.class_of_pool(request, pool)?;
+                return self.judge4(request, &class, key, (known, address), policy);
+            }
+            _ => {}
+        }
+        let taken = self.sessions.find_by_address(instance, address).and_then(|slot| self.sessions.get(slot));
+        let overrides = self.links.get(request.meta.link).and_then(|l| l.served?.overrides(request.config));
+        let wanted = match state {
+            ClientState::Renewing { .. } => overrides.is_some_and(|o| o.nak_unknown_renew),
+            _ => overrides.is_some_and(|o| o.nak_unknown_rebind),
+        };
+        // Two clients on one address: the one that we did not give it to must stop.
+        if wanted || taken.is_some_and(|r| r.state() == State::Bound) {
+            return self.nak4(request, server_id.ok_or(DropReason::NoInterfaceCfg)?);
+        }
+        Err(if overrides.is_some() { DropReason::ClientLookup } else { DropReason::NoInterfaceCfg })
+    }
+
+    /// What is left of the client's lease of `address` under another scope than the address's own network: it came
+    /// from a linked pool, or its pool is gone.
+    fn tombstone_of(&self, instance: InstanceId, hw: HwAddr, key: &ClientKey<'_>, address: Ipv4Addr) -> Option<Slot> {
+        let is_it = |slot: &Slot| {
+            let record = self.sessions.get(*slot);
+            let same = record.is_some_and(|r| r.instance() == instance && r.address() == address);
+            let ended = record.is_some_and(|r| r.state().is_the_clients() && !r.state().is_live());
+            same && ended && self.sessions.identity(*slot).is_some_and(|identity| identity.key() == *key)
+        };
+        self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX).find(is_it)
+    }
+
+    /// Option 54 for a NAK: what the session was given, else our address on the ingress interface.
+    fn nak_server_id(&self, request: &Request<'_>, record: Option<&Record>) -> Option<Ipv4Addr> {
+        let given = record.map(|r| r.server_id).filter(|id| !id.is_unspecified());
+        let classified = || classify(request.config, &self.links, &self.pools, request.packet, &request.meta).ok();
+        let own = Some(request.meta.dst).filter(|dst| self.links.is_own(*dst));
+        given.or_else(|| classified().map(|c| c.server_id)).or(own)
+    }
+
+    /// The classification of a renewal whose session is a tombstone: its pool follows from its address.
+    fn class_of_pool(&self, request: Request<'_>, pool: Option<bindery_types::PoolId>) -> Result<Class, DropReason> {
+        let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
+        Ok(Class { pool: pool.ok_or(DropReason::InvalidSubnet)?, ..class })
+    }
+
+    /// How a renewal of a live session is answered. The session supplies group and relay where the packet came by
+    /// unicast through routers and says nothing of them (design §3).
+    fn extension4(&self, request: Request<'_>, state: ClientState, record: &Record) -> Result<Grant, DropReason> {
+        let ciaddr = request.packet.ciaddr();
+        let arrived = self.links.get(request.meta.link);
+        // A broadcast, or a relay, tells where the client is now; a unicast packet may have been routed here.
+        let located = selector(request.packet).is_some() || matches!(state, ClientState::Rebinding { .. });
+        let here = arrived.and_then(|link| Some((link, link.served?)));
+        if located && let Some((link, served)) = here {
+            let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
+            let to = match request.is_relayed() {
+                true => reply::to_relay(request),
+                false => reply::to_address(ciaddr, self.source(&request, class.local)),
+            };
+            let server_id = class.server_id;
+            let (link, index) = (link.name, Some(class.index));
+            return Ok(Grant { served, link, index, local: class.local, server_id, to, ciaddr });
+        }
+        let served = self.served_by_name(request.config, record).or(here.map(|(_, served)| served));
+        let served = served.ok_or(DropReason::NoInterfaceCfg)?;
+        let to = reply::to_address(ciaddr, self.source(&request, record.server_id));
+        let (link, server_id) = (record.link(), record.server_id);
+        Ok(Grant { served, link, index: None, local: server_id, server_id, to, ciaddr })
+    }
+
+    /// The service of the session's own interface, or of its group where the interface is gone.
+    fn served_by_name(&self, config: &Config, record: &Record) -> Option<Served> {
+        let by_link = self.links.by_name(record.link()).and_then(|l| l.served);
+        by_link.or_else(|| {
+            let name = self.names.name(record.group);
+            let at = config.groups.iter().position(|g| *g.name == *name)?;
+            let group = bindery_types::GroupId(u16::try_from(at).ok()?);
+            let interface = usize::MAX;
+            Some(Served { group, instance: record.instance(), interface, local: None, pool: None })
+        })
+    }
+
+    /// A source address that the kernel lets us send from: the one that the client wrote to, else ours towards it.
+    pub(super) fn source(&self, request: &Request<'_>, local: Ipv4Addr) -> Ipv4Addr {
+        let own = [request.meta.dst, local].into_iter().find(|address| self.links.is_own(*address));
+        own.unwrap_or(Ipv4Addr::UNSPECIFIED)
+    }
+
+    /// The tombstone of a binding that we ended and whose promised time is not over: whatever the pools and networks
+    /// are by now, a REQUEST for it is refused (design §2.2). Also one that a running offer covers.
+    pub(super) fn promise_of(
+        &self,
+        instance: InstanceId,
+        request: Request<'_>,
+        key: &ClientKey<'_>,
+        address: Ipv4Addr,
+    ) -> Option<Slot> {
+        let now = request.turn.lease;
+        let promised = |record: &Record| {
+            record.state() == State::Cleared
+                && record.instance() == instance
+                && record.address() == address
+                && now < record.end
+        };
+        let hw = request.packet.hw_addr();
+        self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX).find(|slot| {
+            let covered = self.shadows.get(slot).is_some_and(promised);
+            // An offer of that very address is a new start: the client may take it.
+            let record = self.sessions.get(*slot).filter(|r| promised(r) || (covered && r.address() != address));
+            record.is_some() && self.sessions.identity(*slot).is_some_and(|identity| identity.key() == *key)
+        })
+    }
+
+    /// Refuses again what was refused before.
+    pub(super) fn nak_promised4(&mut self, request: Request<'_>, slot: Slot, server_id: Ipv4Addr) -> Outcome {
+        if self.sessions.get(slot).is_some_and(|record| record.pending != 0) {
+            return Err(DropReason::Duplicate);
+        }
+        self.nak4(request, server_id)
+    }
+
+    /// The client's session for a packet of this class: by its key in the pool's subnet, else one of the same key
+    /// whose address belongs to the pool or those linked to it, made when the networks were others.
+    pub(super) fn find_client(&self, class: &Class, key: &ClientKey<'_>, hw: HwAddr) -> Option<Slot> {
+        let found = self.sessions.find_by_client(class.instance, self.pools.scope(class.pool), key);
+        found.or_else(|| {
+            self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX).find(|slot| {
+                let record = self.sessions.get(*slot).filter(|r| r.state() == State::Bound);
+                let pool = record.and_then(|r| self.pools.pool_of(r.instance(), r.address()));
+                pool.is_some_and(|pool| self.pools.chain(class.pool).any(|id| id == pool))
+                    && self.sessions.identity(*slot).is_some_and(|identity| identity.key() == *key)
+            })
+        })
+    }
+}
