@@ -98,7 +98,13 @@ impl Configuration {
         // Started now, so that nothing refuses once the revision is recorded.
         let next = if system == old { None } else { Some(routes::start(system, inbox)?) };
         let withdraw = system.route_protocol != old.route_protocol;
-        let changes = prepared.loaded.changes_since(&self.active);
+        let mut changes: Vec<String> =
+            prepared.loaded.changes_since(&self.active).iter().map(ToString::to_string).collect();
+        changes.extend(changed_components(&self.components, &prepared.components));
+        if changes.is_empty() && prepared.loaded.hash == self.active.hash {
+            // Plugins keep their instances and counters.
+            return Ok(Report { revision: self.revision, changes });
+        }
         let (text, hash) = (prepared.loaded.text(), prepared.loaded.hash);
         let revision = self.revisions.record(text, hash, "reload", &prepared.components)?;
         let Prepared { loaded, plugins, components } = prepared;
@@ -112,7 +118,12 @@ impl Configuration {
         self.active = loaded;
         self.components = components;
         self.revision = revision;
-        let changes = changes.iter().map(ToString::to_string).collect();
         Ok(Report { revision, changes })
     }
+}
+
+/// Plugins whose component is another one under the same name.
+fn changed_components<'a>(old: &'a [Component], new: &'a [Component]) -> impl Iterator<Item = String> + 'a {
+    let changed = new.iter().filter(|new| old.iter().any(|old| old.name == new.name && old.hash != new.hash));
+    changed.map(|component| format!("plugins plugin {}: another component", component.name))
 }

@@ -2,9 +2,60 @@
 
 use bindery_engine::{event::Event, route::RouteError};
 use bindery_netlink::RouteEvent;
+use bindery_types::Now;
 
-/// Writes an event to the log.
-pub(crate) fn event(event: &Event) {
+/// Lines a second and kind of event; what is more is counted and told with the next second's first line. A thousand
+/// subscribers with the same trouble must not hold up the packet thread.
+const LINES_MAX: u32 = 20;
+
+/// Lets the first lines of a second through.
+#[derive(Default)]
+pub(crate) struct Limiter {
+    second: u64,
+    lines: u32,
+    left_out: u64,
+}
+
+impl Limiter {
+    /// Whether another line may be written at `second`.
+    fn allows(&mut self, second: u64) -> bool {
+        if self.second != second {
+            if self.left_out > 0 {
+                tracing::warn!(lines = self.left_out, "more of the same was left out");
+            }
+            *self = Self { second, ..Self::default() };
+        }
+        self.lines += 1;
+        let allowed = self.lines <= LINES_MAX;
+        self.left_out += u64::from(!allowed);
+        allowed
+    }
+}
+
+/// The packet thread's log, limited.
+#[derive(Default)]
+pub(crate) struct Log {
+    events: Limiter,
+    routes: Limiter,
+}
+
+impl Log {
+    /// Writes an event of the engine.
+    pub(crate) fn event(&mut self, now: Now, event: &Event) {
+        if self.events.allows(now.mono.secs()) {
+            write_event(event);
+        }
+    }
+
+    /// Writes what the route thread tells.
+    pub(crate) fn route_event(&mut self, now: Now, event: &RouteEvent) {
+        if self.routes.allows(now.mono.secs()) {
+            route_event(event);
+        }
+    }
+}
+
+fn write_event(event: &Event) {
     match event {
         Event::RouteFault { session, address, error } => {
             let why = why(*error);
@@ -32,7 +83,7 @@ pub(crate) fn event(event: &Event) {
 }
 
 /// Writes to the log what the route thread tells beside answers to the engine.
-pub(crate) fn route_event(event: &RouteEvent) {
+fn route_event(event: &RouteEvent) {
     match event {
         RouteEvent::RouteChanged { instance: _, dst, error: Some(error) } => {
             let why = why(*error);
@@ -74,4 +125,17 @@ pub(crate) fn start() {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal).init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_lines_is_cut_and_the_next_second_is_heard() {
+        let mut limiter = Limiter::default();
+        let allowed = (0..1_000).filter(|_| limiter.allows(7)).count();
+        assert_eq!(allowed, LINES_MAX as usize);
+        assert!(limiter.allows(8));
+    }
 }

@@ -3,7 +3,7 @@
 //! poll -> up to 64 packets and all messages of other threads -> engine -> flush. No lock, no runtime, nothing that
 //! blocks but the poll.
 
-use crate::{clock, log, policy::Plugins};
+use crate::{clock, log::Log, policy::Plugins};
 use bindery_engine::{
     Engine, Input,
     command::{Reply, Verb},
@@ -75,6 +75,7 @@ pub(crate) struct PacketThread {
     /// `None` while a commit replaces the route thread: operations wait in the outbox, bounded by the engine.
     pub(crate) routes: Option<RouteHandle>,
     pub(crate) inbox: Receiver<Message>,
+    pub(crate) log: Log,
 }
 
 impl PacketThread {
@@ -104,7 +105,7 @@ impl PacketThread {
             for _ in 0..MESSAGES_MAX {
                 let Ok(message) = self.inbox.try_recv() else { break };
                 if matches!(message, Message::Stop) {
-                    self.flush(&mut commands);
+                    self.flush(now, &mut commands);
                     return self.store;
                 }
                 self.message(now, message, &mut commands);
@@ -113,7 +114,7 @@ impl PacketThread {
                 self.engine.handle(now, Input::Tick, &mut self.plugins);
                 drops.count_overflows(&mut self.engine, self.sockets.kernel_drops());
             }
-            self.flush(&mut commands);
+            self.flush(now, &mut commands);
             drops.count(&mut self.engine, self.sockets.counters());
         }
     }
@@ -132,14 +133,14 @@ impl PacketThread {
                 RouteEvent::LinkSet(link) => Input::LinkSet(link),
                 RouteEvent::LinkGone(index) => Input::LinkGone(index),
                 RouteEvent::RouteChanged { instance, dst, error: Some(_) } => {
-                    log::route_event(&event);
+                    self.log.route_event(now, &event);
                     Input::RouteLost { instance, dst }
                 }
                 RouteEvent::Swept(report) if report.failing == 0 && report.missing == 0 => {
-                    log::route_event(&event);
+                    self.log.route_event(now, &event);
                     Input::RoutesReconciled
                 }
-                other => return log::route_event(&other),
+                other => return self.log.route_event(now, &other),
             },
             Message::Command(verb, reply) => Input::Command { id: commands.open(reply), verb },
             Message::Configure(config, plugins, done) => {
@@ -170,7 +171,7 @@ impl PacketThread {
     }
 
     /// Hands the outbox on: packets first, so that a route goes only after the last packet of its client.
-    fn flush(&mut self, commands: &mut Commands) {
+    fn flush(&mut self, now: Now, commands: &mut Commands) {
         let mut transmits = std::mem::take(&mut self.engine.outbox().transmits);
         if !transmits.is_empty() {
             let engine = &mut self.engine;
@@ -187,7 +188,7 @@ impl PacketThread {
             routes.submit(&mut outbox.routes);
         }
         for event in outbox.events.drain(..) {
-            log::event(&event);
+            self.log.event(now, &event);
         }
         for (id, reply) in outbox.replies.drain(..) {
             commands.answer(id, reply);

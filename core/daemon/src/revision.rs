@@ -28,8 +28,8 @@ pub(crate) struct Revisions {
 pub(crate) struct Revision {
     /// From 1, growing by one.
     pub(crate) number: u64,
-    /// Hash of the text, in hexadecimal.
-    pub(crate) hash: String,
+    /// What makes it this revision: the hash of the text, and name, hash and file of each plugin.
+    pub(crate) content: String,
 }
 
 impl Revisions {
@@ -51,29 +51,29 @@ impl Revisions {
         self.newest.as_ref()
     }
 
-    /// Records a text as the newest revision; it is on stable storage when this returns. A text that is the newest
-    /// revision already is not recorded again.
+    /// Records a text as the newest revision; it is on stable storage when this returns. What is the newest revision
+    /// already, text and plugins, is not recorded again.
     ///
     /// # Errors
     /// The file system's. The old configuration stays.
     pub(crate) fn record(&mut self, text: &str, hash: Hash, by: &str, components: &[Component]) -> io::Result<u64> {
-        let hash = hash.to_string();
-        if let Some(newest) = self.newest.as_ref().filter(|newest| newest.hash == hash) {
-            return Ok(newest.number);
-        }
-        let number = self.numbers()?.last().copied().unwrap_or(0) + 1;
-        let mut record = format!("revision {number}\nsha256 {hash}\nby {by}\nat {}\n", crate::clock::now().wall.0);
+        let mut content = format!("sha256 {hash}\n");
         for Component { name, path, hash } in components {
             let hash: String = hash.iter().fold(String::new(), |mut text, byte| {
                 // Writing to a string cannot fail.
                 let _ = write!(text, "{byte:02x}");
                 text
             });
-            let _ = writeln!(record, "plugin {name} {hash} {}", path.display());
+            let _ = writeln!(content, "plugin {name} {hash} {}", path.display());
         }
+        if let Some(newest) = self.newest.as_ref().filter(|newest| newest.content == content) {
+            return Ok(newest.number);
+        }
+        let number = self.numbers()?.last().copied().unwrap_or(0) + 1;
+        let record = format!("revision {number}\nby {by}\nat {}\n{content}", crate::clock::now().wall.0);
         self.write(&self.file(number, "kdl"), text)?;
         self.write(&self.file(number, "record"), &record)?;
-        self.newest = Some(Revision { number, hash });
+        self.newest = Some(Revision { number, content });
         self.prune();
         Ok(number)
     }
@@ -104,8 +104,9 @@ impl Revisions {
 
     fn read(&self, number: u64) -> Option<Revision> {
         let record = fs::read_to_string(self.file(number, "record")).ok()?;
-        let hash = record.lines().find_map(|line| line.strip_prefix("sha256 "))?;
-        Some(Revision { number, hash: hash.to_owned() })
+        let content = record.lines().filter(|line| line.starts_with("sha256 ") || line.starts_with("plugin "));
+        let content: String = content.flat_map(|line| [line, "\n"]).collect();
+        (!content.is_empty()).then_some(Revision { number, content })
     }
 
     /// Removes revisions past those that can be rolled back to. What cannot be removed stays.
@@ -133,8 +134,20 @@ mod tests {
         let other = bindery_config::hash("b");
         assert_eq!(revisions.record("b", other, "reload", &[]).unwrap(), 2);
         let again = Revisions::open(dir.path()).unwrap();
-        assert_eq!(again.newest(), Some(&Revision { number: 2, hash: other.to_string() }));
+        assert_eq!(again.newest(), Some(&Revision { number: 2, content: format!("sha256 {other}\n") }));
         assert_eq!(fs::read_to_string(dir.path().join("config/00000001.kdl")).unwrap(), "a");
+    }
+
+    #[test]
+    fn a_changed_plugin_is_a_revision() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut revisions = Revisions::open(dir.path()).unwrap();
+        let hash = bindery_config::hash("a");
+        let plugin = |byte| Component { name: "p".to_owned(), path: "p.wasm".into(), hash: [byte; 32] };
+        assert_eq!(revisions.record("a", hash, "boot", &[plugin(1)]).unwrap(), 1);
+        let mut again = Revisions::open(dir.path()).unwrap();
+        assert_eq!(again.record("a", hash, "reload", &[plugin(1)]).unwrap(), 1);
+        assert_eq!(again.record("a", hash, "reload", &[plugin(2)]).unwrap(), 2);
     }
 
     #[test]

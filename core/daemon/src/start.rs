@@ -5,6 +5,7 @@ use crate::{
     args::Args,
     clock,
     commit::Configuration,
+    log::Log,
     packet::{INBOX, Inbox, Message, PacketThread},
     policy::Plugins,
     prepare::{self, Prepared, Refusal},
@@ -140,7 +141,8 @@ fn start_packets(
     let report = inbox.clone();
     let store = Writer::start(Box::new(store), STORE_QUEUE, Box::new(move |event| report.send(Message::Store(event))))
         .map_err(StartError::System)?;
-    let thread = PacketThread { engine, sockets, plugins, store, routes: Some(routes), inbox: messages };
+    let thread =
+        PacketThread { engine, sockets, plugins, store, routes: Some(routes), inbox: messages, log: Log::default() };
     let name = "packets".to_owned();
     std::thread::Builder::new().name(name).spawn(move || thread.run()).map_err(StartError::System)
 }
