@@ -3,7 +3,7 @@
 use bindery_engine::route::{Route, RouteError};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr};
 use foldhash::fast::RandomState;
-use std::collections::{HashMap, VecDeque, hash_map};
+use std::collections::{BTreeSet, HashMap, VecDeque, hash_map};
 
 /// What names a route: its destination in its routing instance.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -57,6 +57,17 @@ pub(crate) enum Match {
     Wanted(Route),
 }
 
+/// What is feared of a wanted route.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Suspicion {
+    /// Nothing.
+    None,
+    /// It may not stand.
+    Doubtful,
+    /// The kernel has flushed it.
+    Lost,
+}
+
 /// The wanted routes.
 #[derive(Default)]
 pub(crate) struct Desired {
@@ -67,6 +78,9 @@ pub(crate) struct Desired {
     dirty: VecDeque<Key>,
     /// Number of the current or last sweep.
     sweep: u8,
+    /// How often all wanted routes were looked through for link events.
+    #[cfg(test)]
+    pub(crate) scans: usize,
 }
 
 impl Desired {
@@ -122,16 +136,20 @@ impl Desired {
         }
     }
 
-    /// Puts every wanted route that `choose` names into the repair queue; the interfaces of those. `choose` also gets
-    /// to know whether the route failed when last tried.
-    pub(crate) fn mark_dirty_where(&mut self, mut choose: impl FnMut(&Route, bool) -> bool) -> Vec<IfIndex> {
-        let mut links = Vec::new();
+    /// Puts every wanted route that `suspect` has something to say of into the repair queue; the interfaces of the
+    /// lost ones. `suspect` also gets to know whether the route failed when last tried. It looks at every route: call
+    /// it once for many events.
+    pub(crate) fn mark_dirty_where(&mut self, suspect: impl Fn(&Route, bool) -> Suspicion) -> BTreeSet<IfIndex> {
+        #[cfg(test)]
+        {
+            self.scans += 1;
+        }
+        let mut links = BTreeSet::new();
         for (key, entry) in &mut self.routes {
-            if !choose(&entry.route(*key), self.failed.contains_key(key)) {
-                continue;
-            }
-            if !links.contains(&entry.link) {
-                links.push(entry.link);
+            match suspect(&entry.route(*key), self.failed.contains_key(key)) {
+                Suspicion::None => continue,
+                Suspicion::Doubtful => {}
+                Suspicion::Lost => drop(links.insert(entry.link)),
             }
             if !entry.dirty {
                 entry.dirty = true;

@@ -31,7 +31,8 @@ pub(crate) enum Request {
     Seed(Vec<Route>),
     /// Reconcile now.
     Sweep,
-    /// Remove every route and neighbour of ours; how many routes those were.
+    /// Carry out what waits, then remove every route and neighbour of ours and set none any more; how many routes were
+    /// removed.
     Withdraw(Sender<usize>),
     /// Carry out what waits and end.
     Stop,
@@ -92,6 +93,11 @@ impl Inbox {
             state.merge_at = MERGE_AT;
         }
         !state.ops.is_empty()
+    }
+
+    /// How many operations wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().ops.len()
     }
 
     pub(crate) fn take_request(&self) -> Option<Request> {

@@ -11,6 +11,7 @@
 //! What this crate never does: it decides no route, reads no packet, and makes no link or address. No async runtime,
 //! no unsafe code. Read [`Plane`] first.
 
+mod backoff;
 mod conflict;
 pub mod contract;
 mod desired;
@@ -22,6 +23,7 @@ mod plane;
 mod socket;
 mod sweep;
 mod thread;
+mod touched;
 mod worker;
 
 pub use error::{Fault, OpenError};

@@ -51,6 +51,26 @@ pub struct Plane {
     batch: usize,
     tasks: Vec<Task>,
     keys: HashSet<Key, RandomState>,
+    /// Faults still to come, where a test wants them.
+    #[cfg(test)]
+    pub(crate) faults: TestFaults,
+}
+
+/// How many of the next tries fault.
+#[cfg(test)]
+#[derive(Default)]
+pub(crate) struct TestFaults {
+    pub(crate) applying: u32,
+    pub(crate) sweeping: u32,
+}
+
+#[cfg(test)]
+impl TestFaults {
+    pub(crate) fn next(left: &mut u32) -> Result<(), Fault> {
+        let Some(fewer) = left.checked_sub(1) else { return Ok(()) };
+        *left = fewer;
+        Err(Fault::Silent)
+    }
 }
 
 /// An operation of the batch at hand.
@@ -95,6 +115,8 @@ impl Plane {
             neighbours: HashMap::default(),
             tasks: Vec::with_capacity(BATCH),
             keys: HashSet::default(),
+            #[cfg(test)]
+            faults: TestFaults::default(),
         };
         // A removal of nothing tells whether the kernel lets us.
         let nothing = message::del_route(Ipv4Addr::UNSPECIFIED, TABLE_MAIN, plane.settings.protocol);
@@ -117,13 +139,19 @@ impl Plane {
         }
     }
 
-    /// Opens a new socket after a fault. Where answers were lost, batches become smaller until they are not.
-    pub(crate) fn reopen(&mut self, fault: Fault) -> Result<(), OpenError> {
+    /// Opens a new socket after a fault.
+    pub(crate) fn reopen(&mut self) -> Result<(), OpenError> {
         self.socket = RouteSocket::open(0, self.settings.receive_buffer)?;
-        if fault == Fault::AcksLost {
-            self.batch = (self.batch / 2).max(1);
-        }
         Ok(())
+    }
+
+    /// Where answers were lost, makes batches smaller; whether that was possible.
+    pub(crate) fn shrink_batches(&mut self, fault: Fault) -> bool {
+        let shrinks = fault == Fault::AcksLost && self.batch > 1;
+        if shrinks {
+            self.batch /= 2;
+        }
+        shrinks
     }
 
     /// The kernel's name of the socket that changes routes.
@@ -266,6 +294,8 @@ impl ForwardingPlane for Plane {
     type Fault = Fault;
 
     fn apply(&mut self, ops: &[RouteOp], failed: &mut Vec<RouteFailure>) -> Result<(), Fault> {
+        #[cfg(test)]
+        TestFaults::next(&mut self.faults.applying)?;
         let mut rest = ops;
         while !rest.is_empty() {
             let (batch, later) = rest.split_at(self.batch_len(rest).clamp(1, rest.len()));

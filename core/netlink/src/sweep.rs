@@ -52,6 +52,8 @@ impl Sweep {
 
     /// Does a piece of it; the report when it is done.
     pub(crate) fn step(&mut self, plane: &mut Plane, desired: &mut Desired) -> Result<Option<SweepReport>, Fault> {
+        #[cfg(test)]
+        crate::plane::TestFaults::next(&mut plane.faults.sweeping)?;
         match self.phase {
             Phase::Routes => {
                 if self.read_routes(plane, desired)? {

@@ -64,7 +64,7 @@ pub enum RouteEvent {
     Swept(SweepReport),
     /// Netlink is out of order; the thread goes on trying. Operations wait.
     Faulted(String),
-    /// Netlink works again after [`RouteEvent::Faulted`].
+    /// Everything that [`RouteEvent::Faulted`] was told of has been done again with success.
     Recovered,
 }
 
@@ -93,8 +93,9 @@ impl RouteHandle {
         self.inbox.request(Request::Sweep);
     }
 
-    /// Removes every route and neighbour of ours and wants none any more; how many routes were removed. Blocks until
-    /// it is done; `None` when the thread has ended or could not do it.
+    /// Carries out what waits, then removes every route and neighbour of ours and wants none any more; how many routes
+    /// were removed. Later operations are answered as failed with [`RouteError::Refused`] and ECANCELED, and later
+    /// seeds want nothing. Blocks until it is done; `None` when the thread has ended or could not do it.
     pub fn withdraw(&self) -> Option<usize> {
         let (done, result) = mpsc::channel();
         self.inbox.request(Request::Withdraw(done));
@@ -135,7 +136,8 @@ impl RouteThread {
         self.handle.clone()
     }
 
-    /// Carries out what waits, then ends the thread. The routes stay.
+    /// Carries out what waits, then ends the thread. The routes stay. Where netlink is out of order, what waits is
+    /// answered as failed with [`RouteError::Refused`] and ECANCELED instead.
     pub fn stop(self) {
         drop(self);
     }

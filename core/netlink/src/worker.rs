@@ -9,18 +9,25 @@
 //!
 //! Engine operations go first, 256 at a time and in order. Repairs and the sweep go in slices of about the same length,
 //! one whenever no operation waits and one after every eighth slice of operations; so neither starves the other.
+//!
+//! What faults is tried again after a wait that grows with each fault. Operations wait for it only where they or
+//! opening netlink fault; links and the sweep are put off meanwhile.
 
 use crate::{
     Fault, OpenError, Plane, RouteEvent, SweepReport,
+    backoff::{Backoff, Backoffs, Work},
     desired::{Desired, Key},
     inbox::{Inbox, Pending, Request},
     links::{LinkEvent, Links},
     plane::{BATCH, key_of},
     sweep::{Sweep, SweepFault},
+    touched::Touched,
 };
-use bindery_engine::route::{ForwardingPlane, Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
-use bindery_types::IfIndex;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use bindery_engine::route::{ForwardingPlane, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
 use std::{
     os::fd::AsFd,
     sync::Arc,
@@ -29,9 +36,6 @@ use std::{
 
 /// Slices of operations after which a slice of repairs gets its turn.
 const SLICES_PER_REPAIR: u32 = 8;
-
-/// Longest wait between tries to open netlink again after a fault.
-const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Worker {
     plane: Plane,
@@ -46,6 +50,10 @@ pub(crate) struct Worker {
     /// A sweep was asked for while one ran.
     sweep_again: bool,
     stopping: bool,
+    /// Operations are answered as failed and not carried out: all routes were withdrawn, or the thread is to stop and
+    /// netlink is out of order.
+    cancelling: bool,
+    backoffs: Backoffs,
     pending: Vec<Pending>,
     ops: Vec<RouteOp>,
     failed: Vec<RouteFailure>,
@@ -70,6 +78,8 @@ impl Worker {
             next_sweep: None,
             sweep_again: false,
             stopping: false,
+            cancelling: false,
+            backoffs: Backoffs::default(),
             pending: Vec::new(),
             ops: Vec::new(),
             failed: Vec::new(),
@@ -79,7 +89,7 @@ impl Worker {
     pub(crate) fn run(mut self) {
         let mut events = Vec::new();
         if let Err(fault) = self.links.read_again(&mut events) {
-            self.recover(fault);
+            self.recover(Work::Links, fault);
         }
         self.handle_link_events(&mut events);
         let mut slices = 0;
@@ -88,7 +98,7 @@ impl Worker {
             while let Some(request) = self.inbox.take_request() {
                 self.handle_request(request);
             }
-            let more_ops = self.carry_out();
+            let more_ops = self.carry_out(BATCH);
             if self.stopping && !more_ops {
                 return;
             }
@@ -109,13 +119,16 @@ impl Worker {
     fn handle_request(&mut self, request: Request) {
         match request {
             Request::Seed(routes) => {
-                for route in &routes {
+                // After a withdrawal none is wanted any more.
+                for route in routes.iter().filter(|_| !self.cancelling) {
                     self.desired.seed(route);
                 }
                 self.sweep_now();
             }
             Request::Sweep => self.sweep_now(),
             Request::Withdraw(done) => {
+                self.carry_out_waiting();
+                self.cancelling = true;
                 self.sweep = None;
                 self.desired.clear();
                 // Where it faults the sender is dropped, which tells.
@@ -127,28 +140,49 @@ impl Worker {
         }
     }
 
-    /// Carries out a slice of the engine's operations; whether more wait.
-    fn carry_out(&mut self) -> bool {
+    /// Carries out the operations that wait now, and of those that come meanwhile none.
+    fn carry_out_waiting(&mut self) {
+        let mut left = self.inbox.waiting();
+        while left > 0 && self.carry_out(BATCH.min(left)) {
+            left = left.saturating_sub(BATCH);
+        }
+    }
+
+    /// Carries out a slice of at most `most` of the engine's operations; whether more wait.
+    fn carry_out(&mut self, most: usize) -> bool {
         let mut pending = std::mem::take(&mut self.pending);
-        let more = self.inbox.take(BATCH, &mut pending);
+        let more = self.inbox.take(most, &mut pending);
         if let Some(last) = pending.last() {
             let up_to = last.op.seq;
-            self.ops.clear();
-            self.ops.extend(pending.iter().map(|pending| pending.op));
-            for op in &self.ops {
-                match &op.change {
-                    RouteChange::Set(route) => self.desired.set(route),
-                    RouteChange::Unset { .. } => self.desired.unset(key_of(&op.change)),
-                }
-            }
-            if self.apply() {
+            if self.try_slice(&pending) {
                 self.note_results(&pending);
-                self.report(up_to, &pending);
+            } else {
+                // Each is answered, so that no later watermark makes it look as if it had succeeded.
+                let error = RouteError::Refused(Errno::ECANCELED as i32);
+                self.failed.clear();
+                self.failed.extend(pending.iter().map(|pending| RouteFailure { seq: pending.op.seq, error }));
             }
+            self.report(up_to, &pending);
         }
         pending.clear();
         self.pending = pending;
         more
+    }
+
+    /// Wants and applies what a slice says; false when operations are not carried out any more.
+    fn try_slice(&mut self, pending: &[Pending]) -> bool {
+        if self.cancelling {
+            return false;
+        }
+        self.ops.clear();
+        self.ops.extend(pending.iter().map(|pending| pending.op));
+        for op in &self.ops {
+            match &op.change {
+                RouteChange::Set(route) => self.desired.set(route),
+                RouteChange::Unset { .. } => self.desired.unset(key_of(&op.change)),
+            }
+        }
+        self.apply()
     }
 
     /// Applies `self.ops`, through faults; false when the thread is to stop instead.
@@ -156,9 +190,13 @@ impl Worker {
         loop {
             self.failed.clear();
             match self.plane.apply(&self.ops, &mut self.failed) {
-                Ok(()) => return true,
+                Ok(()) => {
+                    self.succeed(Work::Routes);
+                    return true;
+                }
                 Err(fault) => {
-                    if !self.recover(fault) {
+                    if !self.recover(Work::Routes, fault) {
+                        self.cancelling = true;
                         return false;
                     }
                 }
@@ -189,12 +227,18 @@ impl Worker {
 
     /// Hears what the kernel has to say; whether more may wait.
     fn hear(&mut self) -> bool {
+        if self.backoffs.due(Work::Links, Instant::now()).is_some() {
+            return false;
+        }
         let mut events = Vec::new();
         let more = match self.links.read(&mut events) {
-            Ok(more) => more,
+            Ok(more) => {
+                self.succeed(Work::Links);
+                more
+            }
             Err(fault) => {
-                self.recover(fault);
-                true
+                self.recover(Work::Links, fault);
+                false
             }
         };
         self.handle_link_events(&mut events);
@@ -202,45 +246,29 @@ impl Worker {
     }
 
     fn handle_link_events(&mut self, events: &mut Vec<LinkEvent>) {
+        let mut touched = Touched::default();
+        for event in events.iter() {
+            touched.note(event, |index| self.links.has_address(index));
+        }
+        // Routes that the kernel has flushed are to be repaired; the engine gets to know before it hears that a link
+        // is up again.
+        if !touched.is_empty() {
+            for link in self.desired.mark_dirty_where(|route, failing| touched.suspicion(route, failing)) {
+                self.tell(RouteEvent::RoutesLost(link));
+            }
+        }
         for event in events.drain(..) {
             match event {
-                LinkEvent::Set(link, came_up) => {
-                    let index = link.index;
-                    self.tell(RouteEvent::LinkSet(link));
-                    if came_up {
-                        self.desired.mark_dirty_where(|route, _| route.link == index);
-                    }
-                }
-                LinkEvent::Gone(index) => {
-                    self.tell(RouteEvent::LinkGone(index));
-                    self.lose(|route| route.link == index);
-                }
-                LinkEvent::WasDown(index) => self.lose(|route| route.link == index),
-                LinkEvent::AddressLost(index, address) => {
-                    let last = !self.links.has_address(index);
-                    self.lose(|route| route.src == Some(address) || (last && route.link == index));
-                }
-                LinkEvent::AddressAdded(index, address) => {
-                    // With the address may come the gateway that a failed route needs.
-                    self.desired.mark_dirty_where(|route, failing| {
-                        route.src == Some(address) || (failing && route.link == index)
-                    });
-                }
+                LinkEvent::Set(link, _) => self.tell(RouteEvent::LinkSet(link)),
+                LinkEvent::Gone(index) => self.tell(RouteEvent::LinkGone(index)),
                 LinkEvent::RouteTouched(table, dst) => {
                     if let Some(instance) = self.plane.instance_of(table) {
                         self.desired.mark_dirty(Key { instance, dst });
                     }
                 }
                 LinkEvent::Overrun => self.sweep_now(),
+                LinkEvent::WasDown(_) | LinkEvent::AddressLost(..) | LinkEvent::AddressAdded(..) => {}
             }
-        }
-    }
-
-    /// Routes that the kernel has flushed: they are to be repaired, and the engine is told.
-    fn lose(&mut self, mut choose: impl FnMut(&Route) -> bool) {
-        let links: Vec<IfIndex> = self.desired.mark_dirty_where(|route, _| choose(route));
-        for link in links {
-            self.tell(RouteEvent::RoutesLost(link));
         }
     }
 
@@ -276,7 +304,8 @@ impl Worker {
         if self.sweep.is_some() {
             self.sweep_again = true;
         }
-        self.next_sweep = Some(Instant::now());
+        let now = Instant::now();
+        self.next_sweep = Some(self.backoffs.due(Work::Sweep, now).unwrap_or(now));
     }
 
     /// Starts a sweep that is due, or does a piece of the one that runs.
@@ -287,7 +316,7 @@ impl Worker {
             }
             match Sweep::start(&self.plane, &mut self.desired) {
                 Ok(sweep) => self.sweep = Some(sweep),
-                Err(SweepFault::Fault(fault)) => drop(self.recover(fault)),
+                Err(SweepFault::Fault(fault)) => self.give_up_sweep(fault),
                 Err(SweepFault::Open(error)) => {
                     self.tell(RouteEvent::Faulted(error.to_string()));
                     self.next_sweep = Some(Instant::now() + self.interval);
@@ -298,17 +327,22 @@ impl Worker {
         match sweep.step(&mut self.plane, &mut self.desired) {
             Ok(None) => {}
             Ok(Some(report)) => self.finish_sweep(report),
-            Err(fault) => {
-                self.sweep = None;
-                self.recover(fault);
-            }
+            Err(fault) => self.give_up_sweep(fault),
         }
+    }
+
+    /// After a fault: another sweep is due when the wait is over.
+    fn give_up_sweep(&mut self, fault: Fault) {
+        self.sweep = None;
+        self.next_sweep = Some(Instant::now());
+        self.recover(Work::Sweep, fault);
     }
 
     fn finish_sweep(&mut self, report: SweepReport) {
         self.sweep = None;
         let again = std::mem::take(&mut self.sweep_again);
         self.next_sweep = Some(Instant::now() + if again { Duration::ZERO } else { self.interval });
+        self.succeed(Work::Sweep);
         self.tell(RouteEvent::Swept(report));
     }
 
@@ -318,40 +352,54 @@ impl Worker {
         loop {
             match sweep.step(&mut self.plane, &mut self.desired) {
                 Ok(None) => {}
-                Ok(Some(report)) => return Some(report),
+                Ok(Some(report)) => {
+                    self.succeed(Work::Sweep);
+                    return Some(report);
+                }
                 Err(fault) => {
-                    self.recover(fault);
+                    self.give_up_sweep(fault);
                     return None;
                 }
             }
         }
     }
 
-    /// Opens netlink again after a fault and reconciles; false when the thread is to stop instead.
-    fn recover(&mut self, fault: Fault) -> bool {
+    /// Opens netlink again after a fault, sees to it that what faulted is left alone for a while, and reconciles; false
+    /// when the thread is to stop instead.
+    fn recover(&mut self, work: Work, fault: Fault) -> bool {
         self.tell(RouteEvent::Faulted(fault.to_string()));
-        let mut backoff = Duration::from_millis(100);
-        loop {
-            match self.reopen(fault) {
-                Ok(()) => break,
-                Err(error) => self.tell(RouteEvent::Faulted(error.to_string())),
-            }
-            let deadline = Instant::now() + backoff;
-            backoff = (backoff * 2).min(BACKOFF_MAX);
-            self.wait_for_requests(deadline);
+        // Batches are halved a few times in a thread's life, so trying again at once comes to an end.
+        let remedied = work != Work::Links && self.plane.shrink_batches(fault);
+        let due = self.backoffs.fault(work, remedied, Instant::now());
+        if work == Work::Routes && !remedied {
+            self.wait_for_requests(due);
             if self.stopping {
                 return false;
             }
         }
-        self.tell(RouteEvent::Recovered);
+        let mut reopening = Backoff::default();
+        while let Err(error) = self.reopen() {
+            self.tell(RouteEvent::Faulted(error.to_string()));
+            self.wait_for_requests(reopening.fault(Instant::now()));
+            if self.stopping {
+                return false;
+            }
+        }
         if self.next_sweep.is_some() {
             self.sweep_now();
         }
         true
     }
 
-    fn reopen(&mut self, fault: Fault) -> Result<(), OpenError> {
-        self.plane.reopen(fault)?;
+    /// Notes that something worked; tells when with it everything does again.
+    fn succeed(&mut self, work: Work) {
+        if self.backoffs.succeed(work) {
+            self.tell(RouteEvent::Recovered);
+        }
+    }
+
+    fn reopen(&mut self) -> Result<(), OpenError> {
+        self.plane.reopen()?;
         self.links = self.links.reopen(&self.plane)?;
         Ok(())
     }
@@ -368,13 +416,18 @@ impl Worker {
     }
 
     /// Waits for something to do.
-    fn wait(&self) {
-        let timeout = match self.next_sweep {
+    fn wait(&mut self) {
+        let now = Instant::now();
+        let links_due = self.backoffs.due(Work::Links, now);
+        let timeout = match self.next_sweep.into_iter().chain(links_due).min() {
             None => PollTimeout::NONE,
-            Some(due) => millis(due.saturating_duration_since(Instant::now())),
+            Some(due) => millis(due.saturating_duration_since(now)),
         };
-        let mut fds =
-            [PollFd::new(self.inbox.as_fd(), PollFlags::POLLIN), PollFd::new(self.links.as_fd(), PollFlags::POLLIN)];
+        let mut fds = vec![PollFd::new(self.inbox.as_fd(), PollFlags::POLLIN)];
+        // While links are left alone, what they have to say must not end the wait.
+        if links_due.is_none() {
+            fds.push(PollFd::new(self.links.as_fd(), PollFlags::POLLIN));
+        }
         // Whatever ends the wait, the loop looks at everything.
         let _ = poll(&mut fds, timeout);
     }
@@ -387,3 +440,6 @@ impl Worker {
 fn millis(duration: Duration) -> PollTimeout {
     PollTimeout::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX)
 }
+
+#[cfg(test)]
+mod tests;
