@@ -418,18 +418,28 @@ impl Engine {
         }
     }
 
-    /// Gives the oldest declined address up: a pool is exhausted, and whoever drained it by declining must not keep
-    /// others from it. It is free when that is durable.
-    pub(crate) fn give_up_quarantine(&mut self, turn: Turn) {
+    /// Gives the oldest declined address of a pool up: the pool is exhausted, and whoever drained it by declining must
+    /// not keep others from it. It is free when that is durable. Other pools keep their quarantines.
+    pub(crate) fn give_up_quarantine(&mut self, turn: Turn, pool: PoolId) {
         if self.rings.store_down || !self.rings.has_room() {
             return;
         }
-        while let Some(oldest) = self.quarantines.pop_front() {
-            let Some(slot) = self.sessions.resolve(oldest) else { continue };
-            let Some(record) = self.sessions.get(slot) else { continue };
-            if record.state() == State::Declined && record.pending == 0 {
+        let mut at = 0;
+        for _ in 0..DUE_MAX {
+            let Some(handle) = self.quarantines.get(at).copied() else { return };
+            let slot = self.sessions.resolve(handle);
+            let record = slot.and_then(|slot| self.sessions.get(slot)).filter(|r| r.state() == State::Declined);
+            let (Some(slot), Some(record)) = (slot, record) else {
+                self.quarantines.remove(at);
+                continue;
+            };
+            let of = self.pools.pool_of(record.instance(), record.address());
+            let helps = of.is_some_and(|of| !self.pools.is_held_down(of) && self.pools.chain(pool).any(|id| id == of));
+            if helps && record.pending == 0 {
+                self.quarantines.remove(at);
                 return self.commit_purge(turn, slot);
             }
+            at += 1;
         }
     }
 }

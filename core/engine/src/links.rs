@@ -137,8 +137,9 @@ impl Links {
 
     /// No route is known to stand on any interface.
     pub(crate) fn all_routes_lost(&mut self) {
+        let epoch = self.next_epoch();
         for state in self.by_index.values_mut() {
-            state.route_epoch = state.route_epoch.saturating_add(1);
+            state.route_epoch = epoch;
         }
     }
 

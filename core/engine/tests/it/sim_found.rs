@@ -157,3 +157,26 @@ fn offers_lapse_while_the_clock_is_behind() {
     lab.jump(u64::from(LEASE_SECS) + 90);
     assert_eq!(lab.state(address), Some(DurableState::Bound), "leases wait for the clock");
 }
+
+#[test]
+fn an_exhausted_pool_gives_up_no_quarantine_of_another() {
+    let mut two = config();
+    let mut other = two.pools[0].clone();
+    other.name = "other".into();
+    other.network = "198.51.100.0/24".parse().unwrap();
+    other.ranges[0].low = [198, 51, 100, 10].into();
+    other.ranges[0].high = [198, 51, 100, 10].into();
+    two.pools.push(other);
+    let mut lab = Lab::new(two);
+    let gateway = [198, 51, 100, 1].into();
+    lab.input(Input::LinkSet(link(IfIndex(8), "eth2", &[(gateway, 24)])));
+    let address = lab.lease(1);
+    lab.broadcast(&MessageBuilder::decline(mac(1), address, SERVER));
+    assert_eq!(lab.state(address), Some(DurableState::Declined));
+    let all = [std::net::Ipv4Addr::UNSPECIFIED, std::net::Ipv4Addr::BROADCAST];
+    assert!(lab.packet_on(IfIndex(8), &MessageBuilder::discover(mac(2)), all[0], all[1]).is_some());
+    for client in 3..9 {
+        assert!(lab.packet_on(IfIndex(8), &MessageBuilder::discover(mac(client)), all[0], all[1]).is_none());
+    }
+    assert_eq!(lab.state(address), Some(DurableState::Declined));
+}

@@ -78,7 +78,7 @@ impl Engine {
         let former = tombstone.and_then(|slot| self.sessions.get(slot)).map(|r| r.address());
         let wished = request.packet.address_option(OptionCode::REQUESTED_IP_ADDRESS);
         let Some((pool, address)) = self.allocate(class, request.packet.hw_addr(), [former, wished]) else {
-            self.give_up_quarantine(request.turn);
+            self.give_up_quarantine(request.turn, class.pool);
             self.tell_exhausted(request.turn, class);
             return Err(DropReason::NoAddresses);
         };
