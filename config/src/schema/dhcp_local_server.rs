@@ -139,7 +139,12 @@ const OVERRIDES: Statement = Statement::container(
         Statement::container(
             "include-option-82",
             &[
-                Statement::flag("nak", "Echoes option 82 in the DHCPNAK of a direct client too; a relayed one always has it.").source("RFC 3046 §2.2").apply(Apply::Hot),
+                Statement::flag(
+                    "nak",
+                    "Echoes option 82 in the DHCPNAK of a direct client too; a relayed one always has it.",
+                )
+                .source("RFC 3046 §2.2")
+                .apply(Apply::Hot),
                 flag("forcerenew"),
             ],
             "Replies beyond OFFER and ACK that echo the relay agent information.",

@@ -47,11 +47,13 @@ mod tests {
 
     #[test]
     fn secrets_are_hidden_and_nothing_else() {
-        let text =
-            "system { services { dhcp-local-server { (inactive)reconfigure { token \"gr\u{f6}\u{df}e\"; attempts 4 } } } }";
+        let text = "system { services { dhcp-local-server { (inactive)reconfigure { token \"gr\u{f6}\u{df}e\"; attempts 4 } } } }";
         let tree = parse("f.kdl", text).unwrap();
         let shown = print(&redact(&tree));
-        assert!(!shown.contains("gr\u{f6}\u{df}e") && shown.contains(HIDDEN) && shown.contains("attempts 4"), "{shown}");
+        assert!(
+            !shown.contains("gr\u{f6}\u{df}e") && shown.contains(HIDDEN) && shown.contains("attempts 4"),
+            "{shown}"
+        );
         let masked = mask(&tree, text);
         assert!(
             !masked.contains("gr") && masked.len() == text.len() && masked.ends_with("; attempts 4 } } } }"),

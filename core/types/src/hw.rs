@@ -124,7 +124,8 @@ mod tests {
     fn mac_text_goes_both_ways() {
         let mac: MacAddr = "02:0a:00:ff:5e:1".parse().unwrap();
         assert_eq!(mac.to_string(), "02:0a:00:ff:5e:01");
-        for bad in ["", "02:00", "02:0a:00:ff:5e:01:02", "02:0a:00:ff:5e:zz", "+2:0a:00:ff:5e:01", "020:a:00:ff:5e:01"] {
+        for bad in ["", "02:00", "02:0a:00:ff:5e:01:02", "02:0a:00:ff:5e:zz", "+2:0a:00:ff:5e:01", "020:a:00:ff:5e:01"]
+        {
             assert_eq!(bad.parse::<MacAddr>(), Err(ParseMacError), "{bad}");
         }
     }
