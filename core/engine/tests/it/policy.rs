@@ -47,7 +47,9 @@ impl Policy for Script {
     }
 }
 
-fn lab(answer: Answer) -> (Lab, Rc<RefCell<Answer>>, Rc<RefCell<Vec<Token>>>) {
+type Shared<T> = Rc<RefCell<T>>;
+
+fn lab(answer: Answer) -> (Lab, Shared<Answer>, Shared<Vec<Token>>) {
     let mut config = config();
     config.groups[0].shape_reply = vec![PluginId(0)];
     let mut lab = Lab::new(config);
