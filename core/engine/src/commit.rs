@@ -7,12 +7,12 @@ use crate::{
     exchange::ExchangeState,
     input::{CommandId, StoreSeq},
     output::Destination,
-    record::{BindingKey, Bound, LeaseRecord, RouteRecord},
+    record::{LeaseRecord, RouteRecord},
     route::RouteSeq,
     session::{IdentityBuf, NameId, Record, SlotRef, State},
 };
 use alloc::{collections::VecDeque, vec::Vec};
-use bindery_types::{IpAddr, Ipv4Addr, LeaseTime, Mono, Xid};
+use bindery_types::{Ipv4Addr, LeaseTime, Mono, Xid};
 use bindery_wire::v4::MessageType;
 use core::time::Duration;
 
@@ -86,27 +86,30 @@ impl Change {
         self
     }
 
+    /// The record after the change.
+    pub(crate) fn on(&self, record: &Record) -> Record {
+        let mut after = record.in_state(self.state).on_link(self.link);
+        if record.route != self.route {
+            // Another route is not known to stand.
+            after.route_epoch = 0;
+        }
+        after.start = self.start;
+        after.end = self.end;
+        after.cltt = self.cltt;
+        after.changed = self.changed;
+        after.change = self.change;
+        after.server_id = self.server_id;
+        after.giaddr = self.giaddr;
+        after.xid = self.xid;
+        after.route = self.route;
+        after.group = self.group;
+        after.pool = self.pool;
+        after
+    }
+
     /// What the session database keeps of `record` after the change; `None` for an offer, which is memory only.
     pub(crate) fn lease(&self, record: &Record, nonce: Option<crate::record::Nonce>) -> Option<LeaseRecord> {
-        Some(LeaseRecord {
-            key: BindingKey { session: record.id(), index: record.index },
-            instance: record.instance(),
-            role: record.role,
-            state: self.state.durable()?,
-            flags: record.flags,
-            bound: Bound::V4Address(record.address()),
-            scope: IpAddr::V4(record.scope()),
-            server_id: self.server_id,
-            giaddr: self.giaddr,
-            start: self.start,
-            end: self.end,
-            cltt: self.cltt,
-            changed: self.changed,
-            change: self.change,
-            xid: self.xid,
-            route: self.route,
-            nonce,
-        })
+        self.on(record).lease_record(nonce)
     }
 }
 

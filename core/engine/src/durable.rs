@@ -237,7 +237,7 @@ impl Engine {
         }
         if change.state == State::Declined {
             self.pools.quarantine(before.instance(), before.address());
-            self.quarantines.push_back(entry.slot);
+            self.remember_quarantine(entry.slot);
         } else {
             self.pools.free(before.instance(), before.address());
             self.tombstones.push_back((entry.slot, change.change));
@@ -258,33 +258,16 @@ impl Engine {
 
     /// Makes memory what storage has.
     fn apply(&mut self, slot: Slot, change: &Change, identity: Option<&IdentityBuf>) {
+        let Some(record) = self.sessions.get(slot) else { return };
+        let after = change.on(record);
         // Neither can fail: the record keeps its address, and its client key is the one it was found by.
-        let kept = self.sessions.set_state(slot, change.state);
+        let kept = self.sessions.apply(slot, &after);
         debug_assert!(kept.is_ok(), "{kept:?}");
         if let Some(identity) = identity {
             let kept = self.sessions.set_identity(slot, identity);
             debug_assert!(kept.is_ok(), "{kept:?}");
         }
-        self.sessions.set_link(slot, change.link);
-        let Some(record) = self.sessions.get_mut(slot) else {
-            return;
-        };
-        if record.route != change.route {
-            record.route_epoch = 0;
-        }
-        record.start = change.start;
-        record.end = change.end;
-        record.cltt = change.cltt;
-        record.changed = change.changed;
-        record.change = change.change;
-        record.server_id = change.server_id;
-        record.giaddr = change.giaddr;
-        record.xid = change.xid;
-        record.route = change.route;
-        record.group = change.group;
-        record.pool = change.pool;
-        let deadline = deadline_of(record);
-        self.sessions.schedule(slot, deadline);
+        self.sessions.schedule(slot, deadline_of(&after));
     }
 
     /// What is missing before the ACK of a durable binding may leave.

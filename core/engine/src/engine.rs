@@ -418,6 +418,17 @@ impl Engine {
         }
     }
 
+    /// Notes a declined address. Entries of quarantines that are over go before they are more than the others.
+    pub(crate) fn remember_quarantine(&mut self, slot: SlotRef) {
+        const SPARE: usize = 64;
+        if self.quarantines.len() >= 2 * self.sessions.count_of(State::Declined) as usize + SPARE {
+            let sessions = &self.sessions;
+            let lives = |slot: Slot| sessions.get(slot).is_some_and(|r| r.state() == State::Declined);
+            self.quarantines.retain(|handle| sessions.resolve(*handle).is_some_and(lives));
+        }
+        self.quarantines.push_back(slot);
+    }
+
     /// Gives the oldest declined address of a pool up: the pool is exhausted, and whoever drained it by declining must
     /// not keep others from it. It is free when that is durable. Other pools keep their quarantines.
     pub(crate) fn give_up_quarantine(&mut self, turn: Turn, pool: PoolId) {

@@ -4,13 +4,14 @@ use crate::lab::{LEASE_SECS, LINK, Lab, SERVER, config, link, mac};
 use bindery_engine::{
     Input,
     command::Filter,
-    config::Lease,
+    config::{Lease, PluginId},
+    policy::{Hook, Policy, PolicyAnswer, ShapeReply, Token, Verdict},
     record::DurableState,
     route::{RouteError, RouteFailure},
 };
-use bindery_types::{IfIndex, Mono, PoolId, Wall};
+use bindery_types::{IfIndex, Mono, Now, PoolId, Wall};
 use bindery_wire::v4::{MessageBuilder, MessageType};
-use std::sync::Arc;
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 #[test]
 fn a_lease_whose_end_could_not_be_written_ends_when_the_store_is_back() {
@@ -179,4 +180,54 @@ fn an_exhausted_pool_gives_up_no_quarantine_of_another() {
         assert!(lab.packet_on(IfIndex(8), &MessageBuilder::discover(mac(client)), all[0], all[1]).is_none());
     }
     assert_eq!(lab.state(address), Some(DurableState::Declined));
+}
+
+/// A plugin that takes its time.
+struct Slow(Rc<RefCell<Vec<Token>>>);
+
+impl Policy for Slow {
+    fn shape_reply(&mut self, now: Now, _: &[PluginId], exchange: &mut ShapeReply<'_>) -> Hook {
+        self.0.borrow_mut().push(exchange.token);
+        Hook::Pending { deadline: now.mono.plus(Duration::from_secs(5)) }
+    }
+}
+
+#[test]
+fn a_plugin_that_is_late_revives_nothing_that_was_cleared_meanwhile() {
+    for durable_first in [false, true] {
+        let mut lab = Lab::new(config());
+        let address = lab.lease(1);
+        let mut slow = config();
+        slow.groups[0].shape_reply = vec![PluginId(0)];
+        lab.input(Input::Configure(Arc::new(slow)));
+        let tokens = Rc::new(RefCell::new(Vec::new()));
+        lab.policy = Box::new(Slow(Rc::clone(&tokens)));
+        assert!(lab.renew(1, address).is_none());
+        lab.prompt = false;
+        lab.clear(Filter::All);
+        if durable_first {
+            lab.answer_store();
+        }
+        let token = tokens.borrow()[0];
+        lab.input(Input::PolicyDone(PolicyAnswer { token, verdict: Verdict::Continue, edits: Vec::new() }));
+        lab.answer_store();
+        lab.answer_routes();
+        lab.pass(10);
+        lab.answer_store();
+        lab.answer_routes();
+        assert!(lab.heard.is_empty());
+        assert_eq!(lab.state(address), Some(DurableState::Cleared));
+    }
+}
+
+#[test]
+fn what_we_ended_is_refused_also_when_the_client_has_another_card() {
+    let mut lab = Lab::new(config());
+    let id = b"the same";
+    let offer = lab.broadcast(&MessageBuilder::discover(mac(1)).client_id(id)).unwrap();
+    let address = offer.yiaddr();
+    lab.broadcast(&MessageBuilder::request_selecting(mac(1), address, SERVER).client_id(id)).unwrap();
+    lab.clear(Filter::All).unwrap();
+    let renew = MessageBuilder::request_renewing(mac(2), address).client_id(id);
+    assert_eq!(lab.unicast(&renew, address).unwrap().message(), MessageType::Nak);
 }

@@ -203,7 +203,9 @@ impl Engine {
                 && now < record.end
         };
         let hw = request.packet.hw_addr();
-        self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX).find(|slot| {
+        let pool = self.pools.match_network(instance, address);
+        let of_key = pool.and_then(|pool| self.sessions.find_by_client(instance, self.pools.scope(pool), key));
+        of_key.into_iter().chain(self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX)).find(|slot| {
             let covered = self.shadows.get(slot).is_some_and(promised);
             // An offer of that very address is a new start: the client may take it.
             let record = self.sessions.get(*slot).filter(|r| promised(r) || (covered && r.address() != address));

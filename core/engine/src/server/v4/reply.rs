@@ -3,6 +3,7 @@
 use super::{Outcome, Request};
 use crate::{
     Engine,
+    binding::{self, BindingEvent, Transition},
     classify::Class,
     commit::{Answer, Change},
     config::{Attributes, Config, Lease, Pool, Timer},
@@ -180,6 +181,13 @@ impl Engine {
             Then::Bind { slot, change, identity } => {
                 // While the exchange was parked the session may have ended, or storage may have failed.
                 let slot = self.sessions.resolve(slot).ok_or(DropReason::ClientLookup)?;
+                let record = self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
+                if record.pending != 0 {
+                    return Err(DropReason::Duplicate);
+                }
+                if !matches!(binding::next(record.state(), BindingEvent::Bind), Transition::To(_)) {
+                    return Err(DropReason::ClientLookup);
+                }
                 if self.rings.store_down {
                     return Err(DropReason::StoreFault);
                 }
