@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) enum Happened {
     Set(At),
     Foreign(At),
+    /// A wanted route was found not to stand and could not be set.
+    Lost(At),
 }
 
 /// The routing tables, and what the route thread wants in them.
@@ -23,6 +25,8 @@ pub(crate) struct Kernel {
     pub(crate) down: BTreeSet<IfIndex>,
     queue: Vec<RouteOp>,
     desired: BTreeMap<At, Route>,
+    /// Wanted routes that are known not to stand.
+    failing: BTreeSet<At>,
     busy: bool,
     /// Refusals per thousand operations.
     pub(crate) refuse_permille: u64,
@@ -62,12 +66,14 @@ impl Kernel {
                     self.desired.insert((route.instance, route.dst), route);
                     let result = self.set(&route, random);
                     if let Err(error) = result {
+                        self.failing.insert((route.instance, route.dst));
                         failed.push(RouteFailure { seq: op.seq, error });
                     }
                     happened.extend(tell(&route, result));
                 }
                 RouteChange::Unset { instance, dst } => {
                     self.desired.remove(&(instance, dst));
+                    self.failing.remove(&(instance, dst));
                     if self.routes.get(&(instance, dst)).is_some_and(|r| r.ours) {
                         self.routes.remove(&(instance, dst));
                     }
@@ -90,6 +96,7 @@ impl Kernel {
         }
         let kernel = KernelRoute { ours: true, link: route.link, via: route.via, neighbour: route.neighbour };
         self.routes.insert(at, kernel);
+        self.failing.remove(&at);
         Ok(())
     }
 
@@ -114,6 +121,11 @@ impl Kernel {
             if !stands {
                 let result = self.set(&route, random);
                 happened.extend(tell(&route, result));
+                let at = (route.instance, route.dst);
+                let told = matches!(result, Err(RouteError::Foreign | RouteError::Refused(_)));
+                if told && self.failing.insert(at) {
+                    happened.push(Happened::Lost(at));
+                }
             }
         }
         happened
@@ -130,6 +142,7 @@ impl Kernel {
     pub(crate) fn forget(&mut self) {
         self.queue.clear();
         self.desired.clear();
+        self.failing.clear();
         self.busy = false;
     }
 

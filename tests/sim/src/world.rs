@@ -22,7 +22,7 @@ use bindery_engine::{
     record::StoredSession,
     route::{RouteFailure, RouteSeq},
 };
-use bindery_types::{EngineId, IfIndex};
+use bindery_types::{EngineId, IfIndex, InstanceId, Ipv4Addr};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -36,6 +36,7 @@ pub(crate) enum Message {
     StoreReady,
     Routed(RouteSeq, Vec<RouteFailure>),
     RoutesLost(IfIndex),
+    RouteLost(InstanceId, Ipv4Addr),
     LinkSet(usize, Link),
     LinkGone(usize, IfIndex),
     Policy(PolicyAnswer),
@@ -443,6 +444,7 @@ impl World {
             match *happened {
                 Happened::Set(at) => self.auditor.route_set(at),
                 Happened::Foreign(at) => self.auditor.foreign_met(at),
+                Happened::Lost((instance, dst)) => self.tell_route(Message::RouteLost(instance, dst)),
             }
         }
     }
@@ -478,6 +480,10 @@ impl World {
             Message::RoutesLost(link) => {
                 self.auditor.flush_told(link);
                 self.step(Input::RoutesLost(link))
+            }
+            Message::RouteLost(instance, dst) => {
+                self.auditor.loss_told((instance, dst));
+                self.step(Input::RouteLost { instance, dst })
             }
             Message::LinkSet(port, link) => {
                 self.active.ports[port] = self.plan.ports[port].clone();

@@ -238,6 +238,11 @@ impl Auditor {
         self.disturbed.retain(|_, of| *of != Some(link));
     }
 
+    /// The server heard that a route does not stand.
+    pub fn loss_told(&mut self, at: At) {
+        self.disturbed.remove(&at);
+    }
+
     /// A route of ours was put into the kernel.
     pub fn route_set(&mut self, at: At) {
         self.disturbed.remove(&at);

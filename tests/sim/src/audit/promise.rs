@@ -154,8 +154,8 @@ impl Auditor {
                     Ok(())
                 }
             },
-            DurableState::Declined => match self.quarantines.get(&at) {
-                Some(until) if *until > now + SEC => {
+            DurableState::Declined => match self.quarantines.remove(&at) {
+                Some(until) if until > now + SEC && !self.is_drained(at) => {
                     Err(format!("{who}: its quarantine goes {} s early", (until - now) / SEC))
                 }
                 _ => Ok(()),

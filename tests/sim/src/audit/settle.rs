@@ -78,6 +78,24 @@ impl Auditor {
         self.site.chain(pool).filter(|p| !p.hold_down).find_map(|p| p.addresses_for(mac).find(|a| free(*a)))
     }
 
+    /// Whether a pool that gives `at` may have had nothing else left lately. Offers that never left do not show: each
+    /// client that sent a DISCOVER may hold one.
+    pub(super) fn is_drained(&self, (instance, address): At) -> bool {
+        const LATELY: Instant = super::EVIDENCE_SECS * SEC;
+        let seen = |since: &Instant| since + LATELY > self.now;
+        let hidden = self.discovers.iter().filter(|((of, _), since)| *of == instance && seen(since)).count();
+        let mut taken: BTreeSet<Ipv4Addr> = self.freed.iter().filter(|(_, at)| seen(at)).map(|(at, _)| at.1).collect();
+        taken.extend(self.holds.keys().map(|at| at.1));
+        taken.extend(self.known.values().filter(|(l, _)| l.instance == instance).map(|(l, _)| super::address(l)));
+        let nobody = MacAddr::BROADCAST;
+        (0..self.site.pools.len()).any(|pool| {
+            let gives = self.site.chain(pool).any(|p| p.instance == instance && p.has(address));
+            let open = self.site.chain(pool).filter(|p| !p.hold_down);
+            let free = open.flat_map(|p| p.addresses_for(nobody)).filter(|a| !taken.contains(a)).count();
+            gives && free <= hidden
+        })
+    }
+
     /// The first pool with the address owns it (overlaps are possible after edits): is it open?
     fn owner_is_open(&self, instance: InstanceId, address: Ipv4Addr) -> bool {
         let owner = self.site.pools.iter().find(|p| p.instance == instance && p.has(address));
