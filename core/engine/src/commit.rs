@@ -7,7 +7,7 @@ use crate::{
     exchange::ExchangeState,
     input::{CommandId, StoreSeq},
     output::Destination,
-    record::{LeaseRecord, RouteRecord},
+    record::{BindingKey, LeaseRecord, RouteRecord},
     route::RouteSeq,
     session::{IdentityBuf, NameId, Record, SlotRef, State},
 };
