@@ -39,7 +39,7 @@ const FORBIDDEN: [(u8, &[u8]); 9] = [
 impl Hooks {
     pub(crate) fn new(mut random: Random) -> Self {
         let drop_permille = random.pick(&[0, 0, 20, 150]);
-        let pending_permille = random.pick(&[0, 100, 300]);
+        let pending_permille = random.pick(&[0, 150, 500]);
         Self { random, calm: false, drop_permille, pending_permille, later: Vec::new() }
     }
 

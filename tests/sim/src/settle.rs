@@ -12,6 +12,9 @@ use bindery_types::{Ipv4Addr, SessionId};
 /// How long clients have to find their way, seconds.
 const FIND_SECS: u64 = 260;
 
+/// An offer is held for a minute.
+const OFFER_SECS: u64 = 65;
+
 impl World {
     /// Faults stop; checks that everyone is served and that all views agree, then that all of it goes away in time.
     pub(crate) fn settle(&mut self) -> Result<(), Finding> {
@@ -39,6 +42,8 @@ impl World {
         self.run(self.now + 2 * SEC)?;
         self.all_agree()?;
         self.ended_clients_are_told()?;
+        self.run(self.now + OFFER_SECS * SEC)?;
+        self.offers_are_gone()?;
         // A clock that was wrong once, and written down so, holds expiry until it is reached.
         if let Some(wall) = self.auditor.expiry_held_until() {
             self.clocks.catch_up(self.now, wall + 1);
@@ -133,6 +138,15 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Offers that nobody took are over in time, whatever the wall clock shows: they would hold the pool.
+    fn offers_are_gone(&mut self) -> Result<(), Finding> {
+        let id = self.command(Verb::Summary)?;
+        match self.take_reply(id) {
+            Some(Reply::Summary(summary)) if summary.selecting == 0 => Ok(()),
+            other => Err(format!("long after the last DISCOVER the summary is {other:?}")),
+        }
     }
 
     /// Whether the client goes by a lease that is on disk, in a place that is served.

@@ -13,7 +13,7 @@ use std::{
 };
 
 /// What the CI runs (`tests/it/main.rs`).
-const SEEDS: &str = "2000";
+const SEEDS: &str = "5000";
 
 /// What is copied.
 const CRATES: [&str; 4] = ["core/types", "core/wire", "core/engine", "tests/sim"];
