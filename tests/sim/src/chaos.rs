@@ -39,7 +39,7 @@ impl Rates {
             duplicate: random.pick(&[0, 50, 200]),
             late: random.pick(&[0, 10, 60]),
             damage: random.pick(&[0, 0, 30]),
-            store_fail: random.pick(&[0, 0, 20, 100]),
+            store_fail: random.pick(&[0, 20, 100, 250]),
             store_slow_ms: random.pick(&[2, 20, 400]),
             route_refuse: random.pick(&[0, 0, 50]),
             route_slow_ms: random.pick(&[1, 20, 500]),

@@ -92,6 +92,8 @@ pub(crate) struct World {
     route_lane: Instant,
     tick: Option<(Instant, u32)>,
     flush_due: bool,
+    /// The machine is off; whether its clock has a battery.
+    power_off: Option<bool>,
     /// Ticks in the current second.
     ticks: u64,
     tick_second: u64,
@@ -145,6 +147,7 @@ impl World {
             route_lane: 0,
             tick: None,
             flush_due: false,
+            power_off: None,
             ticks: 0,
             tick_second: 0,
             die_in_flush: false,
@@ -347,6 +350,9 @@ impl World {
         if self.engine.is_some() {
             return Ok(());
         }
+        if let Some(battery) = self.power_off.take() {
+            self.clocks.power_on(self.now, battery);
+        }
         let now = self.clocks.now(self.now);
         self.auditor.started(&self.clocks);
         self.active = self.plan.clone();
@@ -393,8 +399,7 @@ impl World {
         let down = if self.random.chance(200) { self.random.range(60, 1_500) } else { self.random.range(0, 20) };
         if power {
             self.kernel.routes.clear();
-            let battery = self.random.chance(700);
-            self.clocks.power_on(self.now + down * SEC, battery);
+            self.power_off = Some(self.random.chance(700));
         }
         self.push(down * SEC + 50 * MS, Event::Boot);
         Ok(())

@@ -145,6 +145,8 @@ const EVIDENCE_SECS: u64 = 400;
 pub struct Auditor {
     /// The site as configured now.
     pub site: Site,
+    /// Sites of before, and until when: what a change explains may come later.
+    former: Vec<(Site, Instant)>,
     /// Every address that was ever ours.
     own_ever: BTreeSet<Ipv4Addr>,
     now: Instant,
@@ -209,7 +211,9 @@ impl Auditor {
         if self.site.renegotiates {
             self.renegotiates_until = Some(self.now);
         }
-        self.site = site;
+        let former = std::mem::replace(&mut self.site, site);
+        self.former.retain(|(_, since)| self.now < since + EVIDENCE_SECS * SEC);
+        self.former.push((former, self.now));
         self.note_absences();
     }
 

@@ -88,11 +88,14 @@ impl Auditor {
         taken.extend(self.holds.keys().map(|at| at.1));
         taken.extend(self.known.values().filter(|(l, _)| l.instance == instance).map(|(l, _)| super::address(l)));
         let nobody = MacAddr::BROADCAST;
-        (0..self.site.pools.len()).any(|pool| {
-            let gives = self.site.chain(pool).any(|p| p.instance == instance && p.has(address));
-            let open = self.site.chain(pool).filter(|p| !p.hold_down);
-            let free = open.flat_map(|p| p.addresses_for(nobody)).filter(|a| !taken.contains(a)).count();
-            gives && free <= hidden
+        let former = self.former.iter().filter(|(_, since)| seen(since)).map(|(site, _)| site);
+        std::iter::once(&self.site).chain(former).any(|site| {
+            (0..site.pools.len()).any(|pool| {
+                let gives = site.chain(pool).any(|p| p.instance == instance && p.has(address));
+                let open = site.chain(pool).filter(|p| !p.hold_down);
+                let free = open.flat_map(|p| p.addresses_for(nobody)).filter(|a| !taken.contains(a)).count();
+                gives && free <= hidden
+            })
         })
     }
 
