@@ -34,7 +34,7 @@ pub(crate) fn build() -> Result<Vec<TestBinary>> {
 
 /// Reads one of cargo's messages. Only three plain string fields matter, so this is no JSON reader.
 fn test_binary(line: &str) -> Option<TestBinary> {
-    if !line.contains("\"reason\":\"compiler-artifact\"") || !line.contains("\"test\":true},") {
+    if !line.contains("\"reason\":\"compiler-artifact\"") || !is_test_profile(line) {
         return None;
     }
     let program = PathBuf::from(string_field(line, "executable")?);
@@ -43,6 +43,13 @@ fn test_binary(line: &str) -> Option<TestBinary> {
     let id = string_field(line, "package_id")?;
     let package = id.rsplit_once('#').map(|(_, name)| name.split('@').next().unwrap_or(name).to_string())?;
     Some(TestBinary { package, folder, program })
+}
+
+/// Whether it was built as a test. The target says `"test":true` too, of a plain program that could be.
+fn is_test_profile(line: &str) -> bool {
+    let profile =
+        line.find("\"profile\":{").and_then(|start| line.get(start..)).and_then(|rest| rest.split('}').next());
+    profile.is_some_and(|profile| profile.contains("\"test\":true"))
 }
 
 fn string_field(line: &str, field: &str) -> Option<String> {
@@ -92,5 +99,7 @@ mod tests {
         let binary = test_binary(line).expect("a test program");
         assert_eq!((binary.package.as_str(), binary.program.as_path()), ("bindery-xtask", Path::new("/x/target/a-1")));
         assert_eq!(binary.folder, Path::new("/x/tests/xtask"));
+        let plain = line.replace(r#""debuginfo":1,"test":true"#, r#""debuginfo":1,"test":false"#);
+        assert!(test_binary(&plain).is_none(), "a plain program is no test");
     }
 }
