@@ -105,6 +105,19 @@ impl Auditor {
         owner.is_some_and(|p| !p.hold_down)
     }
 
+    /// With the disk sound and the clock right, a lease that ran out is not live for long.
+    ///
+    /// # Errors
+    /// A broken promise.
+    pub fn nothing_outlives_its_end(&self) -> Result<(), Finding> {
+        const SLACK_SECS: u64 = 100;
+        let clock = self.meta().map_or(0, |meta| meta.lease_clock.0);
+        match self.bound().find(|l| l.end.plus_secs(SLACK_SECS).0 < clock) {
+            Some(lease) => Err(format!("{} is live {} s after its end", address(lease), clock - lease.end.0)),
+            None => Ok(()),
+        }
+    }
+
     /// Long after the last client fell silent: what is still on disk and should not be.
     ///
     /// # Errors
