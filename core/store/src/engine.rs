@@ -235,3 +235,8 @@ pub(crate) fn check(path: &Path) -> Result<(), StoreError> {
     path.read_dir().at(path)?;
     manifest::check(path)
 }
+
+/// Makes the engine's small files certain again after a failed sync; see [`manifest::renew`].
+pub(crate) fn renew(path: &Path) -> Result<(), StoreError> {
+    manifest::renew(path)
+}

@@ -238,7 +238,9 @@ impl Storage for FjallStore {
     fn reopen(&mut self) -> Result<(), StoreError> {
         self.close_engine();
         // What stands behind the last acknowledged commit may be in the page cache and not on the disk: the kernel
-        // reports a failed write-back once and then takes the page for clean. Cut off, its place is written anew.
+        // reports a failed write-back once and then takes the page for clean. Cut off, its place is written anew; so
+        // are the manifests.
+        engine::renew(&self.directory.db())?;
         self.open_engine(Some(self.acknowledged))?;
         let result = self.ensure_ledger();
         if result.is_err() {

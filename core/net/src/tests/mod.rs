@@ -25,6 +25,18 @@ pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 /// No test waits longer than this for what must come.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Opens the sockets. A child of another test holds what it inherited until its exec: a port that was just given back is
+/// free when that is over.
+fn open_patiently() -> Result<Sockets, crate::OpenError> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match Sockets::open(&Settings::default()) {
+            Err(crate::OpenError::PortInUse { .. }) if Instant::now() < until => std::thread::yield_now(),
+            opened => return opened,
+        }
+    }
+}
+
 /// A server's and a client's namespace, with a cable and an address at each end.
 struct Pair {
     server: Namespace,
@@ -41,7 +53,7 @@ impl Pair {
     }
 
     fn open(&self) -> Sockets {
-        self.server.run(|| Sockets::open(&Settings::default())).expect("the sockets open")
+        self.server.run(open_patiently).expect("the sockets open")
     }
 
     /// Sends IP packets in frames to these MAC addresses from the client's end.

@@ -140,7 +140,11 @@ fn guests(context: &mut Context) -> Result<()> {
 }
 
 fn unit(context: &mut Context) -> Result<()> {
-    binaries::run(context, |package| !OWN_STEP.contains(&package), &[])?;
+    // Built by the step `guests`.
+    let guests = shell::target_dir().join("plugins");
+    let environment: Vec<_> =
+        guests.is_dir().then(|| ("BINDERY_GUESTS", guests.display().to_string())).into_iter().collect();
+    binaries::run(context, |package| !OWN_STEP.contains(&package), &environment)?;
     context.run(&mut cargo(&["test", "--workspace", "--doc", "--locked", "--quiet"]))
 }
 
