@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail, ensure};
 use bindery_netns::client::Options;
 use bindery_netns::packet::{Message, kind, option};
 use bindery_netns::simclient::{SimClients, mac};
-use bindery_netns::{Client, ClientKind, Lab, daemon};
+use bindery_netns::{Client, ClientKind, Lab, daemon, wait};
 use std::path::PathBuf;
 
 /// The folder with the components: `$BINDERY_PLUGINS`, else `plugins` in cargo's target folder.
@@ -59,8 +59,11 @@ fn option_insert_reaches_a_real_client() -> Result<()> {
         ensure!(reply.message.option(43) == Some(&[1, 4, 192, 0, 2, 1]), "{reply:?}");
     }
     let leases = access.lab.folder().join(format!("client-{}", access.client.name())).join("dhclient.leases");
-    let text = std::fs::read_to_string(&leases)?;
-    ensure!(text.contains("vendor-encapsulated-options 1:4:c0:0:2:1"), "{text}");
+    // dhclient writes the lease down after its script has set the address.
+    wait::until("the option in dhclient's lease", || {
+        let text = std::fs::read_to_string(&leases).ok()?;
+        text.contains("vendor-encapsulated-options 1:4:c0:0:2:1").then_some(())
+    })?;
     access.agree_also_after_a_restart(address, access.client.mac("c0")?)?;
     access.capture.judge("udp.srcport == 67")
 }
