@@ -20,8 +20,9 @@ use std::{
 const JOURNALS: u64 = 128 << 20;
 /// Block cache. Records are read only at start and by compaction, in order: it serves neither.
 const CACHE: u64 = 4 << 20;
-/// One thread writes tables, one compacts.
-const WORKERS: usize = 2;
+/// One thread writes tables and compacts. A worker ends at its first failed sync; a second one would go on, and write
+/// over the manifest whose name the first had already made current: a power cut in that moment leaves neither.
+const WORKERS: usize = 1;
 /// Sealed memtables above which no further one is sealed. At four the engine makes the committing thread wait for a
 /// worker, for ever if that worker has died of a full disk: so it must not come to four.
 const SEALED: usize = 2;
