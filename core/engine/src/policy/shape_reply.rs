@@ -1,72 +1,9 @@
-//! Hook stages: synchronous calls out of the engine (design §3).
-//!
-//! The engine calls only the stages that the group has bound. A verdict is untrusted input: edits pass
-//! [`edit_refusal`] whoever made them.
+//! Stage `shape-reply`: the options of a reply that is about to be sent.
 
-use crate::config::PluginId;
-use alloc::{borrow::Cow, vec::Vec};
-use bindery_types::{HwAddr, Ipv4Addr, Mono, Now, SessionId, Xid};
+use super::Token;
+use alloc::borrow::Cow;
+use bindery_types::{HwAddr, Ipv4Addr, SessionId, Xid};
 use bindery_wire::v4::{MessageType, OptionCode, OptionList, Packet};
-
-/// Runs the plugins of a stage. Implemented by the daemon (WASM, native, built-in) and by the simulator.
-pub trait Policy {
-    /// `shape-reply`: the chain edits the options of a reply that is about to be sent.
-    fn shape_reply(&mut self, now: Now, chain: &[PluginId], exchange: &mut ShapeReply<'_>) -> Hook;
-}
-
-/// A policy without plugins.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoPolicy;
-
-impl Policy for NoPolicy {
-    fn shape_reply(&mut self, _: Now, _: &[PluginId], _: &mut ShapeReply<'_>) -> Hook {
-        Hook::Done(Verdict::Continue)
-    }
-}
-
-/// What a stage answered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Hook {
-    /// The verdict of the whole chain.
-    Done(Verdict),
-    /// The answer comes later as `Input::PolicyDone` with [`ShapeReply::token`]; at `deadline` the exchange ends
-    /// in silence.
-    Pending {
-        /// Monotonic time.
-        deadline: Mono,
-    },
-}
-
-/// Whether the exchange goes on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
-    /// Go on with the edits made.
-    Continue,
-    /// Send nothing: silence, never a NAK.
-    Drop,
-}
-
-/// Names a parked exchange; a token is never used twice.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct Token {
-    /// Which engine ([`bindery_types::EngineId`]).
-    pub engine: u8,
-    /// Slot among the parked exchanges.
-    pub slot: u32,
-    /// Use of that slot.
-    pub generation: u32,
-}
-
-/// The late answer of a `Pending` stage.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PolicyAnswer {
-    /// The exchange.
-    pub token: Token,
-    /// The verdict.
-    pub verdict: Verdict,
-    /// Option edits in order: `None` removes.
-    pub edits: Vec<(OptionCode, Option<Vec<u8>>)>,
-}
 
 /// What a `shape-reply` plugin sees and may change.
 #[derive(Debug)]
