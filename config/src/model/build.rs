@@ -1,9 +1,10 @@
 //! From the checked tree to the model.
 
 use super::read::{At, Spanned};
-use super::{Group, Interface, Model, Overrides, plugins, pools};
+use super::{AllowLeasequery, Group, Interface, Model, Overrides, Policies, Reconfigure, plugins, pools, shipped};
 use crate::tree::Tree;
 use crate::value::Typed;
+use bindery_engine::policy::Stage;
 
 impl Model {
     /// Reads what `tree` says; what is at fault reads as absent.
@@ -13,7 +14,7 @@ impl Model {
             top.child("system").and_then(|at| at.child("services")).and_then(|at| at.child("dhcp-local-server"));
         let assignment = top.child("access").and_then(|at| at.child("address-assignment"));
         let routes = top.child("routing-options").and_then(|at| at.child("access-internal"));
-        Self {
+        let mut model = Self {
             overrides: server.and_then(overrides),
             groups: server.map(|at| at.all("group").filter_map(group).collect()).unwrap_or_default(),
             pools: assignment.map(|at| at.all("pool").filter_map(pools::pool).collect()).unwrap_or_default(),
@@ -26,12 +27,18 @@ impl Model {
                 .map(|at| at.all("plugin").filter_map(name).collect())
                 .unwrap_or_default(),
             pool_names: assignment.map(|at| at.all("pool").filter_map(name).collect()).unwrap_or_default(),
-            shape_reply: shape_reply(top),
+            policy: policies(top),
+            reconfigure: server.and_then(reconfigure),
+            allow_leasequery: server
+                .and_then(|at| at.child("allow-leasequery"))
+                .map(|at| AllowLeasequery { restricted_requestor: at.has("restricted-requestor") }),
             route_protocol: routes.and_then(|at| at.leaf("protocol")).and_then(|leaf| leaf.value.integer()),
             reconcile_interval_secs: routes
                 .and_then(|at| at.leaf("reconcile-interval"))
                 .and_then(|leaf| leaf.value.seconds()),
-        }
+        };
+        shipped::bind(&mut model);
+        model
     }
 }
 
@@ -44,19 +51,38 @@ fn group(at: At<'_>) -> Option<Group> {
     Some(Group {
         name: name(at)?,
         overrides: overrides(at),
-        shape_reply: shape_reply(at),
+        policy: policies(at),
+        reconfigure: reconfigure(at),
         interfaces: at.all("interface").filter_map(interface).collect(),
     })
 }
 
 fn interface(at: At<'_>) -> Option<Interface> {
-    Some(Interface { pattern: name(at)?, overrides: overrides(at), shape_reply: shape_reply(at) })
+    Some(Interface { pattern: name(at)?, overrides: overrides(at), policy: policies(at) })
 }
 
-/// `policy shape-reply` in `at`.
-fn shape_reply(at: At<'_>) -> Option<Vec<Spanned<String>>> {
-    let names = at.child("policy")?.child("shape-reply")?.values();
-    Some(names.into_iter().filter_map(|name| name.map(Typed::text)).collect())
+/// `policy` in `at`.
+fn policies(at: At<'_>) -> Policies {
+    let Some(policy) = at.child("policy") else { return Policies::new() };
+    let chain = |stage: Stage| {
+        let names = policy.child(stage.name())?.values();
+        Some((stage, names.into_iter().filter_map(|name| name.map(Typed::text)).collect()))
+    };
+    Stage::ALL.into_iter().filter_map(chain).collect()
+}
+
+/// `reconfigure` in `at`.
+fn reconfigure(at: At<'_>) -> Option<Reconfigure> {
+    let at = at.child("reconfigure")?;
+    Some(Reconfigure {
+        attempts: at.leaf("attempts").and_then(|leaf| leaf.value.integer()),
+        timeout_secs: at.leaf("timeout").and_then(|leaf| leaf.value.seconds()).and_then(|secs| u8::try_from(secs).ok()),
+        token: at.leaf("token").and_then(|leaf| leaf.value.text()),
+        clear_on_abort: at.has("clear-on-abort"),
+        defer_nack_on_abort: at.has("defer-nack-on-abort"),
+        span: at.span(),
+        on_radius_disconnect: at.child("trigger").is_some_and(|trigger| trigger.has("radius-disconnect")),
+    })
 }
 
 /// `overrides` in `at`.

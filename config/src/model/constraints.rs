@@ -21,6 +21,7 @@ pub(crate) fn constraints(model: &Model, faults: &mut Faults) {
     interfaces(model, faults);
     policies(model, faults);
     informs(model, faults);
+    reconfigures(model, faults);
     for pool in &model.pools {
         let mut pool = PoolCheck { pool, path: pool_path(pool), faults };
         pool.ranges();
@@ -79,19 +80,20 @@ fn interfaces(model: &Model, faults: &mut Faults) {
 /// Every plugin that a policy names exists, and stands once in its chain.
 fn policies(model: &Model, faults: &mut Faults) {
     let known: HashSet<&str> = model.plugin_names.iter().map(|name| name.value.as_str()).collect();
-    let top = model.shape_reply.iter().map(|chain| (String::new(), chain));
+    let top = model.policy.iter().map(|chain| (String::new(), chain));
     let groups = model.groups.iter().flat_map(|group| {
         let path = format!("{SERVER} group {} ", group.name.value);
-        let interfaces = group.interfaces.iter().filter_map({
+        let interfaces = group.interfaces.iter().flat_map({
             let path = path.clone();
             move |interface| {
-                Some((format!("{path}interface {} ", interface.pattern.value), interface.shape_reply.as_ref()?))
+                let path = format!("{path}interface {} ", interface.pattern.value);
+                interface.policy.iter().map(move |chain| (path.clone(), chain))
             }
         });
-        group.shape_reply.iter().map(move |chain| (path.clone(), chain)).chain(interfaces)
+        group.policy.iter().map(move |chain| (path.clone(), chain)).chain(interfaces)
     });
-    for (path, chain) in top.chain(groups) {
-        let path = format!("{path}policy shape-reply");
+    for (path, (stage, chain)) in top.chain(groups) {
+        let path = format!("{path}policy {}", stage.name());
         let mut first: HashMap<&str, Span> = HashMap::new();
         for plugin in chain {
             if !known.contains(plugin.value.as_str()) {
@@ -120,6 +122,21 @@ fn hint<'a>(name: &str, names: &'a [Spanned<String>], faults: &Faults) -> Option
         return None;
     }
     nearest(name, names.iter().take(HINT_NAMES_MAX).map(|name| name.value.as_str()))
+}
+
+/// A client that answered no attempt can be ended or refused later, not both (junos.md §8.3).
+fn reconfigures(model: &Model, faults: &mut Faults) {
+    let top = model.reconfigure.iter().map(|reconfigure| (SERVER.to_owned(), reconfigure));
+    let groups = model
+        .groups
+        .iter()
+        .filter_map(|group| Some((format!("{SERVER} group {}", group.name.value), group.reconfigure.as_ref()?)));
+    for (path, reconfigure) in top.chain(groups) {
+        if reconfigure.clear_on_abort && reconfigure.defer_nack_on_abort {
+            let message = "`clear-on-abort` and `defer-nack-on-abort` exclude each other";
+            faults.push(Fault::new(message, reconfigure.span, format!("{path} reconfigure")).help("keep one of them"));
+        }
+    }
 }
 
 /// Every pool that `process-inform` names exists.

@@ -9,22 +9,32 @@ mod plugins;
 mod pools;
 pub(crate) mod read;
 mod resolve;
+mod shipped;
 
 pub(crate) use constraints::constraints;
 pub use plugins::{FlatSetting, OnFailure, PluginConfig, Setting, flatten};
 pub use read::Spanned;
 pub use resolve::System;
+pub use shipped::Shipped;
 
 use crate::tree::Span;
-use bindery_engine::config::{Lease, Timer};
+use bindery_engine::{
+    config::{Lease, Timer},
+    policy::Stage,
+};
 use bindery_types::{Ipv4Addr, MacAddr, Prefix4};
 use bindery_wire::v4::OptionCode;
+use std::collections::BTreeMap;
 
 /// The whole configuration as it was written.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     /// `system services dhcp-local-server overrides`.
     pub overrides: Option<Overrides>,
+    /// `system services dhcp-local-server reconfigure`.
+    pub reconfigure: Option<Reconfigure>,
+    /// `system services dhcp-local-server allow-leasequery`.
+    pub allow_leasequery: Option<AllowLeasequery>,
     /// `system services dhcp-local-server group`, in order.
     pub groups: Vec<Group>,
     /// `access address-assignment pool` that have a `family inet`, in order.
@@ -35,12 +45,41 @@ pub struct Model {
     pub plugin_names: Vec<Spanned<String>>,
     /// Names of all pools, also of those that are at fault.
     pub pool_names: Vec<Spanned<String>>,
-    /// `policy shape-reply` of the top level.
-    pub shape_reply: Option<Vec<Spanned<String>>>,
+    /// `policy` of the top level.
+    pub policy: Policies,
     /// `routing-options access-internal protocol`.
     pub route_protocol: Option<u8>,
     /// `routing-options access-internal reconcile-interval`, seconds.
     pub reconcile_interval_secs: Option<u32>,
+}
+
+/// Names of plugins by stage, in chain order.
+pub type Policies = BTreeMap<Stage, Vec<Spanned<String>>>;
+
+/// `reconfigure` of one level.
+#[derive(Clone, Debug, Default)]
+pub struct Reconfigure {
+    /// `attempts`.
+    pub attempts: Option<u8>,
+    /// `timeout`, seconds.
+    pub timeout_secs: Option<u8>,
+    /// `token`.
+    pub token: Option<String>,
+    /// `clear-on-abort`.
+    pub clear_on_abort: bool,
+    /// `defer-nack-on-abort`.
+    pub defer_nack_on_abort: bool,
+    /// `trigger radius-disconnect`.
+    pub on_radius_disconnect: bool,
+    /// Its place.
+    pub span: Span,
+}
+
+/// `allow-leasequery`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AllowLeasequery {
+    /// `restricted-requestor`.
+    pub restricted_requestor: bool,
 }
 
 /// `group NAME`.
@@ -50,8 +89,10 @@ pub struct Group {
     pub name: Spanned<String>,
     /// Its `overrides`, in place of the server's.
     pub overrides: Option<Overrides>,
-    /// Its `policy shape-reply`, in place of the top level's.
-    pub shape_reply: Option<Vec<Spanned<String>>>,
+    /// Its `policy`, stage by stage in place of the top level's.
+    pub policy: Policies,
+    /// Its `reconfigure`, in place of the server's.
+    pub reconfigure: Option<Reconfigure>,
     /// Its `interface`s, in order.
     pub interfaces: Vec<Interface>,
 }
@@ -63,8 +104,8 @@ pub struct Interface {
     pub pattern: Spanned<String>,
     /// Its `overrides`, in place of the group's.
     pub overrides: Option<Overrides>,
-    /// Its `policy shape-reply`, in place of the group's.
-    pub shape_reply: Option<Vec<Spanned<String>>>,
+    /// Its `policy`, stage by stage in place of the group's.
+    pub policy: Policies,
 }
 
 /// `overrides` of one level.

@@ -2,6 +2,7 @@
 
 use super::build::name;
 use super::read::{At, Spanned};
+use super::shipped::Shipped;
 use crate::tree::{Node, Span, Value};
 use crate::value::Typed;
 
@@ -14,6 +15,8 @@ pub struct PluginConfig {
     pub path: String,
     /// Place of `path`, for messages about the file.
     pub path_span: Span,
+    /// The component inside the daemon that is meant instead of a file.
+    pub shipped: Option<Shipped>,
     /// Longest time of one call, milliseconds, 1 to 1000.
     pub deadline_ms: u32,
     /// Most memory of one instance, bytes.
@@ -111,6 +114,7 @@ pub(super) fn plugin(at: At<'_>) -> Option<PluginConfig> {
         name: name(at)?.value,
         path,
         path_span,
+        shipped: None,
         deadline_ms: at.leaf_or_default("deadline-ms")?.integer()?,
         memory_max: at.leaf_or_default("memory-max")?.size()?,
         output_max: at.leaf_or_default("output-max")?.size()?,

@@ -1,9 +1,9 @@
 //! Defaults and inheritance: from what was written to what the engine runs on.
 
-use super::{Attributes, Model, Overrides, Pool, Range, Spanned};
+use super::{Attributes, Model, Overrides, Policies, Pool, Range, Reconfigure, Spanned};
 use crate::schema::{ROOT, Statement};
 use crate::value::Typed;
-use bindery_engine::config::{self, Config, PluginId};
+use bindery_engine::config::{self, Chains, Config, PluginId};
 use bindery_types::{GroupId, InstanceId, PoolId};
 use std::collections::HashMap;
 
@@ -27,7 +27,11 @@ impl Model {
             names.iter().filter_map(|name| plugins.get(name.value.as_str()).copied()).collect()
         };
         let server = self.overrides.as_ref();
-        let top = self.shape_reply.as_deref();
+        let chains = |policies: &Policies| {
+            let mut chains = Chains::default();
+            policies.iter().for_each(|(stage, names)| chains.set(*stage, chain(names)));
+            chains
+        };
         let groups = self.groups.iter().map(|group| config::Group {
             name: group.name.value.as_str().into(),
             instance: InstanceId::default(),
@@ -37,7 +41,13 @@ impl Model {
                 .or(server)
                 .map(|overrides| of_overrides(overrides, &pools))
                 .unwrap_or_default(),
-            shape_reply: group.shape_reply.as_deref().or(top).map(&chain).unwrap_or_default(),
+            chains: {
+                let mut policy = self.policy.clone();
+                policy.extend(group.policy.clone());
+                chains(&policy)
+            },
+            reconfigure: group.reconfigure.as_ref().or(self.reconfigure.as_ref()).map(of_reconfigure),
+            allow_leasequery: self.allow_leasequery.is_some(),
         });
         let interfaces = self
             .groups
@@ -48,7 +58,7 @@ impl Model {
             pattern: interface.pattern.value.as_str().into(),
             group,
             overrides: interface.overrides.as_ref().map(|overrides| of_overrides(overrides, &pools)),
-            shape_reply: interface.shape_reply.as_deref().map(&chain),
+            chains: chains(&interface.policy),
         });
         Config {
             groups: groups.collect(),
@@ -70,6 +80,16 @@ impl Model {
                 .or_else(|| default("reconcile-interval").and_then(Typed::seconds))
                 .unwrap_or_default(),
         }
+    }
+}
+
+fn of_reconfigure(reconfigure: &Reconfigure) -> config::Reconfigure {
+    let default = config::Reconfigure::default();
+    config::Reconfigure {
+        attempts: reconfigure.attempts.unwrap_or(default.attempts),
+        timeout_secs: reconfigure.timeout_secs.unwrap_or(default.timeout_secs),
+        token: reconfigure.token.as_ref().map(|token| token.as_bytes().into()),
+        on_radius_disconnect: reconfigure.on_radius_disconnect,
     }
 }
 

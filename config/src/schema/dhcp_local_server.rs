@@ -29,7 +29,7 @@ pub(super) const DHCP_LOCAL_SERVER: Statement = Statement::container(
         later::FORWARD_SNOOPED_CLIENTS,
         later::AUTHENTICATION_V4,
         later::LIVENESS_DETECTION,
-        container("reconfigure", RECONFIGURE),
+        RECONFIGURE_V4,
         later::DYNAMIC_PROFILE,
         later::SERVICE_PROFILE,
         later::ACCESS_PROFILE,
@@ -65,7 +65,7 @@ const GROUP: &[Statement] = &[
     policy::POLICY,
     later::AUTHENTICATION_V4,
     later::LIVENESS_DETECTION,
-    container("reconfigure", RECONFIGURE),
+    RECONFIGURE_V4,
     later::DYNAMIC_PROFILE,
     later::SERVICE_PROFILE,
     later::ACCESS_PROFILE,
@@ -174,6 +174,46 @@ const OVERRIDES: Statement = Statement::container(
      group the place of the server's: they are not merged.",
 );
 
+/// `reconfigure` of DHCPv4 (junos.md §8).
+const RECONFIGURE_V4: Statement = Statement::container(
+    "reconfigure",
+    &[
+        Statement::leaf("attempts", Type::Integer(1, 10), "8", "How many FORCERENEWs a client is sent at most.")
+            .default("8")
+            .apply(Apply::Hot),
+        Statement::leaf(
+            "timeout",
+            Type::Seconds(1, 10),
+            "2",
+            "Pause after the first attempt; it doubles with each, and once more before the client is given up.",
+        )
+        .default("2")
+        .apply(Apply::Hot),
+        Statement::leaf(
+            "token",
+            Type::Secret(1, 244),
+            "\"s3cret\"",
+            "Authenticates messages to clients that use a configuration token (RFC 3118 section 4).",
+        )
+        .apply(Apply::Hot),
+        Statement::flag("clear-on-abort", "Ends a client that answered no attempt.").apply(Apply::Hot),
+        Statement::flag(
+            "defer-nack-on-abort",
+            "Keeps a client that answered no attempt, and refuses its next renewal, so that it starts anew.",
+        )
+        .apply(Apply::Hot),
+        Statement::container(
+            "trigger",
+            &[Statement::flag("radius-disconnect", "A RADIUS Disconnect-Request starts a reconfiguration.").later()],
+            "What starts a reconfiguration beside the operator.",
+        )
+        .apply(Apply::Hot),
+    ],
+    "Moves bound clients to new addresses or options by FORCERENEW (RFC 3203). In a group it takes the place of the \
+     server's.",
+)
+.apply(Apply::Hot);
+
 const RECONFIGURE: &[Statement] = &[
     leaf("attempts", Type::Integer(1, 10)),
     leaf("timeout", Type::Seconds(1, 10)),
@@ -199,7 +239,16 @@ const DUAL_STACK_GROUP: &[Statement] = &[
     later::REAUTHENTICATE_V6,
 ];
 
-const ALLOW_LEASEQUERY: Statement = container("allow-leasequery", &[flag("restricted-requestor")]);
+const ALLOW_LEASEQUERY: Statement = Statement::container(
+    "allow-leasequery",
+    &[Statement::flag(
+        "restricted-requestor",
+        "Tells a requestor only of bindings whose giaddr is the one in its query; to it the others do not exist.",
+    )
+    .apply(Apply::Hot)],
+    "Answers DHCPLEASEQUERY (RFC 4388).",
+)
+.apply(Apply::Hot);
 const ALLOW_BULK_LEASEQUERY: Statement = container(
     "allow-bulk-leasequery",
     &[
@@ -234,7 +283,7 @@ const DHCPV6: &[Statement] = &[
     container("server-duid-type", &[flag("duid_ll")]),
     later::REMOTE_ID_MISMATCH,
     later::REAUTHENTICATE_V6,
-    ALLOW_LEASEQUERY,
+    container("allow-leasequery", &[flag("restricted-requestor")]),
     ALLOW_BULK_LEASEQUERY,
     ALLOW_ACTIVE_LEASEQUERY,
     later::ACTIVE_LEASEQUERY,

@@ -45,7 +45,7 @@ fn the_quickstart_serves_the_demo() {
     let loaded = example("quickstart/bindery.kdl");
     let engine = &loaded.engine;
     assert_eq!(&*engine.interfaces[0].pattern, "dhcp0");
-    assert_eq!(engine.groups[0].shape_reply.len(), 1);
+    assert_eq!(shaped(&engine.groups[0]), 1);
     assert!(engine.pools[0].network.contains("192.0.2.1".parse().unwrap()));
     assert_eq!(loaded.plugins[0].path, "option-insert.wasm");
     assert_eq!(loaded.plugins[0].settings.len(), 2);
@@ -61,5 +61,10 @@ fn the_gateway_inherits_by_whole_blocks() {
     assert_eq!(engine.interfaces[1].overrides.as_ref().unwrap().interface_client_limit, Some(256));
     assert_eq!(business.overrides.interface_client_limit, None);
     assert!(business.overrides.nak_unknown_renew);
-    assert_eq!((residential.shape_reply.len(), business.shape_reply.len()), (1, 2));
+    assert_eq!((shaped(residential), shaped(business)), (1, 2));
+}
+
+/// Plugins that a group binds to `shape-reply`.
+fn shaped(group: &bindery_engine::config::Group) -> usize {
+    group.chains.get(bindery_engine::policy::Stage::ShapeReply).map_or(0, <[_]>::len)
 }

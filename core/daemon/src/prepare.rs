@@ -4,6 +4,7 @@
 
 use crate::policy::Plugins;
 use bindery_config::{Loaded, OnFailure};
+use bindery_engine::{config::Chains, policy};
 use bindery_plugin_host::{Host, LoadError, LoadReason, PluginSpec, Setting, Source, Stage, Stages};
 use std::{
     io,
@@ -82,9 +83,9 @@ fn spec(loaded: &Loaded, id: usize, plugin: &bindery_config::PluginConfig, file:
 /// Whether some group or interface binds the plugin to `shape-reply`.
 fn binds(loaded: &Loaded, id: usize) -> bool {
     let config = &loaded.engine;
-    let groups = config.groups.iter().flat_map(|g| &g.shape_reply);
-    let interfaces = config.interfaces.iter().filter_map(|i| i.shape_reply.as_ref()).flatten();
-    groups.chain(interfaces).any(|bound| usize::from(bound.0) == id)
+    let chains = config.groups.iter().map(|g| &g.chains).chain(config.interfaces.iter().map(|i| &i.chains));
+    let bound = chains.flat_map(Chains::iter).filter(|(stage, _)| *stage == policy::Stage::ShapeReply);
+    bound.flat_map(|(_, chain)| chain).any(|bound| usize::from(bound.0) == id)
 }
 
 /// A refusal of the host, shown at the statement that caused it.

@@ -2,6 +2,7 @@
 //!
 //! The `config` crate makes it from the operator's text; the engine knows nothing of that text.
 
+use crate::policy::Stage;
 use alloc::{boxed::Box, vec::Vec};
 use bindery_types::{GroupId, InstanceId, Ipv4Addr, MacAddr, PoolId, Prefix4};
 use bindery_wire::v4::OptionCode;
@@ -39,8 +40,61 @@ pub struct Group {
     pub instance: InstanceId,
     /// Behaviour of the group, inheritance applied.
     pub overrides: Overrides,
-    /// Plugins bound to the `shape-reply` stage, in chain order; empty when none is bound.
-    pub shape_reply: Vec<PluginId>,
+    /// Plugins bound to the stages.
+    pub chains: Chains,
+    /// `reconfigure`, when it is enabled: the group's own, else the server's.
+    pub reconfigure: Option<Reconfigure>,
+    /// `allow-leasequery` of the server: whether bindings of this group are told to requestors (RFC 4388).
+    pub allow_leasequery: bool,
+}
+
+/// `reconfigure` of a server or group (junos.md §8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconfigure {
+    /// `attempts`: FORCERENEWs that are sent at most, 1 to 10.
+    pub attempts: u8,
+    /// `timeout`: the pause after the first one, seconds, 1 to 10; it doubles each time.
+    pub timeout_secs: u8,
+    /// `token` (RFC 3118 §4), 1 to 244 bytes.
+    pub token: Option<Box<[u8]>>,
+    /// `trigger radius-disconnect`.
+    pub on_radius_disconnect: bool,
+}
+
+impl Default for Reconfigure {
+    fn default() -> Self {
+        Self { attempts: 8, timeout_secs: 2, token: None, on_radius_disconnect: false }
+    }
+}
+
+impl Reconfigure {
+    /// Seconds after attempt `number` (from 1) until the next one, or until the client is given up: they double.
+    pub fn pause_secs(&self, number: u8) -> u64 {
+        u64::from(self.timeout_secs) << number.saturating_sub(1).min(16)
+    }
+}
+
+/// Plugins by stage, each in chain order. A stage without an entry takes what the enclosing level has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chains([Option<Vec<PluginId>>; Stage::ALL.len()]);
+
+impl Chains {
+    /// The plugins that this level binds to `stage`; `None` where it says nothing of it.
+    pub fn get(&self, stage: Stage) -> Option<&[PluginId]> {
+        self.0.get(stage as usize)?.as_deref()
+    }
+
+    /// Binds `chain` to `stage` in place of what was bound.
+    pub fn set(&mut self, stage: Stage, chain: Vec<PluginId>) {
+        if let Some(entry) = self.0.get_mut(stage as usize) {
+            *entry = Some(chain);
+        }
+    }
+
+    /// All bindings.
+    pub fn iter(&self) -> impl Iterator<Item = (Stage, &[PluginId])> {
+        Stage::ALL.into_iter().filter_map(|stage| Some((stage, self.get(stage)?)))
+    }
 }
 
 /// `interface IFL` in a group.
@@ -52,8 +106,8 @@ pub struct Interface {
     pub group: GroupId,
     /// Overrides of this interface, inheritance applied: in place of the group's.
     pub overrides: Option<Overrides>,
-    /// Plugins of this interface in place of the group's chain, when it has a `policy` of its own.
-    pub shape_reply: Option<Vec<PluginId>>,
+    /// Plugins of this interface, stage by stage in place of the group's.
+    pub chains: Chains,
 }
 
 /// `overrides` of a server, group or interface, inheritance applied.

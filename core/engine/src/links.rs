@@ -1,8 +1,9 @@
 //! The interfaces as the engine knows them: which group serves each, and by which address of ours.
 
 use crate::{
-    config::{Config, Overrides, PluginId},
+    config::{Config, Overrides, PluginId, Reconfigure},
     input::Link,
+    policy::Stage,
     pool::Pools,
     session::{NameId, Names},
 };
@@ -44,10 +45,15 @@ impl Served {
         own.or_else(|| config.group(self.group).map(|g| &g.overrides))
     }
 
-    /// The `shape-reply` chain in force.
-    pub(crate) fn shape_reply<'c>(&self, config: &'c Config) -> &'c [PluginId] {
-        let own = config.interfaces.get(self.interface).and_then(|i| i.shape_reply.as_deref());
-        own.or_else(|| config.group(self.group).map(|g| g.shape_reply.as_slice())).unwrap_or(&[])
+    /// The chain of `stage` in force; empty when none is bound.
+    pub(crate) fn chain<'c>(&self, config: &'c Config, stage: Stage) -> &'c [PluginId] {
+        let own = config.interfaces.get(self.interface).and_then(|i| i.chains.get(stage));
+        own.or_else(|| config.group(self.group).and_then(|g| g.chains.get(stage))).unwrap_or(&[])
+    }
+
+    /// The group's `reconfigure`, when it is enabled.
+    pub(crate) fn reconfigure<'c>(&self, config: &'c Config) -> Option<&'c Reconfigure> {
+        config.group(self.group)?.reconfigure.as_ref()
     }
 }
 

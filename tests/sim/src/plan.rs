@@ -2,8 +2,9 @@
 
 use crate::{audit, random::Random};
 use bindery_engine::{
-    config::{Attributes, Config, Group, Host, Interface, Lease, Overrides, PluginId, Pool, Range, Timer},
+    config::{Attributes, Chains, Config, Group, Host, Interface, Lease, Overrides, PluginId, Pool, Range, Timer},
     input::{Link, LinkAddress},
+    policy::Stage,
 };
 use bindery_types::{GroupId, IfIndex, InstanceId, Ipv4Addr, MacAddr, PoolId, Prefix4};
 use bindery_wire::v4::OptionCode;
@@ -145,18 +146,23 @@ impl Plan {
 
     /// The engine's configuration.
     pub(crate) fn config(&self) -> Config {
-        let chain = if self.plugins { vec![PluginId(0)] } else { Vec::new() };
+        let mut chains = Chains::default();
+        if self.plugins {
+            chains.set(Stage::ShapeReply, vec![PluginId(0)]);
+        }
         let group = |name: &str, instance| Group {
             name: name.into(),
             instance: InstanceId(instance),
             overrides: self.overrides.clone(),
-            shape_reply: chain.clone(),
+            chains: chains.clone(),
+            reconfigure: None,
+            allow_leasequery: false,
         };
         let interface = |pattern: &str, group| Interface {
             pattern: pattern.into(),
             group: GroupId(group),
             overrides: None,
-            shape_reply: None,
+            chains: Chains::default(),
         };
         let present: Vec<&PlanPool> = self.pools.iter().filter(|p| !p.absent).collect();
         let overflow = present.iter().position(|p| p.name == "overflow").map(|at| PoolId(at as u16));

@@ -62,6 +62,60 @@ pub trait Policy {
     fn route(&mut self, _now: Now, _chain: &[PluginId], _question: &RouteQuestion<'_>, _choice: &mut RouteChoice) {}
 }
 
+/// A point on a packet's way, or in a session's life, at which plugins are asked (design §5).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum Stage {
+    /// A request was seen.
+    Admit = 0,
+    /// Before and after RADIUS.
+    Authorize = 1,
+    /// A newcomer gets an address.
+    SelectAddress = 2,
+    /// The options of a reply.
+    ShapeReply = 3,
+    /// RADIUS asks to end or change a session.
+    Disconnect = 4,
+    /// A client answered no FORCERENEW.
+    ReconfigureExhausted = 5,
+    /// A requestor asks about a binding.
+    Leasequery = 6,
+    /// The routes of a binding.
+    Route = 7,
+    /// Observes what happens to sessions; delays nobody.
+    SessionEvents = 8,
+}
+
+impl Stage {
+    /// All of them, by number.
+    pub const ALL: [Self; 9] = [
+        Self::Admit,
+        Self::Authorize,
+        Self::SelectAddress,
+        Self::ShapeReply,
+        Self::Disconnect,
+        Self::ReconfigureExhausted,
+        Self::Leasequery,
+        Self::Route,
+        Self::SessionEvents,
+    ];
+
+    /// The stage's name in the configuration and in its WIT package.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admit => "admit",
+            Self::Authorize => "authorize",
+            Self::SelectAddress => "select-address",
+            Self::ShapeReply => "shape-reply",
+            Self::Disconnect => "disconnect",
+            Self::ReconfigureExhausted => "reconfigure-exhausted",
+            Self::Leasequery => "leasequery",
+            Self::Route => "route",
+            Self::SessionEvents => "session-events",
+        }
+    }
+}
+
 /// A policy without plugins.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoPolicy;
@@ -115,4 +169,3 @@ pub struct PolicyAnswer {
     /// Option edits in order: `None` removes.
     pub edits: Vec<(OptionCode, Option<Vec<u8>>)>,
 }
-

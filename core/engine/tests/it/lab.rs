@@ -3,7 +3,7 @@
 use bindery_engine::{
     Engine, Input,
     command::{Cursor, Filter, Reply, Verb},
-    config::{Attributes, Config, Group, Interface, Lease, Overrides, Pool, Range},
+    config::{Attributes, Chains, Config, Group, Interface, Lease, Overrides, Pool, Range},
     event::{DropReason, Event},
     input::{CommandId, Link, LinkAddress, RxMeta, StoreSeq},
     output::{Destination, Mutation, StoreOp, Transmit},
@@ -83,9 +83,16 @@ pub(crate) fn config() -> Config {
             name: "access".into(),
             instance: InstanceId(0),
             overrides: Overrides::default(),
-            shape_reply: Vec::new(),
+            chains: Chains::default(),
+            reconfigure: None,
+            allow_leasequery: false,
         }],
-        interfaces: vec![Interface { pattern: "eth*".into(), group: GroupId(0), overrides: None, shape_reply: None }],
+        interfaces: vec![Interface {
+            pattern: "eth*".into(),
+            group: GroupId(0),
+            overrides: None,
+            chains: Chains::default(),
+        }],
         pools: vec![Pool {
             name: "pool".into(),
             instance: InstanceId(0),

@@ -5,7 +5,7 @@ use bindery_engine::{
     Input,
     config::PluginId,
     event::DropReason,
-    policy::{EditRefused, Hook, Policy, PolicyAnswer, ShapeReply, Token, Verdict},
+    policy::{EditRefused, Hook, Policy, PolicyAnswer, ShapeReply, Stage, Token, Verdict},
 };
 use bindery_types::Now;
 use bindery_wire::v4::{MessageType, OptionCode};
@@ -51,7 +51,7 @@ type Shared<T> = Rc<RefCell<T>>;
 
 fn lab(answer: Answer) -> (Lab, Shared<Answer>, Shared<Vec<Token>>) {
     let mut config = config();
-    config.groups[0].shape_reply = vec![PluginId(0)];
+    config.groups[0].chains.set(Stage::ShapeReply, vec![PluginId(0)]);
     let mut lab = Lab::new(config);
     let (answer, tokens) = (Rc::new(RefCell::new(answer)), Rc::new(RefCell::new(Vec::new())));
     lab.policy = Box::new(Script { answer: Rc::clone(&answer), tokens: Rc::clone(&tokens) });

@@ -5,7 +5,7 @@ use bindery_engine::{
     Input,
     command::Filter,
     config::{Lease, PluginId},
-    policy::{Hook, Policy, PolicyAnswer, ShapeReply, Token, Verdict},
+    policy::{Hook, Policy, PolicyAnswer, ShapeReply, Stage, Token, Verdict},
     record::DurableState,
     route::{RouteError, RouteFailure},
 };
@@ -198,7 +198,7 @@ fn a_plugin_that_is_late_revives_nothing_that_was_cleared_meanwhile() {
         let mut lab = Lab::new(config());
         let address = lab.lease(1);
         let mut slow = config();
-        slow.groups[0].shape_reply = vec![PluginId(0)];
+        slow.groups[0].chains.set(Stage::ShapeReply, vec![PluginId(0)]);
         lab.input(Input::Configure(Arc::new(slow)));
         let tokens = Rc::new(RefCell::new(Vec::new()));
         lab.policy = Box::new(Slow(Rc::clone(&tokens)));

@@ -13,7 +13,7 @@ use crate::{
     links::Served,
     output::Destination,
     parked::Parked,
-    policy::{Hook, Policy, PolicyAnswer, ShapeReply, Verdict, edit_refusal},
+    policy::{Hook, Policy, PolicyAnswer, ShapeReply, Stage, Verdict, edit_refusal},
     session::{NameId, Slot, SlotRef},
 };
 use alloc::vec::Vec;
@@ -67,7 +67,7 @@ pub(crate) enum Then {
 impl Engine {
     /// Builds the reply of `draft`, runs the group's `shape-reply` chain, and hands the result on.
     pub(crate) fn shape4(&mut self, request: Request<'_>, draft: Draft, policy: &mut dyn Policy) -> Outcome {
-        let chain = draft.served.shape_reply(request.config);
+        let chain = draft.served.chain(request.config, Stage::ShapeReply);
         let mut reply = core::mem::take(&mut self.reply);
         let built = self.fill(request.config, &draft, request.packet, &mut reply);
         if built.is_err() || chain.is_empty() {
