@@ -1,5 +1,6 @@
 //! DHCPv4: RFC 2131 messages, RFC 2132 options, long options by RFC 3396, option 82 by RFC 3046.
 
+pub mod authentication;
 mod builder;
 mod code;
 mod error;
