@@ -244,3 +244,16 @@ pub enum Timer {
     /// Seconds after the ACK; not used where it is not below the lease.
     Secs(u32),
 }
+
+impl Timer {
+    /// Seconds after the ACK of a lease of `lease_secs` (not an infinite one); `None` where the timer would not come
+    /// before the lease ends.
+    pub fn secs_of(self, lease_secs: u32) -> Option<u32> {
+        let share = |part: u8, of: u8| u32::try_from(u64::from(lease_secs) * u64::from(part) / u64::from(of)).ok();
+        match self {
+            Self::Percent(percent) => share(percent.min(100), 100),
+            Self::Eighths(eighths) => share(eighths.min(8), 8),
+            Self::Secs(secs) => (secs < lease_secs).then_some(secs),
+        }
+    }
+}

@@ -71,6 +71,12 @@ drop_reasons! {
     ClientLimit = "client-limit", "Client limit";
     /// DHCPINFORM without `process-inform`.
     InformNotProcessed = "inform-not-processed", "Inform not processed";
+    /// DHCPLEASEQUERY, and no group of the routing instance has `allow-leasequery`.
+    LeasequeryNotAllowed = "leasequery-not-allowed", "Leasequery not allowed";
+    /// DHCPLEASEQUERY without giaddr: there is nowhere to answer to (RFC 4388 §6.4.3).
+    LeasequeryNoGiaddr = "leasequery-no-giaddr", "Leasequery no gateway address";
+    /// DHCPLEASEQUERY with none or several of ciaddr, hardware address and option 61 (RFC 4388 §6.3).
+    LeasequeryMalformed = "leasequery-malformed", "Leasequery malformed";
     /// A plugin's verdict, or `on-failure drop`.
     Policy = "policy", "Policy";
     /// A deferred plugin did not answer in time.

@@ -5,6 +5,7 @@ mod endings;
 mod faults;
 mod lab;
 mod lease;
+mod leasequery;
 mod policy;
 mod promises;
 mod relay;

@@ -4,6 +4,7 @@ mod decline;
 mod discover;
 mod extend;
 mod inform;
+mod leasequery;
 mod release;
 mod reply;
 mod request;
@@ -87,6 +88,7 @@ impl Engine {
             MessageType::Decline => self.decline4(request),
             MessageType::Release => self.release4(request),
             MessageType::Inform => self.inform4(request, policy),
+            MessageType::LeaseQuery => self.leasequery4(request, policy),
             _ => Err(DropReason::BadDhcpOpcode),
         }
     }
