@@ -1,0 +1,1 @@
+//! RADIUS over loopback sockets.
