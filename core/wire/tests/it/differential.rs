@@ -160,6 +160,15 @@ fn the_builders_messages_are_read_alike() {
         MessageBuilder::inform(MAC, LEASED).option(OptionCode(200), b"1").xid(7).option(OptionCode(200), b"2"),
         MessageBuilder::lease_query_by_address(LEASED, giaddr),
         MessageBuilder::lease_query_by_mac(MAC, giaddr),
+        MessageBuilder::lease_query_by_client_id(b"\0abc", giaddr).parameter_request_list(&[OptionCode(82)]),
+        MessageBuilder::new(MessageType::LeaseActive, MAC)
+            .ciaddr(LEASED)
+            .giaddr(giaddr)
+            .option(OptionCode::CLIENT_LAST_TRANSACTION_TIME, &[0, 0, 0, 9])
+            .option(OptionCode::ASSOCIATED_IP, &[192, 0, 2, 78, 192, 0, 2, 79])
+            .relay_agent(&[(SubOption::CIRCUIT_ID, b"c")]),
+        MessageBuilder::new(MessageType::LeaseUnassigned, MAC).ciaddr(LEASED).giaddr(giaddr),
+        MessageBuilder::new(MessageType::LeaseUnknown, MAC).giaddr(giaddr),
         MessageBuilder::new(MessageType::BulkLeaseQuery, MAC).hops(2),
     ];
     for message in messages {

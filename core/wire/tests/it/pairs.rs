@@ -237,3 +237,35 @@ fn a_lease_query_by_address_has_no_hardware_address() {
     let bytes = MessageBuilder::lease_query_by_client_id(b"\0x", SERVER).build();
     assert_eq!(sound(&bytes).option(OptionCode::CLIENT_IDENTIFIER).as_deref(), Some(&b"\0x"[..]));
 }
+
+/// A DHCPLEASEACTIVE with the two options of RFC 4388 §6.1; 82 is the last one though it was set before.
+#[test]
+fn a_lease_active_with_its_own_options_goes_both_ways() {
+    let options = [
+        &[53, 1, 13, 54, 4, 192, 0, 2, 1, 61, 2, 0, b'x', 51, 4, 0, 0, 14, 6, 91, 4, 0, 0, 0, 10][..],
+        &[92, 8, 192, 0, 2, 78, 198, 51, 100, 9, 82, 3, 1, 1, 255],
+    ];
+    let expected = bytes(2, 0, 0, 0, [HOST, NONE, NONE, GATEWAY], &options.concat());
+    let mut active = reply(
+        MessageType::LeaseActive,
+        Ipv4Addr::UNSPECIFIED,
+        &[
+            (OptionCode::RELAY_AGENT_INFORMATION, &[1, 1, 255]),
+            (OptionCode::SERVER_IDENTIFIER, &[192, 0, 2, 1]),
+            (OptionCode::CLIENT_IDENTIFIER, b"\0x"),
+            (OptionCode::IP_ADDRESS_LEASE_TIME, &3590_u32.to_be_bytes()),
+            (OptionCode::CLIENT_LAST_TRANSACTION_TIME, &10_u32.to_be_bytes()),
+            (OptionCode::ASSOCIATED_IP, &[192, 0, 2, 78, 198, 51, 100, 9]),
+        ],
+    );
+    (active.ciaddr, active.giaddr) = (LEASED, GATEWAY.into());
+    let mut out = Vec::new();
+    active.encode(EncodeLimits::default(), &mut out).unwrap();
+    assert_eq!(out, expected);
+    let packet = sound(&expected);
+    assert_eq!((packet.message_type(), packet.ciaddr()), (Some(MessageType::LeaseActive), LEASED));
+    assert_eq!(packet.u32_option(OptionCode::CLIENT_LAST_TRANSACTION_TIME), Some(10));
+    let associated = packet.option(OptionCode::ASSOCIATED_IP);
+    assert_eq!(associated.as_deref(), Some(&[192, 0, 2, 78, 198, 51, 100, 9][..]));
+    assert_eq!(packet.option(OptionCode::RELAY_AGENT_INFORMATION).as_deref(), Some(&[1, 1, 255][..]));
+}
