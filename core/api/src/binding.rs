@@ -47,6 +47,17 @@ pub struct Binding {
     /// Option 12 as text; absent when the client sent none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_name: Option<String>,
+    /// `none`, `reconfiguring` (for another address), `refreshing` (for new options), or `deferred-nack`: the next
+    /// renewal gets a NAK.
+    pub reconfigure_status: String,
+    /// FORCERENEWs sent; absent while none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconfigure_attempts: Option<u8>,
+    /// Seconds until the next one, or until the client is given up; absent while none is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconfigure_next: Option<u64>,
+    /// How the client was seen to answer: `unknown`, `nonce`, `token`, `plain`, `nothing`.
+    pub reconfigure_capability: String,
     /// Access-internal route: `installed`, `pending`, or `relay-not-on-link`.
     pub route_state: String,
 }
@@ -75,6 +86,8 @@ pub struct BindingSummary {
     pub renewing: u64,
     /// Being ended.
     pub releasing: u64,
+    /// FORCERENEWs are being sent; they count as bound too.
+    pub reconfiguring: u64,
 }
 
 /// Reply of `ClearBindings`.

@@ -7,6 +7,7 @@
 
 mod binding;
 mod plugin;
+mod reconfigure;
 mod route;
 mod statistics;
 mod system;
@@ -14,6 +15,7 @@ mod verb;
 
 pub use binding::{Binding, BindingList, BindingSummary, Cleared};
 pub use plugin::{Plugin, PluginList};
+pub use reconfigure::{Capability, CapabilityList, PACE_DEFAULT, ReconfigureQuery, Reconfigured};
 pub use route::{Route, RouteList};
 pub use statistics::{Counter, Pool, PoolList, Statistics};
 pub use system::{ApiError, Empty, Reloaded, Shutdown, Version};

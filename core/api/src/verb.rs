@@ -37,6 +37,10 @@ pub enum Verb {
     Statistics,
     /// `clear dhcp server statistics`.
     ClearStatistics,
+    /// `request dhcp server reconfigure`, with a [`ReconfigureQuery`](crate::ReconfigureQuery) in the query.
+    Reconfigure,
+    /// `show dhcp server reconfigure capability`.
+    ReconfigureCapability,
     /// `show route`.
     Routes,
     /// `show plugins`.
@@ -51,13 +55,15 @@ pub enum Verb {
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Version,
         Self::Bindings,
         Self::BindingSummary,
         Self::ClearBindings,
         Self::Statistics,
         Self::ClearStatistics,
+        Self::Reconfigure,
+        Self::ReconfigureCapability,
         Self::Routes,
         Self::Plugins,
         Self::Pools,
@@ -74,6 +80,8 @@ impl Verb {
             Self::ClearBindings => "/v1/dhcp/server/bindings/clear",
             Self::Statistics => "/v1/dhcp/server/statistics",
             Self::ClearStatistics => "/v1/dhcp/server/statistics/clear",
+            Self::Reconfigure => "/v1/dhcp/server/reconfigure",
+            Self::ReconfigureCapability => "/v1/dhcp/server/reconfigure/capability",
             Self::Routes => "/v1/routes",
             Self::Plugins => "/v1/plugins",
             Self::Pools => "/v1/access/address-assignment/pools",
@@ -97,10 +105,11 @@ impl Verb {
             | Self::Bindings
             | Self::BindingSummary
             | Self::Statistics
+            | Self::ReconfigureCapability
             | Self::Routes
             | Self::Plugins
             | Self::Pools => Permission::View,
-            Self::ClearBindings | Self::ClearStatistics => Permission::Clear,
+            Self::ClearBindings | Self::ClearStatistics | Self::Reconfigure => Permission::Clear,
             Self::Reload | Self::Shutdown => Permission::Configure,
         }
     }

@@ -20,6 +20,10 @@ pub(crate) struct Command {
     pub(crate) selector: Selector,
     pub(crate) level: Level,
     pub(crate) withdraw_routes: bool,
+    /// New options only.
+    pub(crate) refresh: bool,
+    /// Sessions a second.
+    pub(crate) pace: Option<u32>,
 }
 
 /// The user's mistake, with what would be right.
@@ -54,6 +58,8 @@ enum Arguments {
     Bindings,
     /// `KEY | interface IFL | all`.
     Clear,
+    /// `KEY | interface IFL | all`, and how.
+    Reconfigure,
     /// `[protocol access-internal]`.
     Route,
     /// `[withdraw-routes]`.
@@ -66,13 +72,14 @@ impl Arguments {
             Self::None => "",
             Self::Bindings => "[ADDRESS | MAC | SESSION-ID | interface IFL] [brief | detail | summary]",
             Self::Clear => "(ADDRESS | MAC | SESSION-ID | interface IFL | all)",
+            Self::Reconfigure => "(ADDRESS | MAC | SESSION-ID | interface IFL | all) [refresh] [pace N]",
             Self::Route => "[protocol access-internal]",
             Self::Shutdown => "[withdraw-routes]",
         }
     }
 }
 
-const ENTRIES: [Entry; 10] = [
+const ENTRIES: [Entry; 12] = [
     Entry {
         words: &["show", "dhcp", "server", "binding"],
         arguments: Arguments::Bindings,
@@ -84,6 +91,12 @@ const ENTRIES: [Entry; 10] = [
         arguments: Arguments::None,
         verb: Verb::Statistics,
         help: "packets dropped by reason, messages by type",
+    },
+    Entry {
+        words: &["show", "dhcp", "server", "reconfigure", "capability"],
+        arguments: Arguments::None,
+        verb: Verb::ReconfigureCapability,
+        help: "how clients answer a FORCERENEW, by vendor class",
     },
     Entry {
         words: &["show", "network-access", "address-assignment", "pool"],
@@ -115,6 +128,12 @@ const ENTRIES: [Entry; 10] = [
         arguments: Arguments::None,
         verb: Verb::ClearStatistics,
         help: "sets the counters to zero",
+    },
+    Entry {
+        words: &["request", "dhcp", "server", "reconfigure"],
+        arguments: Arguments::Reconfigure,
+        verb: Verb::Reconfigure,
+        help: "moves clients to other addresses, or (refresh) tells them new options; N a second",
     },
     Entry {
         words: &["request", "system", "reload"],
@@ -202,8 +221,14 @@ fn list(words: &[&str]) -> String {
 
 fn arguments(entry: &Entry, words: &[String]) -> Result<Command, Mistake> {
     let before = entry.words.join(" ");
-    let mut command =
-        Command { verb: entry.verb, selector: Selector::default(), level: Level::Brief, withdraw_routes: false };
+    let mut command = Command {
+        verb: entry.verb,
+        selector: Selector::default(),
+        level: Level::Brief,
+        withdraw_routes: false,
+        refresh: false,
+        pace: None,
+    };
     let unknown = |word: &String| Mistake::Unknown {
         word: word.clone(),
         before: before.clone(),
@@ -220,15 +245,23 @@ fn arguments(entry: &Entry, words: &[String]) -> Result<Command, Mistake> {
             (Arguments::Bindings, "summary") if command.selector == Selector::default() => {
                 command.verb = Verb::BindingSummary;
             }
-            (Arguments::Clear, "all") => command.selector.all = true,
-            (Arguments::Bindings | Arguments::Clear, "interface") => {
+            (Arguments::Reconfigure, "refresh") => command.refresh = true,
+            (Arguments::Reconfigure, "pace") => {
+                let number = words.next().and_then(|word| word.parse().ok());
+                command.pace = Some(number.ok_or_else(|| Mistake::Incomplete {
+                    before: format!("{before} pace"),
+                    expected: "a number of sessions a second".to_owned(),
+                })?);
+            }
+            (Arguments::Clear | Arguments::Reconfigure, "all") => command.selector.all = true,
+            (Arguments::Bindings | Arguments::Clear | Arguments::Reconfigure, "interface") => {
                 let name = words.next().ok_or_else(|| Mistake::Incomplete {
                     before: format!("{before} interface"),
                     expected: "an interface name".to_owned(),
                 })?;
                 command.selector.interface = Some(name.clone());
             }
-            (Arguments::Bindings | Arguments::Clear, key) => {
+            (Arguments::Bindings | Arguments::Clear | Arguments::Reconfigure, key) => {
                 key_argument(&mut command.selector, key).ok_or_else(|| unknown(word))?
             }
             (Arguments::Route, "protocol") if words.next().is_some_and(|word| word == "access-internal") => {}
@@ -244,8 +277,9 @@ fn arguments(entry: &Entry, words: &[String]) -> Result<Command, Mistake> {
         let expected = "nothing more".to_owned();
         return Err(Mistake::Unknown { word: "KEY".to_owned(), before: format!("{before} summary"), expected });
     }
-    if entry.arguments == Arguments::Clear && command.selector == Selector::default() {
-        return Err(Mistake::Incomplete { before, expected: Arguments::Clear.form().to_owned() });
+    let wants_key = matches!(entry.arguments, Arguments::Clear | Arguments::Reconfigure);
+    if wants_key && command.selector == Selector::default() {
+        return Err(Mistake::Incomplete { before, expected: entry.arguments.form().to_owned() });
     }
     Ok(command)
 }

@@ -6,7 +6,8 @@ use crate::{
     show,
 };
 use bindery_api::{
-    BindingList, BindingSummary, Cleared, PluginList, PoolList, Reloaded, RouteList, Statistics, Verb, Version,
+    BindingList, BindingSummary, CapabilityList, Cleared, PluginList, PoolList, Reconfigured, Reloaded, RouteList,
+    Statistics, Verb, Version,
 };
 use std::{
     io::{self, Write},
@@ -20,6 +21,10 @@ use std::{
 pub(crate) fn run(socket: &Path, json: bool, command: &Command) -> Result<(), ClientError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut query = command.selector.query();
+    if command.refresh {
+        query.push(("refresh", "true".to_owned()));
+    }
+    query.extend(command.pace.map(|pace| ("pace", pace.to_string())));
     if command.withdraw_routes {
         query.push(("withdraw-routes", "true".to_owned()));
     }
@@ -58,6 +63,8 @@ fn text(command: &Command, body: &[u8]) -> Result<String, ClientError> {
         Verb::Plugins => show::plugins(&serde_json::from_slice::<PluginList>(body)?),
         Verb::Pools => show::pools(&serde_json::from_slice::<PoolList>(body)?),
         Verb::Reload => show::reloaded(&serde_json::from_slice::<Reloaded>(body)?),
+        Verb::Reconfigure => show::reconfigured(serde_json::from_slice::<Reconfigured>(body)?),
+        Verb::ReconfigureCapability => show::capability(&serde_json::from_slice::<CapabilityList>(body)?),
         Verb::ClearStatistics | Verb::Shutdown => String::new(),
     })
 }

@@ -1,5 +1,7 @@
 //! One handler a verb.
 
+mod reconfigure;
+
 use crate::{BODY_MAX, REQUEST_MAX, backend::Backend, peer::Peer, present};
 use axum::{
     Json, Router,
@@ -59,6 +61,8 @@ fn handler(verb: Verb) -> MethodRouter<Server> {
         Verb::ClearBindings => post(clear_bindings),
         Verb::Statistics => get(statistics),
         Verb::ClearStatistics => post(clear_statistics),
+        Verb::Reconfigure => post(reconfigure::reconfigure),
+        Verb::ReconfigureCapability => get(reconfigure::capability),
         Verb::Routes => get(routes),
         Verb::Plugins => get(plugins),
         Verb::Pools => get(pools),

@@ -1,9 +1,10 @@
 //! The engine's views in the API's words.
 
-use bindery_api::{Binding, BindingSummary, Counter, Pool, PoolList, Route, Statistics};
+use bindery_api::{Binding, BindingSummary, Capability, Counter, Pool, PoolList, Route, Statistics};
 use bindery_engine::{
-    command::{BindingView, PoolView, PublicState, RouteState, RouteView, Summary},
+    command::{BindingView, CapabilityRow, PoolView, PublicState, RouteState, RouteView, Summary},
     event::{Counters, DropReason},
+    reconfigure::{Capability as Reconfigurable, Phase, Purpose},
     record::DurableState,
 };
 use bindery_types::Ipv4Addr;
@@ -38,6 +39,23 @@ pub(crate) fn binding(view: &BindingView, wall: u64) -> Binding {
         option_82: some_hex(&view.relay_info),
         vendor_class: some_text(&view.vendor_class),
         host_name: some_text(&view.host_name),
+        reconfigure_status: match view.reconfigure.phase {
+            Phase::Idle => "none",
+            Phase::Reconfiguring(Purpose::Renumber) => "reconfiguring",
+            Phase::Reconfiguring(Purpose::Refresh) => "refreshing",
+            Phase::DeferredNak => "deferred-nack",
+        }
+        .to_owned(),
+        reconfigure_attempts: Some(view.reconfigure.attempts).filter(|attempts| *attempts > 0),
+        reconfigure_next: view.reconfigure.next_in,
+        reconfigure_capability: match view.reconfigure.capability {
+            Reconfigurable::Unknown => "unknown",
+            Reconfigurable::Nonce => "nonce",
+            Reconfigurable::Token => "token",
+            Reconfigurable::Plain => "plain",
+            Reconfigurable::Deaf => "nothing",
+        }
+        .to_owned(),
         route_state: match view.route {
             RouteState::NotOnLink => "relay-not-on-link",
             RouteState::Pending => "pending",
@@ -54,6 +72,7 @@ fn state(state: PublicState) -> &'static str {
         PublicState::Requesting => "REQUESTING",
         PublicState::Bound => "BOUND",
         PublicState::Renewing => "RENEWING",
+        PublicState::Reconfiguring => "RECONFIGURE",
         PublicState::Releasing => "RELEASE",
         PublicState::Ended(DurableState::Bound) => "BOUND",
         PublicState::Ended(DurableState::Released) => "RELEASED",
@@ -86,9 +105,23 @@ fn some_text(bytes: &[u8]) -> Option<String> {
 }
 
 pub(crate) fn summary(summary: &Summary) -> BindingSummary {
-    let &Summary { init, bound, selecting, requesting, renewing, releasing, restoring: _ } = summary;
+    let &Summary { init, bound, selecting, requesting, renewing, releasing, reconfiguring, restoring: _ } = summary;
     let clients = init + bound + selecting + requesting + renewing + releasing;
-    BindingSummary { clients, init, bound, selecting, requesting, renewing, releasing }
+    BindingSummary { clients, init, bound, selecting, requesting, renewing, releasing, reconfiguring }
+}
+
+/// A row of the census.
+pub(crate) fn capability(row: &CapabilityRow) -> Capability {
+    Capability {
+        vendor_class: some_text(&row.vendor_class),
+        clients: row.clients,
+        offer_nonce: row.offer_nonce,
+        nonce: row.nonce,
+        token: row.token,
+        plain: row.plain,
+        nothing: row.deaf,
+        unknown: row.unknown,
+    }
 }
 
 pub(crate) fn route(view: &RouteView) -> Route {

@@ -22,7 +22,7 @@ use bindery_types::EngineId;
 use crossbeam_channel::{Receiver, bounded};
 use std::{
     hash::{BuildHasher, RandomState},
-    io,
+    io::{self, Read as _},
     path::PathBuf,
     sync::Arc,
     thread::JoinHandle,
@@ -116,6 +116,7 @@ fn restore(prepared: &Prepared, store: &mut FjallStore) -> Result<Engine, StartE
     let now = clock::now();
     let seed = RandomState::new().hash_one(now.mono.0);
     let mut engine = Engine::new(EngineId(0), seed, now, Arc::clone(&prepared.loaded.engine));
+    engine.set_nonce_key(nonce_key()?);
     for link in bindery_netlink::links()? {
         engine.handle(now, Input::LinkSet(link), &mut NoPolicy);
     }
@@ -125,6 +126,13 @@ fn restore(prepared: &Prepared, store: &mut FjallStore) -> Result<Engine, StartE
     engine.restore(now, meta.as_ref(), sessions);
     tracing::info!(sessions = count, created = store.created(), "session database open");
     Ok(engine)
+}
+
+/// A key that nobody can guess, new at each start: nonces given before are in the session database.
+fn nonce_key() -> io::Result<[u8; 32]> {
+    let mut key = [0; 32];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
+    Ok(key)
 }
 
 fn start_packets(

@@ -1,6 +1,10 @@
 //! What operators ask of the engine. Long lists go by pages: a cursor, at most [`PAGE_MAX`] rows a turn.
 
-use crate::{event::Counters, record::DurableState};
+use crate::{
+    event::Counters,
+    reconfigure::{Capability, Phase, Purpose},
+    record::DurableState,
+};
 use alloc::{boxed::Box, vec::Vec};
 use bindery_types::{HwAddr, Ipv4Addr, MacAddr, SessionId, Xid};
 
@@ -37,6 +41,20 @@ pub enum Verb {
     },
     /// Usage by pool.
     Pools,
+    /// Moves sessions that match, from `cursor` on (junos.md §8.1).
+    Reconfigure {
+        /// Which.
+        filter: Filter,
+        /// Where to go on.
+        cursor: Cursor,
+        /// What for.
+        purpose: Purpose,
+    },
+    /// What bound clients were seen to answer, by vendor class, from `cursor` on. Classes come up once a page.
+    Capability {
+        /// Where to go on.
+        cursor: Cursor,
+    },
 }
 
 /// Which sessions.
@@ -97,6 +115,68 @@ pub enum Reply {
     },
     /// To `Pools`.
     Pools(Vec<PoolView>),
+    /// To `Reconfigure`: answered when the first attempts of this page are durable.
+    Reconfigured(Reconfigured),
+    /// To `Capability`.
+    Capability {
+        /// One page's classes.
+        rows: Vec<CapabilityRow>,
+        /// Where to go on; `None` at the end.
+        next: Option<Cursor>,
+    },
+}
+
+/// What one page of `Reconfigure` did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Reconfigured {
+    /// Clients whose first attempt is on storage.
+    pub started: u32,
+    /// Clients that were reconfiguring already, or whose binding had ended.
+    pub ignored: u32,
+    /// Clients that had only an offer: it was taken back.
+    pub cleared: u32,
+    /// Clients whose group has no `reconfigure`.
+    pub not_configured: u32,
+    /// Whether the store failed: not all of `started` are on storage.
+    pub failed: bool,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// Bound clients of one vendor class, by what they were seen to answer.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CapabilityRow {
+    /// Option 60, empty for none.
+    pub vendor_class: Box<[u8]>,
+    /// Bound clients.
+    pub clients: u64,
+    /// Of those: that have a nonce of us.
+    pub offer_nonce: u64,
+    /// Of those: that renewed at a FORCERENEW with their nonce.
+    pub nonce: u64,
+    /// With the token.
+    pub token: u64,
+    /// Without authentication.
+    pub plain: u64,
+    /// That answered no attempt.
+    pub deaf: u64,
+    /// That were never asked.
+    pub unknown: u64,
+}
+
+/// How far the reconfiguration of a client is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReconfigureView {
+    /// Whether it runs, or the next renewal gets a NAK.
+    pub phase: Phase,
+    /// FORCERENEWs sent.
+    pub attempts: u8,
+    /// Seconds until the next one, or until the client is given up.
+    pub next_in: Option<u64>,
+    /// What it was seen to answer.
+    pub capability: Capability,
+    /// Whether it has a nonce of us (RFC 6704).
+    pub has_nonce: bool,
 }
 
 /// Numbers by public state (junos.md §11.2).
@@ -114,6 +194,8 @@ pub struct Summary {
     pub renewing: u64,
     /// A release waits for storage.
     pub releasing: u64,
+    /// Being reconfigured; they count as bound too.
+    pub reconfiguring: u64,
     /// Read at start, their interface has not appeared.
     pub restoring: u64,
 }
@@ -129,6 +211,8 @@ pub enum PublicState {
     Bound,
     /// Renewal being made durable.
     Renewing,
+    /// FORCERENEWs are being sent.
+    Reconfiguring,
     /// Being ended.
     Releasing,
     /// Ended; only shown by session id.
@@ -172,6 +256,8 @@ pub struct BindingView {
     pub host_name: Box<[u8]>,
     /// Xid of the last exchange.
     pub xid: Xid,
+    /// Its reconfiguration.
+    pub reconfigure: ReconfigureView,
     /// Whether a route belongs to it, and whether it is known to stand.
     pub route: RouteState,
 }

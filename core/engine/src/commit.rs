@@ -7,7 +7,7 @@ use crate::{
     exchange::ExchangeState,
     input::{CommandId, StoreSeq},
     output::Destination,
-    record::{BindingKey, LeaseRecord, RouteRecord},
+    record::{BindingKey, LeaseRecord, Nonce, RouteRecord},
     route::RouteSeq,
     session::{IdentityBuf, NameId, Record, SlotRef, State},
 };
@@ -55,6 +55,11 @@ pub(crate) struct Change {
     pub(crate) link: NameId,
     pub(crate) group: NameId,
     pub(crate) pool: NameId,
+    pub(crate) flags: u16,
+    /// A new nonce; `None` leaves the one that is.
+    pub(crate) nonce: Option<Nonce>,
+    /// When the next FORCERENEW is due.
+    pub(crate) due: Option<LeaseTime>,
 }
 
 impl Change {
@@ -74,6 +79,9 @@ impl Change {
             link: record.link(),
             group: record.group,
             pool: record.pool,
+            flags: record.flags,
+            nonce: None,
+            due: None,
         }
     }
 
@@ -104,12 +112,13 @@ impl Change {
         after.route = self.route;
         after.group = self.group;
         after.pool = self.pool;
+        after.flags = self.flags;
         after
     }
 
     /// What the session database keeps of `record` after the change; `None` for an offer, which is memory only.
-    pub(crate) fn lease(&self, record: &Record, nonce: Option<crate::record::Nonce>) -> Option<LeaseRecord> {
-        self.on(record).lease_record(nonce)
+    pub(crate) fn lease(&self, record: &Record, nonce: Option<Nonce>) -> Option<LeaseRecord> {
+        self.on(record).lease_record(self.nonce.or(nonce), self.due)
     }
 }
 
@@ -120,6 +129,8 @@ pub(crate) enum Purpose {
     Bind,
     /// The end of one: the route goes when it is durable.
     End,
+    /// An attempt of a reconfiguration, or its end.
+    Reconfigure,
     /// A record leaves the database.
     Purge,
     /// What a failed write left uncertain is written again.

@@ -9,6 +9,7 @@ use crate::{
     exchange::{self, ExchangeEvent, ExchangeState},
     input::{CommandId, StoreSeq},
     output::{Mutation, StoreOp, Transmit},
+    reconfigure::{Action, Happening, action, flag, flags_of_tombstone},
     record::{BindingKey, IdentityRecord, RouteRecord},
     route::{Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq},
     session::{IdentityBuf, Record, Slot, SlotRef, State},
@@ -52,6 +53,21 @@ impl Engine {
         answer: Option<Answer>,
         command: Option<CommandId>,
     ) -> LeaseTime {
+        let flags = self.sessions.get(slot).map_or(0, |record| record.flags);
+        let flags = flags_of_tombstone(flags, event == BindingEvent::Clear);
+        self.commit_end_as(turn, slot, event, flags, answer, command)
+    }
+
+    /// The same with these flags.
+    pub(crate) fn commit_end_as(
+        &mut self,
+        turn: Turn,
+        slot: Slot,
+        event: BindingEvent,
+        flags: u16,
+        answer: Option<Answer>,
+        command: Option<CommandId>,
+    ) -> LeaseTime {
         let Some(record) = self.sessions.get(slot).copied() else {
             return turn.lease;
         };
@@ -62,6 +78,7 @@ impl Engine {
         if state == State::Declined {
             change.end = turn.lease.plus_secs(QUARANTINE_SECS);
         }
+        change.flags = flags;
         let end = change.end;
         self.commit(turn, Purpose::End, slot, change, None, (ExchangeState::AwaitCommit, answer, command));
         end
@@ -77,7 +94,7 @@ impl Engine {
         self.push_commit(turn, Purpose::Purge, slot, None, None, (ExchangeState::AwaitCommit, None, None), op);
     }
 
-    fn commit(
+    pub(crate) fn commit(
         &mut self,
         turn: Turn,
         purpose: Purpose,
@@ -169,11 +186,12 @@ impl Engine {
             match entry.purpose {
                 Purpose::Bind => self.bound(turn, slot, entry),
                 Purpose::End => self.ended(turn, slot, entry),
+                Purpose::Reconfigure => self.attempted(turn, slot, entry),
                 Purpose::Purge => self.purged(slot),
                 Purpose::Repair => {}
             }
         }
-        self.clear_pending(turn);
+        self.do_wanted(turn);
     }
 
     fn bound(&mut self, turn: Turn, slot: Slot, entry: Committing) {
@@ -183,6 +201,7 @@ impl Engine {
         let Some(change) = entry.change else { return };
         self.apply(slot, &change, entry.identity.as_ref());
         self.shadows.remove(&slot);
+        self.schedule.remove(slot);
         let state = exchange::next(entry.state, ExchangeEvent::Durable).unwrap_or(entry.state);
         let fresh = before.state() != State::Bound;
         let Some(answer) = entry.answer else { return };
@@ -225,6 +244,7 @@ impl Engine {
         };
         let Some(change) = entry.change else { return };
         self.apply(slot, &change, entry.identity.as_ref());
+        self.schedule.remove(slot);
         // The last packet first, then the route (design §2.6).
         if let Some(answer) = entry.answer
             && let Some(answer) = self.still_young(turn, entry.since, answer)
@@ -244,7 +264,7 @@ impl Engine {
             self.purge_tombstones(turn);
         }
         if let Some(command) = entry.command {
-            self.clear_done(command, true);
+            self.command_done(command, true);
         }
     }
 
@@ -257,7 +277,7 @@ impl Engine {
     }
 
     /// Makes memory what storage has.
-    fn apply(&mut self, slot: Slot, change: &Change, identity: Option<&IdentityBuf>) {
+    pub(crate) fn apply(&mut self, slot: Slot, change: &Change, identity: Option<&IdentityBuf>) {
         let Some(record) = self.sessions.get(slot) else { return };
         let after = change.on(record);
         // Neither can fail: the record keeps its address, and its client key is the one it was found by.
@@ -266,6 +286,9 @@ impl Engine {
         if let Some(identity) = identity {
             let kept = self.sessions.set_identity(slot, identity);
             debug_assert!(kept.is_ok(), "{kept:?}");
+        }
+        if change.nonce.is_some() {
+            self.sessions.set_nonce(slot, change.nonce);
         }
         self.sessions.schedule(slot, deadline_of(&after));
     }
@@ -351,7 +374,7 @@ impl Engine {
                 Some(error) => self.route_failed(turn, slot, &entry, error),
             }
         }
-        self.clear_pending(turn);
+        self.do_wanted(turn);
     }
 
     fn route_failed(&mut self, turn: Turn, slot: Slot, entry: &Routing, error: RouteError) {
@@ -387,7 +410,7 @@ impl Engine {
                 self.recycle(answer.payload);
             }
             if let Some(command) = entry.command {
-                self.clear_done(command, false);
+                self.command_done(command, false);
             }
             let Some(slot) = self.sessions.resolve(entry.slot) else {
                 continue;
@@ -427,7 +450,8 @@ impl Engine {
         let Some(record) = shadow.or_else(|| self.sessions.get(slot).copied()) else {
             return;
         };
-        let change = Change::of(&record);
+        let mut change = Change::of(&record);
+        change.due = self.schedule.due(slot).filter(|_| record.flags & flag::RECONFIGURING != 0);
         let op = match (change.lease(&record, self.sessions.nonce(slot)), self.identity_of(slot)) {
             (Some(lease), Some(identity)) => {
                 let identity = Some(Box::new(self.identity_record(&identity, &change)));
@@ -441,20 +465,26 @@ impl Engine {
         self.push_commit(turn, Purpose::Repair, slot, None, None, wait, op);
     }
 
-    /// Ends the sessions whose end was asked for while an exchange of theirs was running.
-    pub(crate) fn clear_pending(&mut self, turn: Turn) {
-        if self.clear_wanted.is_empty() || self.rings.store_down {
+    /// Does what was asked for of sessions while an exchange of theirs was running: ends or reconfigures them.
+    pub(crate) fn do_wanted(&mut self, turn: Turn) {
+        if self.wanted.is_empty() || self.rings.store_down {
             return;
         }
-        for (handle, command) in core::mem::take(&mut self.clear_wanted) {
+        for (handle, purpose, command) in core::mem::take(&mut self.wanted) {
             let slot = self.sessions.resolve(handle);
             let record = slot.and_then(|slot| Some((slot, *self.sessions.get(slot)?)));
             match record {
-                Some((_, record)) if record.pending != 0 => self.clear_wanted.push((handle, command)),
-                Some((slot, record)) if record.state() == State::Bound => {
-                    self.commit_end(turn, slot, BindingEvent::Clear, None, Some(command));
-                }
-                _ => self.clear_done(command, true),
+                Some((_, record)) if record.pending != 0 => self.wanted.push((handle, purpose, command)),
+                Some((slot, record)) if record.state() == State::Bound => match purpose {
+                    Some(purpose) if action(&record, Happening::Trigger) == Action::Start => {
+                        self.commit_attempt(turn, slot, &record, (purpose, 1), Some(command));
+                    }
+                    Some(_) => self.command_done(command, true),
+                    None => {
+                        self.commit_end(turn, slot, BindingEvent::Clear, None, Some(command));
+                    }
+                },
+                _ => self.command_done(command, true),
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::{
     parked::Parking,
     policy::Policy,
     pool::Pools,
+    reconfigure,
     record::MetaRecord,
     session::{IdentityBuf, NameId, Names, Record, SessionTable, Slot, SlotRef, State},
 };
@@ -85,10 +86,16 @@ pub struct Engine {
     pub(crate) tombstones: VecDeque<(SlotRef, u64)>,
     /// Declined addresses in the order in which they came: the oldest is given up when a pool is exhausted.
     pub(crate) quarantines: VecDeque<SlotRef>,
-    /// Sessions to end as soon as their exchange is over, each with the command that wants it.
-    pub(crate) clear_wanted: Vec<(SlotRef, CommandId)>,
-    /// `ClearBindings` pages whose tombstones are not durable yet.
-    pub(crate) clears: Vec<crate::operator::ClearPage>,
+    /// Sessions to end, or to reconfigure, as soon as their exchange is over, each with the command that wants it.
+    pub(crate) wanted: Vec<(SlotRef, Option<reconfigure::Purpose>, CommandId)>,
+    /// Pages of commands whose writes are not durable yet.
+    pub(crate) pages: Vec<crate::operator::CommandPage>,
+    /// Clients that are being reconfigured.
+    pub(crate) schedule: reconfigure::Schedule,
+    /// Makes nonces (RFC 6704 §3.1.3) that nobody can guess.
+    pub(crate) nonce_key: [u8; 32],
+    /// The change that replay values count from, and how many were used behind it.
+    pub(crate) replays: (u64, u16),
     pub(crate) counters: Counters,
     pub(crate) outbox: Outbox,
     pub(crate) reply: Reply,
@@ -132,8 +139,11 @@ impl Engine {
             shadows: HashMap::with_hasher(State64::with_seed(hash_seed)),
             tombstones: VecDeque::new(),
             quarantines: VecDeque::new(),
-            clear_wanted: Vec::new(),
-            clears: Vec::new(),
+            wanted: Vec::new(),
+            pages: Vec::new(),
+            schedule: reconfigure::Schedule::default(),
+            nonce_key: [0; 32],
+            replays: (0, 0),
             counters: Counters::default(),
             outbox: Outbox::default(),
             reply: Reply::new(),
@@ -154,6 +164,12 @@ impl Engine {
         };
         engine.configure(config);
         engine
+    }
+
+    /// Sets the key that nonces are made with (RFC 6704 §3.1.3): random, new at each start. Without it they follow from
+    /// zeros, as a simulation wants.
+    pub fn set_nonce_key(&mut self, key: [u8; 32]) {
+        self.nonce_key = key;
     }
 
     /// Feeds one input. Never blocks, never fails; effects gather in [`Engine::outbox`].
@@ -184,7 +200,7 @@ impl Engine {
             Input::RoutesReconciled => self.reconciled = true,
             Input::Command { id, verb } => self.command(turn, id, verb),
             Input::Configure(config) => self.configure(config),
-            Input::Tick => self.tick(turn),
+            Input::Tick => self.tick(turn, policy),
         }
     }
 
@@ -228,6 +244,11 @@ impl Engine {
         if let Some(deadline) = self.parking.next_deadline() {
             next = next.min(deadline);
         }
+        if let Some(due) = self.schedule.next()
+            && !self.rings.store_down
+        {
+            next = next.min(due);
+        }
         next
     }
 
@@ -236,6 +257,8 @@ impl Engine {
         self.sessions.check_invariants();
         assert!(self.rings.commits.len() <= crate::commit::COMMITS_MAX + DUE_MAX + crate::command::PAGE_MAX + 64);
         assert!(self.parking.len() <= crate::parked::PARKED_MAX);
+        self.schedule.check_invariants();
+        assert!(self.schedule.len() <= self.sessions.len() as usize);
         for slot in self.shadows.keys() {
             assert_eq!(self.sessions.get(*slot).map(Record::state), Some(State::Offered), "shadow without offer");
         }
@@ -269,7 +292,8 @@ impl Engine {
         let (made, changed) = meta.map_or((0, 0), |m| (m.sessions_made, m.change));
         self.sessions_made = made.max(sessions_made);
         self.sessions_reserved = self.sessions_made;
-        self.change = changed.max(change);
+        // One more: replay values hang on it, and those behind the last change may have been used.
+        self.change = changed.max(change) + 1;
     }
 
     pub(crate) fn meta(&self) -> MetaRecord {
@@ -308,7 +332,7 @@ impl Engine {
         self.config = config;
     }
 
-    fn tick(&mut self, turn: Turn) {
+    fn tick(&mut self, turn: Turn, policy: &mut dyn Policy) {
         let observed = self.clock.observe(turn.now);
         if observed == Observed::CaughtUp {
             self.outbox.events.push(Event::ClockCaughtUp);
@@ -323,8 +347,9 @@ impl Engine {
             self.write_meta();
             self.meta_due = turn.now.mono.plus(META_EVERY);
         }
-        self.clear_pending(turn);
+        self.do_wanted(turn);
         self.expire_due(turn);
+        self.reconfigure_due(turn, policy);
         self.purge_tombstones(turn);
         if self.project_links() {
             self.meta_due = turn.now.mono;

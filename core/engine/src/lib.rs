@@ -25,6 +25,7 @@ pub mod output;
 mod parked;
 pub mod policy;
 pub mod pool;
+pub mod reconfigure;
 pub mod record;
 mod restore;
 pub mod route;

@@ -3,26 +3,36 @@
 use crate::{
     Engine,
     binding::BindingEvent,
-    command::{BindingView, Cursor, Filter, PAGE_MAX, PublicState, Reply, RouteState, RouteView, Summary, Verb},
+    command::{
+        BindingView, CapabilityRow, Cursor, Filter, PAGE_MAX, PublicState, ReconfigureView, Reconfigured, Reply,
+        RouteState, RouteView, Summary, Verb,
+    },
     commit::{COMMITS_MAX, Purpose},
     engine::{BUSY_HOOK, BUSY_ROUTE, BUSY_STORE, Turn},
     event::Counters,
     input::CommandId,
     links::pattern_matches,
+    reconfigure::{Capability, Phase, Purpose as Reconfigure, Started, attempts, flag},
     record::RouteRecord,
     session::{Record, Slot, State},
 };
 use alloc::{boxed::Box, vec::Vec};
 use bindery_types::{HwAddr, InstanceId, LeaseTime};
 
-/// A `ClearBindings` page whose tombstones are on their way to storage.
+/// A page of a command whose writes are on their way to storage.
 #[derive(Debug)]
-pub(crate) struct ClearPage {
+pub(crate) struct CommandPage {
     id: CommandId,
     waiting: u32,
-    count: u32,
     failed: bool,
-    next: Option<Cursor>,
+    /// The answer, once nothing is waited for.
+    reply: PageReply,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum PageReply {
+    Cleared { count: u32, next: Option<Cursor> },
+    Reconfigured(Reconfigured),
 }
 
 impl Engine {
@@ -49,6 +59,10 @@ impl Engine {
                 Reply::Routes { rows, next }
             }
             Verb::Pools => Reply::Pools(self.pools.usage()),
+            Verb::Reconfigure { filter, cursor, purpose } => {
+                return self.reconfigure_page(turn, id, &filter, cursor, purpose);
+            }
+            Verb::Capability { cursor } => self.capability_page(cursor),
         };
         self.outbox.replies.push((id, reply));
     }
@@ -104,6 +118,7 @@ impl Engine {
             vendor_class: identity.vendor_class.into(),
             host_name: identity.host_name.into(),
             xid: record.xid,
+            reconfigure: self.reconfigure_view(slot, record, turn),
             route: self.route_state(record),
         })
     }
@@ -112,11 +127,22 @@ impl Engine {
         match record.state() {
             State::Offered if record.pending & BUSY_STORE != 0 => PublicState::Requesting,
             State::Offered => PublicState::Selecting,
+            State::Bound if record.flags & flag::RECONFIGURING != 0 => PublicState::Reconfiguring,
             State::Bound if record.pending & BUSY_STORE != 0 => PublicState::Renewing,
             State::Bound => PublicState::Bound,
             State::Released | State::Expired | State::Cleared | State::Declined => {
                 record.state().durable().map_or(PublicState::Selecting, PublicState::Ended)
             }
+        }
+    }
+
+    fn reconfigure_view(&self, slot: Slot, record: &Record, turn: Turn) -> ReconfigureView {
+        ReconfigureView {
+            phase: Phase::of(record.flags),
+            attempts: attempts(record.flags),
+            next_in: self.schedule.due(slot).map(|due| turn.lease.secs_until(due)),
+            capability: Capability::of(record.flags),
+            has_nonce: self.sessions.nonce(slot).is_some(),
         }
     }
 
@@ -159,6 +185,7 @@ impl Engine {
         let bound = u64::from(self.sessions.count_of(State::Bound));
         let offered = u64::from(self.sessions.count_of(State::Offered));
         summary.bound = bound.saturating_sub(summary.renewing + summary.releasing);
+        summary.reconfiguring = self.schedule.len() as u64;
         summary.selecting = offered.saturating_sub(summary.requesting);
         summary
     }
@@ -172,7 +199,7 @@ impl Engine {
             return;
         }
         let (slots, next) = self.select(filter, cursor);
-        let mut page = ClearPage { id, waiting: 0, count: 0, failed: false, next };
+        let (mut waiting, mut count) = (0, 0);
         for slot in slots {
             let Some(record) = self.sessions.get(slot).copied() else {
                 continue;
@@ -181,37 +208,98 @@ impl Engine {
                 // Its exchange is running: it ends right after, and the answer waits for that.
                 State::Bound | State::Offered if record.pending & !BUSY_HOOK != 0 => {
                     let Some(handle) = self.sessions.handle(slot) else { continue };
-                    self.clear_wanted.push((handle, id));
-                    page.waiting += 1;
-                    page.count += 1;
+                    self.wanted.push((handle, None, id));
+                    waiting += 1;
+                    count += 1;
                 }
                 State::Bound => {
                     self.commit_end(turn, slot, BindingEvent::Clear, None, Some(id));
-                    page.waiting += 1;
-                    page.count += 1;
+                    waiting += 1;
+                    count += 1;
                 }
                 State::Offered => self.lapse_offer(slot),
                 State::Released | State::Expired | State::Cleared | State::Declined => {}
             }
         }
-        self.clears.push(page);
-        self.answer_clears();
+        self.pages.push(CommandPage { id, waiting, failed: false, reply: PageReply::Cleared { count, next } });
+        self.answer_pages();
     }
 
-    /// One tombstone of a page is durable, or has failed.
-    pub(crate) fn clear_done(&mut self, id: CommandId, durable: bool) {
-        if let Some(page) = self.clears.iter_mut().find(|page| page.id == id) {
+    /// Starts the reconfiguration of one page. The answer comes when its first attempts are durable.
+    fn reconfigure_page(&mut self, turn: Turn, id: CommandId, filter: &Filter, cursor: Cursor, purpose: Reconfigure) {
+        let mut reply = Reconfigured::default();
+        let room = self.rings.commits.len() + PAGE_MAX <= COMMITS_MAX;
+        if self.rings.store_down || !room {
+            reply.failed = true;
+            self.outbox.replies.push((id, Reply::Reconfigured(reply)));
+            return;
+        }
+        let (slots, next) = self.select(filter, cursor);
+        reply.next = next;
+        let mut waiting = 0;
+        for slot in slots {
+            match self.trigger(turn, slot, purpose, id) {
+                Started::Waiting => {
+                    waiting += 1;
+                    reply.started += 1;
+                }
+                Started::Ignored => reply.ignored += 1,
+                Started::Cleared => reply.cleared += 1,
+                Started::NotConfigured => reply.not_configured += 1,
+            }
+        }
+        self.pages.push(CommandPage { id, waiting, failed: false, reply: PageReply::Reconfigured(reply) });
+        self.answer_pages();
+    }
+
+    /// What is known of the clients of one page, by vendor class.
+    fn capability_page(&self, cursor: Cursor) -> Reply {
+        let (slots, next) = self.select(&Filter::All, cursor);
+        let mut rows: Vec<CapabilityRow> = Vec::new();
+        for slot in slots {
+            let (Some(record), Some(identity)) = (self.sessions.get(slot), self.sessions.identity(slot)) else {
+                continue;
+            };
+            if record.state() != State::Bound {
+                continue;
+            }
+            let class = identity.vendor_class;
+            let at = rows.iter().position(|row| *row.vendor_class == *class).unwrap_or_else(|| {
+                rows.push(CapabilityRow { vendor_class: class.into(), ..CapabilityRow::default() });
+                rows.len() - 1
+            });
+            let Some(row) = rows.get_mut(at) else { continue };
+            row.clients += 1;
+            row.offer_nonce += u64::from(self.sessions.nonce(slot).is_some());
+            match Capability::of(record.flags) {
+                Capability::Unknown => row.unknown += 1,
+                Capability::Nonce => row.nonce += 1,
+                Capability::Token => row.token += 1,
+                Capability::Plain => row.plain += 1,
+                Capability::Deaf => row.deaf += 1,
+            }
+        }
+        Reply::Capability { rows, next }
+    }
+
+    /// One write of a page is durable, or has failed.
+    pub(crate) fn command_done(&mut self, id: CommandId, durable: bool) {
+        if let Some(page) = self.pages.iter_mut().find(|page| page.id == id) {
             page.waiting = page.waiting.saturating_sub(1);
             page.failed |= !durable;
         }
-        self.answer_clears();
+        self.answer_pages();
     }
 
-    fn answer_clears(&mut self) {
+    fn answer_pages(&mut self) {
         let outbox = &mut self.outbox;
-        self.clears.retain(|page| {
+        self.pages.retain(|page| {
             if page.waiting == 0 {
-                let reply = Reply::ClearedBindings { count: page.count, failed: page.failed, next: page.next };
+                let failed = page.failed;
+                let reply = match page.reply {
+                    PageReply::Cleared { count, next } => Reply::ClearedBindings { count, failed, next },
+                    PageReply::Reconfigured(counts) => Reply::Reconfigured(Reconfigured { failed, ..counts }),
+                };
                 outbox.replies.push((page.id, reply));
             }
             page.waiting != 0

@@ -68,7 +68,7 @@ pub struct LeaseRecord {
     pub role: Role,
     /// State.
     pub state: DurableState,
-    /// Bits for later features (deferred NAK, ...); none is set yet, all are kept.
+    /// Bits of reconfiguration and of later features; all are kept.
     pub flags: u16,
     /// Address or prefix.
     pub bound: Bound,
@@ -95,6 +95,8 @@ pub struct LeaseRecord {
     pub route: RouteRecord,
     /// Forcerenew nonce (RFC 6704) and replay base, when the client has one.
     pub nonce: Option<Nonce>,
+    /// When the next FORCERENEW is due, or the client is given up, while it is being reconfigured.
+    pub reconfigure_due: Option<LeaseTime>,
 }
 
 /// The access-internal route that was decided for a binding.

@@ -23,6 +23,7 @@ impl Engine {
     pub fn restore(&mut self, now: Now, meta: Option<&MetaRecord>, sessions: impl IntoIterator<Item = StoredSession>) {
         let (mut newest, mut made, mut change) = (LeaseTime(0), 0, 0);
         let mut ended: Vec<(LeaseTime, Slot)> = Vec::new();
+        let mut reconfiguring: Vec<(Slot, LeaseTime)> = Vec::new();
         for stored in sessions {
             let lease = &stored.lease;
             newest = newest.max(lease.changed).max(lease.cltt);
@@ -34,6 +35,7 @@ impl Engine {
                 Ok(slot) => {
                     if let Some(record) = self.sessions.get(slot).copied() {
                         self.sessions.schedule(slot, deadline_of(&record));
+                        reconfiguring.extend(lease.reconfigure_due.map(|due| (slot, due)));
                         if record.state() == State::Declined {
                             self.quarantines.extend(self.sessions.handle(slot));
                         } else if !record.state().holds_address() {
@@ -55,6 +57,7 @@ impl Engine {
         let config = Arc::clone(&self.config);
         self.mark_holders();
         self.configure(config);
+        self.resume_reconfigurations(&reconfiguring, now.mono);
         self.write_meta();
     }
 

@@ -55,6 +55,7 @@ pub fn lease(count: u64, change: u64) -> LeaseRecord {
         xid: Xid(change as u32),
         route: RouteRecord::Link { src: Ipv4Addr::new(10, 0, 0, 1), neighbour: true },
         nonce: None,
+        reconfigure_due: None,
     }
 }
 
@@ -171,6 +172,7 @@ fn keeps_every_field(bench: &mut dyn Bench) {
     session.lease.bound = Bound::V6 { address: Ipv6Addr::LOCALHOST, len: 56 };
     session.lease.scope = IpAddr::V6(Ipv6Addr::from_bits(u128::MAX));
     session.lease.nonce = Some(Nonce { value: *b"0123456789abcdef", replay: u64::MAX });
+    session.lease.reconfigure_due = Some(session.lease.start.plus_secs(u64::from(u32::MAX)));
     sessions.push(session);
     let ops: Vec<_> = sessions
         .iter()

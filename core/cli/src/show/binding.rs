@@ -1,7 +1,7 @@
 //! Bindings: junos.md §11.1 to §11.3.
 
 use super::push_line;
-use bindery_api::{Binding, BindingList, BindingSummary, Cleared};
+use bindery_api::{Binding, BindingList, BindingSummary, CapabilityList, Cleared, Reconfigured};
 
 /// `show dhcp server binding`.
 pub(crate) fn bindings(list: &BindingList) -> String {
@@ -77,6 +77,14 @@ fn detail(text: &mut String, row: &Binding) {
             field(label, value);
         }
     }
+    field("Reconfigure Status", &row.reconfigure_status);
+    if let Some(attempts) = row.reconfigure_attempts {
+        field("Reconfigure Attempts", &attempts.to_string());
+    }
+    if let Some(secs) = row.reconfigure_next {
+        field("Reconfigure Next in", &format!("{secs} seconds"));
+    }
+    field("Reconfigure Capability", &row.reconfigure_capability);
     field("Access-internal Route", &row.route_state);
 }
 
@@ -94,16 +102,57 @@ fn time(secs: u64) -> String {
 
 /// `show dhcp server binding summary`.
 pub(crate) fn summary(summary: &BindingSummary) -> String {
-    let BindingSummary { clients, init, bound, selecting, requesting, renewing, releasing } = summary;
+    let BindingSummary { clients, init, bound, selecting, requesting, renewing, releasing, reconfiguring } = summary;
+    let also = if *reconfiguring > 0 { format!(", {reconfiguring} reconfiguring") } else { String::new() };
     format!(
         "{clients} clients, ({init} init, {bound} bound, {selecting} selecting, {requesting} requesting, {renewing} \
-         renewing, {releasing} releasing)\n"
+         renewing, {releasing} releasing{also})\n"
     )
 }
 
 /// `clear dhcp server binding`.
 pub(crate) fn cleared(cleared: Cleared) -> String {
     format!("{} bindings cleared\n", cleared.cleared)
+}
+
+/// `request dhcp server reconfigure`.
+pub(crate) fn reconfigured(done: Reconfigured) -> String {
+    let mut text = format!("{} clients are being reconfigured\n", done.started);
+    let also = [
+        (done.ignored, "were so already, or had ended"),
+        (done.cleared, "had only an offer, which was taken back"),
+        (done.not_configured, "are in a group without `reconfigure`: nothing was done"),
+    ];
+    for (count, what) in also.into_iter().filter(|(count, _)| *count > 0) {
+        push_line!(text, "{count} {what}");
+    }
+    text
+}
+
+/// `show dhcp server reconfigure capability`.
+pub(crate) fn capability(list: &CapabilityList) -> String {
+    let mut text = String::new();
+    let head = ["Clients", "Offer nonce", "Nonce", "Token", "Plain", "Nothing", "Unknown"];
+    let [clients, offer, nonce, token, plain, nothing, unknown] = head;
+    push_line!(
+        text,
+        "{clients:>8}  {offer:>11}  {nonce:>8}  {token:>8}  {plain:>8}  {nothing:>8}  {unknown:>8}  Vendor class"
+    );
+    for row in &list.capabilities {
+        let class = row.vendor_class.as_deref().unwrap_or("-");
+        push_line!(
+            text,
+            "{:>8}  {:>11}  {:>8}  {:>8}  {:>8}  {:>8}  {:>8}  {class}",
+            row.clients,
+            row.offer_nonce,
+            row.nonce,
+            row.token,
+            row.plain,
+            row.nothing,
+            row.unknown
+        );
+    }
+    text
 }
 
 #[cfg(test)]
@@ -130,6 +179,10 @@ mod tests {
             option_82: Some("0106".into()),
             vendor_class: None,
             host_name: None,
+            reconfigure_status: "none".into(),
+            reconfigure_attempts: None,
+            reconfigure_next: None,
+            reconfigure_capability: "unknown".into(),
             route_state: "installed".into(),
         }
     }

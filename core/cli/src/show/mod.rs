@@ -3,7 +3,7 @@
 mod binding;
 mod system;
 
-pub(crate) use binding::{bindings, bindings_detail, cleared, summary};
+pub(crate) use binding::{bindings, bindings_detail, capability, cleared, reconfigured, summary};
 pub(crate) use system::{plugins, pools, reloaded, routes, statistics, version};
 
 /// Appends a line; writing to a string cannot fail.

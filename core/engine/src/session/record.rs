@@ -116,7 +116,7 @@ pub struct Record {
     pub pool: NameId,
     /// Writes of it that are not durable yet.
     pub pending: u16,
-    /// Bits for later features; all are kept.
+    /// Bits of reconfiguration and of later features; all are kept.
     pub flags: u16,
     /// Which binding of the session; 0 for DHCPv4.
     pub index: u8,
@@ -230,8 +230,8 @@ impl Record {
     }
 
     /// The lease part as the session database keeps it; `None` for an offer, which is memory only. The nonce is
-    /// kept beside the record (`SessionTable::nonce`).
-    pub fn lease_record(&self, nonce: Option<Nonce>) -> Option<LeaseRecord> {
+    /// kept beside the record (`SessionTable::nonce`), and so is the time of the next FORCERENEW.
+    pub fn lease_record(&self, nonce: Option<Nonce>, reconfigure_due: Option<LeaseTime>) -> Option<LeaseRecord> {
         Some(LeaseRecord {
             key: BindingKey { session: self.id, index: self.index },
             instance: self.instance,
@@ -250,6 +250,7 @@ impl Record {
             xid: self.xid,
             route: self.route,
             nonce,
+            reconfigure_due,
         })
     }
 

@@ -52,7 +52,7 @@ impl Identity<'_> {
 impl SessionTable {
     /// The lease part as the database keeps it; `None` for an offer, which is memory only, or an empty slot.
     pub fn lease_record(&self, slot: Slot) -> Option<LeaseRecord> {
-        self.get(slot)?.lease_record(self.nonce(slot))
+        self.get(slot)?.lease_record(self.nonce(slot), None)
     }
 
     /// The identity part as the database keeps it; `None` for an empty slot. Allocates.

@@ -300,6 +300,7 @@ fn stored(state: DurableState) -> StoredSession {
         xid: Xid(6),
         route: RouteRecord::Link { src: Ipv4Addr::new(10, 0, 0, 1), neighbour: true },
         nonce: Some(Nonce { value: [8; 16], replay: 9 }),
+        reconfigure_due: None,
     };
     let identity = IdentityRecord {
         hw: mac(1),
@@ -324,7 +325,7 @@ fn what_the_database_keeps_goes_both_ways() {
         t.check_invariants();
         assert_eq!(t.lease_record(slot), Some(given.lease));
         assert_eq!(t.identity_record(slot, &names), Some(given.identity));
-        assert_eq!(t.get(slot).unwrap().lease_record(None), Some(LeaseRecord { nonce: None, ..given.lease }));
+        assert_eq!(t.get(slot).unwrap().lease_record(None, None), Some(LeaseRecord { nonce: None, ..given.lease }));
     }
 }
 

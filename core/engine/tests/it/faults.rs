@@ -89,7 +89,7 @@ fn each_bad_packet_moves_its_counter_by_one() {
         (request().giaddr(Ipv4Addr::new(224, 0, 0, 1)), DropReason::BadGiAddress),
         (request().giaddr(Ipv4Addr::new(10, 9, 9, 9)), DropReason::InvalidSubnet),
         (MessageBuilder::bootp(Op::BootRequest, mac(1)), DropReason::BootpPacket),
-        (MessageBuilder::new(MessageType::LeaseQuery, mac(1)), DropReason::BadDhcpOpcode),
+        (MessageBuilder::new(MessageType::BulkLeaseQuery, mac(1)), DropReason::BadDhcpOpcode),
         (MessageBuilder::new(MessageType::Request, mac(1)), DropReason::BadOptions),
     ];
     for (message, reason) in cases {

@@ -332,11 +332,14 @@ impl Lab {
     }
 
     /// State on disk of the binding of an address.
+    /// The newest record of an address on the disk.
+    pub(crate) fn record(&self, address: Ipv4Addr) -> Option<LeaseRecord> {
+        let is_it = |lease: &&LeaseRecord| lease.bound == bindery_engine::record::Bound::V4Address(address);
+        self.disk.values().filter(is_it).max_by_key(|lease| lease.change).copied()
+    }
+
     pub(crate) fn state(&self, address: Ipv4Addr) -> Option<DurableState> {
-        let mut of_address =
-            self.disk.values().filter(|l| l.bound == bindery_engine::record::Bound::V4Address(address));
-        let newest = of_address.next()?;
-        Some(of_address.fold(newest, |a, b| if b.change > a.change { b } else { a }).state)
+        self.record(address).map(|lease| lease.state)
     }
 
     pub(crate) fn command(&mut self, verb: Verb) -> Option<Reply> {

@@ -8,6 +8,7 @@ mod lease;
 mod leasequery;
 mod policy;
 mod promises;
+mod reconfigure;
 mod relay;
 mod restart;
 mod sim_found;

@@ -7,8 +7,8 @@ use bindery_types::{InstanceId, IpAddr, Ipv4Addr, Ipv6Addr, LeaseTime, Xid};
 /// The newest version of a lease record.
 const VERSION: u8 = 1;
 
-/// The longest lease value: an IPv6 prefix with a route and a nonce.
-pub const LEASE_MAX: usize = 3 + 2 + 2 + 4 + 8 + 4 * 6 + 4 + 4 + 17 + 16 + 4 + 24 + 4;
+/// The longest lease value: an IPv6 prefix with a route and a nonce, being reconfigured.
+pub const LEASE_MAX: usize = 3 + 2 + 2 + 4 + 8 + 4 * 6 + 4 + 4 + 17 + 16 + 4 + 24 + 4 + 4;
 
 const _: () = assert!(LEASE_MAX <= 120, "design section 4: a lease value has at most 120 bytes");
 
@@ -17,8 +17,9 @@ const SCOPE_V6: u8 = 1 << 1;
 const ROUTE_SHIFT: u8 = 2;
 const NEIGHBOUR: u8 = 1 << 4;
 const NONCE: u8 = 1 << 5;
+const RECONFIGURE: u8 = 1 << 6;
 /// Bits of the shape that version 1 knows.
-const KNOWN: u8 = 0x3f;
+const KNOWN: u8 = 0x7f;
 
 /// All ones in 48 bits: [`LeaseTime::NEVER`].
 const NEVER: u64 = 0xffff_ffff_ffff;
@@ -45,6 +46,9 @@ pub fn encode_lease(lease: &LeaseRecord, out: &mut Vec<u8>) -> u32 {
     }
     if lease.nonce.is_some() {
         shape |= NONCE;
+    }
+    if lease.reconfigure_due.is_some() {
+        shape |= RECONFIGURE;
     }
     out.extend_from_slice(&[VERSION, lease.role as u8 | (lease.state as u8) << 4, shape]);
     out.extend_from_slice(&lease.flags.to_le_bytes());
@@ -73,6 +77,11 @@ pub fn encode_lease(lease: &LeaseRecord, out: &mut Vec<u8>) -> u32 {
     if let Some(nonce) = &lease.nonce {
         out.extend_from_slice(&nonce.value);
         out.extend_from_slice(&nonce.replay.to_le_bytes());
+    }
+    if let Some(due) = lease.reconfigure_due {
+        // Seconds since the session began: 136 years fit, and an earlier time is simply overdue.
+        let after = u32::try_from(due.0.saturating_sub(lease.start.0)).unwrap_or(u32::MAX);
+        out.extend_from_slice(&after.to_le_bytes());
     }
     seal(&encode_binding_key(lease.key), out)
 }
@@ -116,6 +125,10 @@ pub fn decode_lease(key: BindingKey, value: &[u8]) -> Result<(LeaseRecord, u32),
         let value = fields.array()?;
         Some(Nonce { value, replay: fields.u64()? })
     };
+    let reconfigure_due = match shape & RECONFIGURE {
+        0 => None,
+        _ => Some(start.plus_secs(u64::from(fields.u32()?))),
+    };
     fields.close()?;
     let lease = LeaseRecord {
         key,
@@ -135,6 +148,7 @@ pub fn decode_lease(key: BindingKey, value: &[u8]) -> Result<(LeaseRecord, u32),
         xid,
         route,
         nonce,
+        reconfigure_due,
     };
     Ok((lease, crc))
 }

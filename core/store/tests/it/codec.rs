@@ -46,8 +46,9 @@ fn lease() -> impl Strategy<Value = LeaseRecord> {
     (
         (key, any::<u16>(), role, state, any::<u16>(), bound, ip(), ipv4(), ipv4()),
         (time(), time(), time(), time(), any::<u64>(), any::<u32>(), route, nonce),
+        option::of(any::<u32>()),
     )
-        .prop_map(|((key, instance, role, state, flags, bound, scope, server_id, giaddr), rest)| {
+        .prop_map(|((key, instance, role, state, flags, bound, scope, server_id, giaddr), rest, due)| {
             let (start, end, cltt, changed, change, xid, route, nonce) = rest;
             let (instance, xid) = (InstanceId(instance), Xid(xid));
             LeaseRecord {
@@ -68,6 +69,7 @@ fn lease() -> impl Strategy<Value = LeaseRecord> {
                 xid,
                 route,
                 nonce,
+                reconfigure_due: due.map(|secs: u32| start.plus_secs(u64::from(secs))),
             }
         })
 }
@@ -185,6 +187,7 @@ fn version_1_stays_readable() {
         xid: Xid(0x0102_0304),
         route: RouteRecord::Link { src: Ipv4Addr::new(10, 0, 0, 1), neighbour: true },
         nonce: Some(Nonce { value: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], replay: 42 }),
+        reconfigure_due: None,
     };
     assert_eq!(lease, expected);
     let session = SessionId(77);

@@ -9,6 +9,7 @@ use crate::{
     engine::{OFFER_HOLD_SECS, Turn},
     event::{DropReason, Event},
     policy::Policy,
+    reconfigure::{Action, Happening, action, flag},
     session::{ClientKey, Record, Slot, State},
 };
 use bindery_types::{HwAddr, Ipv4Addr, LeaseTime, PoolId};
@@ -41,6 +42,11 @@ impl Engine {
             Some((slot, record)) if record.state() == State::Bound => {
                 let renegotiates =
                     class.served.overrides(request.config).is_some_and(|o| o.delete_binding_on_renegotiation);
+                if action(&record, Happening::Discover) == Action::DropAndEnd {
+                    // junos.md §8.4; the client's next DISCOVER starts anew.
+                    self.commit_end(request.turn, slot, BindingEvent::Clear, None, None);
+                    return Err(DropReason::ClientLookup);
+                }
                 if renegotiates {
                     // The old binding ends first; the client's next DISCOVER finds it gone.
                     self.commit_end(request.turn, slot, BindingEvent::Release, None, None);
@@ -75,9 +81,13 @@ impl Engine {
         tombstone: Option<Slot>,
     ) -> Result<Slot, DropReason> {
         self.check_client_limit(request.config, class)?;
-        let former = tombstone.and_then(|slot| self.sessions.get(slot)).map(|r| r.address());
+        let ended = tombstone.and_then(|slot| self.sessions.get(slot));
+        let former = ended.map(|r| r.address());
+        // A client that was moved away gets another address, whatever it asks for.
+        let avoid = ended.filter(|r| r.flags & flag::MOVED != 0).map(|r| r.address());
         let wished = request.packet.address_option(OptionCode::REQUESTED_IP_ADDRESS);
-        let Some((pool, address)) = self.allocate(class, request.packet.hw_addr(), [former, wished]) else {
+        let wishes = [former, wished].map(|wish| wish.filter(|address| Some(*address) != avoid));
+        let Some((pool, address)) = self.allocate(class, request.packet.hw_addr(), wishes, avoid) else {
             self.give_up_quarantine(request.turn, class.pool);
             self.tell_exhausted(request.turn, class);
             return Err(DropReason::NoAddresses);
@@ -102,7 +112,13 @@ impl Engine {
         }
     }
 
-    fn allocate(&mut self, class: &Class, hw: HwAddr, wishes: [Option<Ipv4Addr>; 2]) -> Option<(PoolId, Ipv4Addr)> {
+    fn allocate(
+        &mut self,
+        class: &Class,
+        hw: HwAddr,
+        wishes: [Option<Ipv4Addr>; 2],
+        avoid: Option<Ipv4Addr>,
+    ) -> Option<(PoolId, Ipv4Addr)> {
         let reserved = hw.mac().and_then(|mac| self.pools.reservation(class.pool, mac));
         let hw = hw.mac();
         if let Some((_, address)) = reserved
@@ -115,7 +131,16 @@ impl Engine {
                 return Some((pool, address));
             }
         }
-        self.pools.take_next(class.pool).ok()
+        let next = self.pools.take_next(class.pool).ok()?;
+        if Some(next.1) != avoid {
+            return Some(next);
+        }
+        // The last free address is better than none.
+        let Ok(other) = self.pools.take_next(class.pool) else {
+            return Some(next);
+        };
+        self.pools.free(class.instance, next.1);
+        Some(other)
     }
 
     /// Makes the offered session of an address that was just taken from its pool: a new one, or the client's
@@ -199,6 +224,11 @@ impl Engine {
             lease_secs: Some(reply::lease_secs(pool, request.packet)),
             session: self.session_ref(slot),
             to: reply::to_newcomer(request, class, record.address()),
+            auth: request
+                .config
+                .group(class.served.group)
+                .and_then(|group| group.reconfigure.as_ref())
+                .and_then(|reconfigure| self.announce4(request.packet, reconfigure)),
             then: Then::Send,
         };
         self.shape4(request, draft, policy)

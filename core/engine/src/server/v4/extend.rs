@@ -12,6 +12,7 @@ use crate::{
     event::DropReason,
     links::Served,
     policy::Policy,
+    reconfigure::{Action, Happening, Phase, action, flags_of_tombstone},
     session::{ClientKey, Record, Slot, State},
 };
 use bindery_types::{HwAddr, InstanceId, Ipv4Addr};
@@ -48,6 +49,9 @@ impl Engine {
             return Err(DropReason::ClientLookup);
         }
         let grant = self.extension4(request, state, &record)?;
+        if action(&record, Happening::Request) == Action::NakAndEnd {
+            return self.end_moved4(request, slot, grant.server_id);
+        }
         if self.pool_of(request.config, &record).is_none() {
             return self.end_outside4(request, slot, grant.server_id);
         }
@@ -64,6 +68,23 @@ impl Engine {
             self.send(answer);
         }
         Ok(())
+    }
+
+    /// The client was told to renew, or is refused at last (junos.md §8.3, §8.4): a NAK, and the binding ends.
+    pub(super) fn end_moved4(&mut self, request: Request<'_>, slot: Slot, server_id: Ipv4Addr) -> Outcome {
+        let record = *self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
+        let answer = self.build_nak4(request, server_id)?;
+        let flags = self.answered(slot, request.config, &record, flags_of_tombstone(record.flags, true));
+        self.commit_end_as(request.turn, slot, BindingEvent::Clear, flags, Some(answer), None);
+        Ok(())
+    }
+
+    /// `flags` with what is now known of the client: it answered a FORCERENEW, if one was sent.
+    pub(super) fn answered(&self, slot: Slot, config: &Config, record: &Record, flags: u16) -> u16 {
+        match Phase::of(record.flags) {
+            Phase::Reconfiguring(_) => self.method_of(slot, self.reconfigure_of(config, record)).store(flags),
+            Phase::Idle | Phase::DeferredNak => flags,
+        }
     }
 
     /// A renewal of an address that this client does not hold.
@@ -169,7 +190,7 @@ impl Engine {
     }
 
     /// The service of the session's own interface, or of its group where the interface is gone.
-    fn served_by_name(&self, config: &Config, record: &Record) -> Option<Served> {
+    pub(crate) fn served_by_name(&self, config: &Config, record: &Record) -> Option<Served> {
         let by_link = self.links.by_name(record.link()).and_then(|l| l.served);
         by_link.or_else(|| {
             let name = self.names.name(record.group);

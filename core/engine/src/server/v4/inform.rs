@@ -32,6 +32,7 @@ impl Engine {
             lease_secs: None,
             session: None,
             to,
+            auth: None,
             then: Then::Send,
         };
         self.shape4(request, draft, policy)

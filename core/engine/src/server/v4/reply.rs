@@ -6,7 +6,7 @@ use crate::{
     binding::{self, BindingEvent, Transition},
     classify::Class,
     commit::{Answer, Change},
-    config::{Attributes, Config, Lease, Pool, Timer},
+    config::{Attributes, Config, Lease, Pool, Reconfigure, Timer},
     engine::Turn,
     event::DropReason,
     exchange::{self, ExchangeEvent, ExchangeState},
@@ -14,11 +14,13 @@ use crate::{
     output::Destination,
     parked::Parked,
     policy::{Hook, Policy, PolicyAnswer, ShapeReply, Stage, Verdict, edit_refusal},
+    reconfigure::{offers_nonce, offers_token, replay_of, token_value},
+    record::Nonce,
     session::{NameId, Slot, SlotRef},
 };
 use alloc::vec::Vec;
 use bindery_types::{HwAddr, IfIndex, Ipv4Addr, MacAddr, SessionId};
-use bindery_wire::v4::{EncodeLimits, MessageType, OptionCode, Packet, ParseRules, Reply};
+use bindery_wire::v4::{EncodeLimits, MessageType, OptionCode, Packet, ParseRules, Reply, authentication};
 
 /// A lease that a client asks for in option 51 is no shorter than this, seconds: below it renewals are a flood.
 pub(crate) const ASKED_LEASE_SECS_MIN: u32 = 60;
@@ -45,7 +47,20 @@ pub(crate) struct Draft {
     pub(crate) lease_secs: Option<u32>,
     pub(crate) session: Option<(SlotRef, SessionId)>,
     pub(crate) to: Destination,
+    /// What the reply says of authentication.
+    pub(crate) auth: Option<Auth>,
     pub(crate) then: Then,
+}
+
+/// What a reply says of the authentication of a later FORCERENEW.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Auth {
+    /// The token, to a client that uses one (RFC 3118 §4); the replay value.
+    Token(u64),
+    /// In an OFFER: that we know the nonce (RFC 6704 §3.1.1).
+    Capable,
+    /// In an ACK: the nonce (RFC 6704 §3.1.3), told where it is new.
+    Nonce { nonce: Nonce, told: bool },
 }
 
 /// What happens with an encoded reply.
@@ -235,7 +250,31 @@ impl Engine {
             }
         }
         set(reply, OptionCode::SUBNET_MASK, &pool.network.mask().octets())?;
+        fill_authentication(reply, config, draft)?;
         fill_parameters(reply, attributes, packet)
+    }
+
+    /// What an OFFER says to a client that offers the nonce, or a token.
+    pub(super) fn announce4(&mut self, packet: &Packet<'_>, reconfigure: &Reconfigure) -> Option<Auth> {
+        if reconfigure.token.is_some() && offers_token(packet) {
+            return Some(Auth::Token(self.next_replay()));
+        }
+        offers_nonce(packet).then_some(Auth::Capable)
+    }
+
+    /// What an ACK says; `starts`: the client has no nonce of us any more.
+    pub(super) fn authenticate4(
+        &mut self,
+        packet: &Packet<'_>,
+        slot: Slot,
+        reconfigure: &Reconfigure,
+        starts: bool,
+    ) -> Option<Auth> {
+        if reconfigure.token.is_some() && offers_token(packet) {
+            return Some(Auth::Token(replay_of(self.change + 1, 0)));
+        }
+        let (nonce, told) = self.nonce_for(slot, packet, starts)?;
+        Some(Auth::Nonce { nonce, told })
     }
 
     /// Marks a session whose exchange is parked: other requests of the client wait for it.
@@ -264,6 +303,22 @@ pub(crate) fn begin(reply: &mut Reply, packet: &Packet<'_>, message: MessageType
 
 fn set(reply: &mut Reply, code: OptionCode, value: &[u8]) -> Outcome {
     reply.options.set(code, value).map_err(|_| DropReason::EncodeError)
+}
+
+/// Options 90 and 145 (RFC 3118 §4, RFC 6704 §3.1).
+fn fill_authentication(reply: &mut Reply, config: &Config, draft: &Draft) -> Outcome {
+    match draft.auth {
+        None => Ok(()),
+        Some(Auth::Capable) => set(reply, OptionCode::FORCERENEW_NONCE_CAPABLE, &[authentication::HMAC_MD5]),
+        Some(Auth::Nonce { nonce, told: true }) => {
+            set(reply, OptionCode::AUTHENTICATION, &authentication::nonce(nonce.replay, &nonce.value))
+        }
+        Some(Auth::Nonce { told: false, .. }) => Ok(()),
+        Some(Auth::Token(replay)) => match draft.served.reconfigure(config).and_then(|r| r.token.as_deref()) {
+            Some(token) => set(reply, OptionCode::AUTHENTICATION, &token_value(replay, token)),
+            None => Ok(()),
+        },
+    }
 }
 
 /// The pool's options: those the client asked for, in its order (RFC 2132 §9.8); all of them when it has no

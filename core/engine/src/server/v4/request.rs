@@ -1,6 +1,6 @@
 //! DHCPREQUEST: RFC 2131 §4.3.2, in all four client states.
 
-use super::{Draft, Outcome, Request, Then, client_id, reply};
+use super::{Auth, Draft, Outcome, Request, Then, client_id, reply};
 use crate::{
     Engine,
     binding::{self, BindingEvent, Transition},
@@ -11,6 +11,7 @@ use crate::{
     links::Served,
     output::Destination,
     policy::Policy,
+    reconfigure::{Action, Happening, action, flag},
     record::RouteRecord,
     session::{ClientKey, NameId, Record, Slot, State},
 };
@@ -146,6 +147,11 @@ impl Engine {
         let slot = match (found, record) {
             (Some(_), Some(record)) if record.pending != 0 => return Err(DropReason::Duplicate),
             (Some(slot), Some(record))
+                if record.state() == State::Bound && action(&record, Happening::Request) == Action::NakAndEnd =>
+            {
+                return self.end_moved4(request, slot, class.server_id);
+            }
+            (Some(slot), Some(record))
                 if may_bind(&record, address, request.turn.lease) || is_selecting(&request, &record) =>
             {
                 self.ensure_held(request, class, key, slot, address)?
@@ -259,6 +265,17 @@ impl Engine {
             || change.pool != record.pool
             || change.group != record.group)
             .then(|| self.identity.clone());
+        change.flags = self.answered(slot, request.config, &record, record.flags & !flag::OF_A_RUN);
+        let reconfigure = grant.served.reconfigure(request.config);
+        let auth = reconfigure.and_then(|reconfigure| {
+            let starts = fresh || !matches!(self.client_state(&request), Ok(ClientState::Renewing { .. }));
+            self.authenticate4(packet, slot, reconfigure, starts)
+        });
+        match auth {
+            Some(Auth::Token(_)) => change.flags |= flag::TOKEN,
+            Some(Auth::Nonce { nonce, .. }) => change.nonce = Some(nonce),
+            _ => {}
+        }
         let slot_ref = self.session_ref(slot);
         let Some((reference, _)) = slot_ref else {
             return Err(DropReason::ClientLookup);
@@ -274,6 +291,7 @@ impl Engine {
             lease_secs: Some(lease_secs),
             session: slot_ref,
             to: grant.to,
+            auth,
             then: Then::Bind { slot: reference, change, identity },
         };
         self.shape4(request, draft, policy)
