@@ -289,6 +289,7 @@ fn times_run_down() {
     let heard = ask(&mut lab, &asking(by_mac(1), &[51, 58, 59, 91]));
     assert_eq!(secs(&heard, OptionCode::IP_ADDRESS_LEASE_TIME), Some(100));
     assert_eq!(secs(&heard, OptionCode::RENEWAL_TIME), Some(40));
+    assert_eq!(secs(&heard, OptionCode::REBINDING_TIME), Some(80));
     assert_eq!(secs(&heard, OptionCode::CLIENT_LAST_TRANSACTION_TIME), Some(0));
     lab.pass(102);
     assert_eq!(ask(&mut lab, &by_address(address)).message(), LeaseUnassigned);
@@ -431,6 +432,13 @@ fn a_query_is_answered_on_any_interface_of_the_instance() {
         let heard = lab.packet_on(on, &by_mac(2), REQUESTOR, dst).expect("an answer");
         assert_eq!(heard.message(), LeaseUnknown, "a client of another instance");
     }
+    // Also where the other instance tells its own.
+    let mut allows = two_groups(true, InstanceId(1));
+    lease_on(&mut allows, VLAN, 2);
+    for (on, dst, message) in [(LINK, SERVER, LeaseUnknown), (VLAN, FAR, LeaseActive)] {
+        let heard = allows.packet_on(on, &by_mac(2), REQUESTOR, dst).expect("an answer");
+        assert_eq!(heard.message(), message);
+    }
     assert!(lab.packet_on(VLAN, &by_address(other), REQUESTOR, FAR).is_none());
     assert_eq!(lab.dropped(DropReason::LeasequeryNotAllowed), 1);
     // A broadcast query is answered from an address that the kernel chooses.
@@ -514,6 +522,16 @@ fn the_chain_of_the_interface_stands_in_for_the_groups() {
     let address = relayed(&mut lab, mac(2), CLIENT_ID, RELAY);
     ask(&mut lab, &by_address(address));
     assert_eq!(asked.take(), [(PluginId(4), address)]);
+    // The interface went to another group; the binding has not, until it is renewed.
+    let mut moved = config.clone();
+    let mut other = moved.groups[0].clone();
+    other.name = "other".into();
+    moved.groups.push(other);
+    moved.interfaces[0].group = GroupId(1);
+    lab.input(Input::Configure(std::sync::Arc::new(moved)));
+    ask(&mut lab, &by_address(address));
+    assert_eq!(asked.take(), [(PluginId(3), address)]);
+    lab.input(Input::Configure(std::sync::Arc::new(config.clone())));
     // The interface is gone: the binding's group is left.
     lab.input(Input::LinkGone(LINK));
     lab.input(Input::LinkSet(link(CORE, "core0", &[(SERVER, 32)])));
@@ -636,6 +654,23 @@ fn many_clients_behind_one_hardware_address() {
     assert_eq!((heard.packet().ciaddr(), addresses(&heard)), (leased[0], leased[1..17].to_vec()));
     let heard = ask(&mut lab, &asking(by_client_id(&[0, 42]), &[91]));
     assert_eq!((heard.packet().ciaddr(), addresses(&heard)), (leased[57], vec![]));
+    let again = MessageBuilder::request_renewing(mac(2), leased[57]).client_id(&[0, 42]);
+    lab.unicast(&again, leased[57]).expect("an ack");
+    let heard = ask(&mut lab, &asking(by_mac(2), &[91]));
+    assert_eq!((heard.packet().ciaddr(), addresses(&heard)), (leased[57], leased[..16].to_vec()));
+}
+
+/// Linked pools of one network hold one binding of a client, and it is told once.
+#[test]
+fn linked_pools_of_one_network() {
+    let mut config = allowing();
+    let far = |last| Ipv4Addr::new(198, 51, 100, last);
+    config.pools.push(pool("more", "198.51.100.0/24", far(20), far(23)));
+    config.pools[1].link = Some(bindery_types::PoolId(2));
+    let mut lab = Lab::new(config);
+    let address = relayed(&mut lab, mac(2), CLIENT_ID, FAR);
+    let heard = ask(&mut lab, &by_client_id(CLIENT_ID));
+    assert_eq!((heard.packet().ciaddr(), addresses(&heard)), (address, vec![]));
 }
 
 /// Option 82 of the largest size goes whole, whatever else has to make room.

@@ -84,6 +84,9 @@ impl Candidates {
     }
 
     fn add(&mut self, record: &Record, slot: Slot) {
+        if self.iter().any(|known| known == slot) {
+            return;
+        }
         // Two of one second: the later change wins.
         let mut new = Some((record.cltt, record.change, slot));
         for place in &mut self.kept {
@@ -155,10 +158,10 @@ impl Engine {
         let mut told = None;
         let mut others = Associated::new();
         for slot in candidates.iter().filter(|slot| self.may_know(request, *slot, key.kind(), policy)) {
-            match (told, self.sessions.get(slot)) {
-                (None, _) => told = Some(slot),
-                (Some(_), Some(record)) => others.push(record.address()),
-                (Some(_), None) => {}
+            if told.is_none() {
+                told = Some(slot);
+            } else if let Some(record) = self.sessions.get(slot) {
+                others.push(record.address());
             }
             if others.len == others.bytes.len() {
                 break;
@@ -167,22 +170,17 @@ impl Engine {
         told.map_or(Told::Unknown, |slot| Told::Active(slot, others))
     }
 
-    /// The sessions of a client identifier, which is unique in each network only. A network that the configuration no
-    /// longer has is not looked in.
+    /// The sessions of a client identifier, which is unique in each network only; one session may come up twice, where
+    /// linked pools share a network. A network that the configuration no longer has is not looked in.
     fn of_client_id<'s>(
         &'s self,
         config: &'s Config,
         instance: InstanceId,
         id: &'s [u8],
     ) -> impl Iterator<Item = Slot> + 's {
-        let here = config.pools.iter().enumerate().filter(move |(_, pool)| pool.instance == instance);
-        let networks = here.filter(|(at, pool)| {
-            // Linked pools may share a network: it is looked in once.
-            let before = config.pools.iter().take(*at);
-            !before.into_iter().any(|p| p.instance == pool.instance && p.network.address() == pool.network.address())
-        });
+        let here = config.pools.iter().filter(move |pool| pool.instance == instance);
         let key = ClientKey::ClientId(id);
-        networks.filter_map(move |(_, pool)| self.sessions.find_by_client(instance, pool.network.address(), &key))
+        here.filter_map(move |pool| self.sessions.find_by_client(instance, pool.network.address(), &key))
     }
 
     /// The record of a binding of this instance that is in force. One that has run out and waits for its write is not.
@@ -352,10 +350,8 @@ impl Binding<'_> {
     fn timer_secs(&self, code: OptionCode) -> Option<u32> {
         let attributes = &self.pool?.attributes;
         let timer = if code == OptionCode::RENEWAL_TIME { attributes.t1 } else { attributes.t2 };
-        let granted = match self.record.end {
-            LeaseTime::NEVER => return None,
-            end => u32::try_from(self.record.cltt.secs_until(end)).ok()?,
-        };
+        // An infinite lease has more seconds than fit, and no timers.
+        let granted = u32::try_from(self.record.cltt.secs_until(self.record.end)).ok()?;
         let due = self.record.cltt.plus_secs(u64::from(timer.secs_of(granted)?));
         u32::try_from(self.now.secs_until(due)).ok().filter(|left| *left > 0)
     }
