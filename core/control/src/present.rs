@@ -157,7 +157,15 @@ const RECEIVED: [MessageType; 6] = [
     MessageType::Request,
     MessageType::LeaseQuery,
 ];
-const SENT: [MessageType; 3] = [MessageType::Offer, MessageType::Ack, MessageType::Nak];
+const SENT: [MessageType; 7] = [
+    MessageType::Offer,
+    MessageType::Ack,
+    MessageType::Nak,
+    MessageType::ForceRenew,
+    MessageType::LeaseUnassigned,
+    MessageType::LeaseUnknown,
+    MessageType::LeaseActive,
+];
 
 pub(crate) fn statistics(counters: &Counters) -> Statistics {
     let drops = DropReason::ALL.into_iter().zip(counters.dropped);

@@ -2,6 +2,7 @@
 
 use crate::{
     event::Counters,
+    policy::Attribute,
     reconfigure::{Capability, Phase, Purpose},
     record::DurableState,
 };
@@ -49,6 +50,13 @@ pub enum Verb {
         cursor: Cursor,
         /// What for.
         purpose: Purpose,
+    },
+    /// A RADIUS Disconnect-Request (RFC 5176 §3.1) for the one bound session that matches.
+    Disconnect {
+        /// What the session must match.
+        keys: DisconnectKeys,
+        /// All attributes of the request, for the plugins.
+        attributes: Vec<Attribute>,
     },
     /// What bound clients were seen to answer, by vendor class, from `cursor` on. Classes come up once a page.
     Capability {
@@ -117,6 +125,8 @@ pub enum Reply {
     Pools(Vec<PoolView>),
     /// To `Reconfigure`: answered when the first attempts of this page are durable.
     Reconfigured(Reconfigured),
+    /// To `Disconnect`: a success is answered when it is on storage.
+    Disconnected(Disconnected),
     /// To `Capability`.
     Capability {
         /// One page's classes.
@@ -124,6 +134,37 @@ pub enum Reply {
         /// Where to go on; `None` at the end.
         next: Option<Cursor>,
     },
+}
+
+/// What identifies a session in a request of RFC 5176 §3: it must match all that is given. An interface alone
+/// identifies none.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DisconnectKeys {
+    /// Acct-Session-Id.
+    pub session: Option<SessionId>,
+    /// Framed-IP-Address.
+    pub address: Option<Ipv4Addr>,
+    /// Calling-Station-Id.
+    pub mac: Option<MacAddr>,
+    /// NAS-Port-Id.
+    pub interface: Option<Box<str>>,
+}
+
+/// What became of a Disconnect-Request.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Disconnected {
+    /// The session has ended.
+    Cleared,
+    /// Its reconfiguration has begun, or was running.
+    Reconfiguring,
+    /// A plugin keeps the session.
+    Ignored,
+    /// No bound session matches.
+    NotFound,
+    /// More than one matches: nothing was done.
+    Several,
+    /// The session database cannot be written.
+    Failed,
 }
 
 /// What one page of `Reconfigure` did.

@@ -198,7 +198,7 @@ impl Engine {
             }
             Input::RouteLost { instance, dst } => self.route_lost(instance, dst),
             Input::RoutesReconciled => self.reconciled = true,
-            Input::Command { id, verb } => self.command(turn, id, verb),
+            Input::Command { id, verb } => self.command(turn, id, verb, policy),
             Input::Configure(config) => self.configure(config),
             Input::Tick => self.tick(turn, policy),
         }

@@ -14,6 +14,7 @@ mod clock;
 pub mod command;
 mod commit;
 pub mod config;
+mod disconnect;
 mod durable;
 mod engine;
 pub mod event;

@@ -4,14 +4,15 @@ use crate::{
     Engine,
     binding::BindingEvent,
     command::{
-        BindingView, CapabilityRow, Cursor, Filter, PAGE_MAX, PublicState, ReconfigureView, Reconfigured, Reply,
-        RouteState, RouteView, Summary, Verb,
+        BindingView, CapabilityRow, Cursor, Disconnected, Filter, PAGE_MAX, PublicState, ReconfigureView, Reconfigured,
+        Reply, RouteState, RouteView, Summary, Verb,
     },
     commit::{COMMITS_MAX, Purpose},
     engine::{BUSY_HOOK, BUSY_ROUTE, BUSY_STORE, Turn},
     event::Counters,
     input::CommandId,
     links::pattern_matches,
+    policy::Policy,
     reconfigure::{Capability, Phase, Purpose as Reconfigure, Started, attempts, flag},
     record::RouteRecord,
     session::{Record, Slot, State},
@@ -33,10 +34,11 @@ pub(crate) struct CommandPage {
 enum PageReply {
     Cleared { count: u32, next: Option<Cursor> },
     Reconfigured(Reconfigured),
+    Disconnected(Disconnected),
 }
 
 impl Engine {
-    pub(crate) fn command(&mut self, turn: Turn, id: CommandId, verb: Verb) {
+    pub(crate) fn command(&mut self, turn: Turn, id: CommandId, verb: Verb, policy: &mut dyn Policy) {
         let reply = match verb {
             Verb::Bindings { filter, cursor } => {
                 let (slots, next) = self.select(&filter, cursor);
@@ -63,6 +65,7 @@ impl Engine {
                 return self.reconfigure_page(turn, id, &filter, cursor, purpose);
             }
             Verb::Capability { cursor } => self.capability_page(cursor),
+            Verb::Disconnect { keys, attributes } => return self.disconnect(turn, id, &keys, &attributes, policy),
         };
         self.outbox.replies.push((id, reply));
     }
@@ -291,6 +294,12 @@ impl Engine {
         self.answer_pages();
     }
 
+    /// Answers a Disconnect-Request when the one write that it waits for is durable.
+    pub(crate) fn await_disconnect(&mut self, id: CommandId, outcome: Disconnected) {
+        let reply = PageReply::Disconnected(outcome);
+        self.pages.push(CommandPage { id, waiting: 1, failed: false, reply });
+    }
+
     fn answer_pages(&mut self) {
         let outbox = &mut self.outbox;
         self.pages.retain(|page| {
@@ -298,6 +307,8 @@ impl Engine {
                 let failed = page.failed;
                 let reply = match page.reply {
                     PageReply::Cleared { count, next } => Reply::ClearedBindings { count, failed, next },
+                    PageReply::Disconnected(_) if failed => Reply::Disconnected(Disconnected::Failed),
+                    PageReply::Disconnected(outcome) => Reply::Disconnected(outcome),
                     PageReply::Reconfigured(counts) => Reply::Reconfigured(Reconfigured { failed, ..counts }),
                 };
                 outbox.replies.push((page.id, reply));

@@ -83,3 +83,50 @@ pub trait ForwardingPlane {
     /// The plane's fault. The caller keeps the operations and tries again after a reconciliation.
     fn apply(&mut self, ops: &[RouteOp], failed: &mut Vec<RouteFailure>) -> Result<(), Self::Fault>;
 }
+
+/// What names a route in a plane.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Destination {
+    /// Routing instance.
+    pub instance: InstanceId,
+    /// The host address.
+    pub dst: Ipv4Addr,
+}
+
+/// What a plane has counted for one destination, in the sense of RFC 2866 §5.3, §5.4, §5.8 and §5.9: in is what the
+/// subscriber sent. The figures only grow while the route stands.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Counters {
+    /// Packets from the subscriber.
+    pub packets_in: u64,
+    /// Octets from the subscriber.
+    pub octets_in: u64,
+    /// Packets to the subscriber.
+    pub packets_out: u64,
+    /// Octets to the subscriber.
+    pub octets_out: u64,
+}
+
+/// A plane that another one may take the place of: it tells what stands and can be brought back after a fault, so that
+/// its owner reconciles it. Implemented by the native-plugin host.
+pub trait Driver: ForwardingPlane {
+    /// Brings the plane back after a fault. What stood before may be gone; the caller reconciles.
+    ///
+    /// # Errors
+    /// It is still out of order.
+    fn recover(&mut self) -> Result<(), Self::Fault>;
+
+    /// Appends some of what stands, from `cursor` on, and moves the cursor; whether there is more. A dump starts with
+    /// the cursor 0. A route that stands unchanged from the start of a dump to its end is told exactly once, one that
+    /// changes meanwhile may be told or not.
+    ///
+    /// # Errors
+    /// The plane's fault; the dump is over.
+    fn dump(&mut self, cursor: &mut u64, found: &mut Vec<Route>) -> Result<bool, Self::Fault>;
+
+    /// Appends one entry for each of `of`, in order: `None` where nothing is counted.
+    ///
+    /// # Errors
+    /// The plane's fault.
+    fn read_counters(&mut self, of: &[Destination], into: &mut Vec<Option<Counters>>) -> Result<(), Self::Fault>;
+}

@@ -2,11 +2,13 @@
 
 use crate::lab::{Heard, LEASE_SECS, Lab, SERVER, config, ip, mac};
 use bindery_engine::{
-    command::{Cursor, Filter, PublicState, ReconfigureView, Reconfigured, Reply, Verb},
+    command::{Cursor, DisconnectKeys, Disconnected, Filter, PublicState, ReconfigureView, Reconfigured, Reply, Verb},
     config::{Config, PluginId, Reconfigure},
     input::{CommandId, Input},
     output::Destination,
-    policy::{Exhausted, ExhaustedVerdict, Hook, Policy, ShapeReply, Stage, Verdict},
+    policy::{
+        Attribute, Disconnect, DisconnectVerdict, Exhausted, ExhaustedVerdict, Hook, Policy, ShapeReply, Stage, Verdict,
+    },
     reconfigure::{Capability, Phase, Purpose},
     record::DurableState,
 };
@@ -236,7 +238,10 @@ fn a_refresh_keeps_the_address() {
     let ack = lab.renew(1, address).unwrap();
     assert_eq!((ack.message(), ack.yiaddr()), (MessageType::Ack, address));
     let (state, reconfigure) = view(&mut lab, address);
-    assert_eq!((state, reconfigure.phase, reconfigure.capability), (PublicState::Bound, Phase::Idle, Capability::Plain));
+    assert_eq!(
+        (state, reconfigure.phase, reconfigure.capability),
+        (PublicState::Bound, Phase::Idle, Capability::Plain)
+    );
     lab.pass(600);
     assert!(forcerenews(&mut lab).is_empty());
 }
@@ -496,4 +501,93 @@ fn the_token_goes_to_clients_that_use_one() {
     }
     // One that sent no option 90 gets none: it would refuse the offer.
     assert_eq!(lab.discover(2).unwrap().option(OptionCode::AUTHENTICATION), None);
+}
+
+/// Answers `disconnect` as the first attribute says.
+struct ByAttribute;
+
+impl Policy for ByAttribute {
+    fn shape_reply(&mut self, _: Now, _: &[PluginId], _: &mut ShapeReply<'_>) -> Hook {
+        Hook::Done(Verdict::Continue)
+    }
+
+    fn disconnect(&mut self, _: Now, _: &[PluginId], question: &Disconnect<'_>) -> Option<DisconnectVerdict> {
+        match &*question.attributes.first()?.value {
+            b"clear" => Some(DisconnectVerdict::Clear),
+            b"reconfigure" => Some(DisconnectVerdict::Reconfigure),
+            b"ignore" => Some(DisconnectVerdict::Ignore),
+            _ => None,
+        }
+    }
+}
+
+fn disconnect(lab: &mut Lab, keys: DisconnectKeys, word: &str) -> Option<Disconnected> {
+    lab.replies.clear();
+    let attributes = vec![Attribute { vendor: 0, code: 11, value: word.as_bytes().into() }];
+    lab.input(Input::Command { id: CommandId(9), verb: Verb::Disconnect { keys, attributes } });
+    match lab.replies.pop() {
+        Some((CommandId(9), Reply::Disconnected(outcome))) => Some(outcome),
+        None => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_disconnect_request_clears_reconfigures_or_is_ignored() {
+    for (word, outcome) in [
+        ("clear", Disconnected::Cleared),
+        ("pass", Disconnected::Cleared),
+        ("reconfigure", Disconnected::Reconfiguring),
+        ("ignore", Disconnected::Ignored),
+    ] {
+        let mut config = with(Reconfigure::default());
+        config.groups[0].chains.set(Stage::Disconnect, vec![PluginId(0)]);
+        let mut lab = Lab::new(config);
+        lab.policy = Box::new(ByAttribute);
+        let address = lab.lease(1);
+        let keys = DisconnectKeys { address: Some(address), ..DisconnectKeys::default() };
+        assert_eq!(disconnect(&mut lab, keys, word), Some(outcome), "{word}");
+        let state = if outcome == Disconnected::Cleared { DurableState::Cleared } else { DurableState::Bound };
+        assert_eq!(lab.state(address), Some(state), "{word}");
+        assert_eq!(forcerenews(&mut lab).len(), usize::from(word == "reconfigure"));
+    }
+}
+
+#[test]
+fn a_disconnect_request_is_answered_when_it_is_durable() {
+    let mut lab = lab();
+    let address = lab.lease(1);
+    let keys = DisconnectKeys { address: Some(address), ..DisconnectKeys::default() };
+    lab.prompt = false;
+    assert_eq!(disconnect(&mut lab, keys.clone(), ""), None);
+    lab.answer_store();
+    assert!(matches!(lab.replies[..], [(_, Reply::Disconnected(Disconnected::Cleared))]));
+    let mut lab = self::lab();
+    lab.lease(1);
+    lab.prompt = false;
+    assert_eq!(disconnect(&mut lab, keys.clone(), ""), None);
+    lab.input(Input::StoreFailed);
+    assert!(matches!(lab.replies[..], [(_, Reply::Disconnected(Disconnected::Failed))]));
+    assert_eq!(disconnect(&mut lab, keys, ""), Some(Disconnected::Failed));
+}
+
+#[test]
+fn a_disconnect_request_matches_all_that_is_given() {
+    let mut lab = lab();
+    let (first, second) = (lab.lease(1), lab.lease(2));
+    let keys = |address, last: u8, interface: Option<&str>| DisconnectKeys {
+        address,
+        mac: (last > 0).then(|| mac(last)),
+        interface: interface.map(Into::into),
+        session: None,
+    };
+    let mut ask = |keys| disconnect(&mut lab, keys, "").unwrap();
+    assert_eq!(ask(keys(None, 0, None)), Disconnected::NotFound);
+    assert_eq!(ask(keys(None, 0, Some("eth1"))), Disconnected::NotFound, "an interface alone names nobody");
+    assert_eq!(ask(keys(Some(first), 2, None)), Disconnected::NotFound);
+    assert_eq!(ask(keys(Some(first), 1, Some("eth9"))), Disconnected::NotFound);
+    assert_eq!(ask(keys(Some(ip(99)), 0, None)), Disconnected::NotFound);
+    assert_eq!(ask(keys(Some(first), 1, Some("eth1"))), Disconnected::Cleared);
+    assert_eq!(ask(keys(None, 2, None)), Disconnected::Cleared);
+    assert_eq!((lab.state(first), lab.state(second)), (Some(DurableState::Cleared), Some(DurableState::Cleared)));
 }
