@@ -2,13 +2,18 @@
 
 use bindery_engine::{
     config::PluginId,
-    policy::{EditRefused as EngineRefused, Hook, Policy, ShapeReply, Verdict, edit_refusal},
+    policy::{
+        Admit, Authorize, Disconnect, DisconnectVerdict, EditRefused as EngineRefused, Exhausted, ExhaustedVerdict,
+        Hook, Leasequery, LeasequeryVerdict, Policy, RouteChoice, RouteQuestion, SelectAddress, ShapeReply, Verdict,
+        edit_refusal,
+    },
 };
 use bindery_plugin_host::{
-    ClientState, Edit, EditRefused, Edits, OnFailure, Plugin, PluginStats, ShapeExchange, ShapeMeta, ShapeOutcome,
+    Edit, EditRefused, Edits, OnFailure, Outcome, Plugin, PluginStats, ShapeExchange, ShapeMeta, client_state,
+    raw_options,
 };
 use bindery_types::Now;
-use bindery_wire::v4::{HEADER_LEN, MAGIC_COOKIE, MessageType, OptionCode, Packet};
+use bindery_wire::v4::OptionCode;
 use std::borrow::Cow;
 
 /// The plugins of one configuration, by [`PluginId`]; owned by the packet thread.
@@ -25,19 +30,70 @@ impl Plugins {
     pub(crate) fn stats(&self) -> Vec<PluginStats> {
         self.0.iter().map(Plugin::stats).collect()
     }
+
+    /// Asks each plugin of a chain on the packet's way, in order, until one drops.
+    fn ask(&mut self, chain: &[PluginId], mut call: impl FnMut(&mut Plugin) -> Outcome) -> Hook {
+        for id in chain {
+            // The configuration binds only plugins that it has.
+            let Some(plugin) = self.0.get_mut(usize::from(id.0)) else { continue };
+            match call(plugin) {
+                Outcome::Continue | Outcome::Failed(_, OnFailure::Continue) => {}
+                Outcome::Drop | Outcome::Failed(_, OnFailure::Drop) => return Hook::Done(Verdict::Drop),
+            }
+        }
+        Hook::Done(Verdict::Continue)
+    }
+
+    /// What the first plugin of a chain says that says anything.
+    fn first<T>(&mut self, chain: &[PluginId], mut call: impl FnMut(&mut Plugin) -> Option<T>) -> Option<T> {
+        chain.iter().find_map(|id| self.0.get_mut(usize::from(id.0)).and_then(&mut call))
+    }
 }
 
 impl Policy for Plugins {
     fn shape_reply(&mut self, _: Now, chain: &[PluginId], stage: &mut ShapeReply<'_>) -> Hook {
+        self.ask(chain, |plugin| plugin.shape_reply(&mut Exchange(stage)))
+    }
+
+    fn admit(&mut self, _: Now, chain: &[PluginId], question: &mut Admit<'_>) -> Hook {
+        self.ask(chain, |plugin| plugin.admit(question))
+    }
+
+    fn authorize(&mut self, _: Now, chain: &[PluginId], question: &mut Authorize<'_>) -> Hook {
+        self.ask(chain, |plugin| plugin.authorize(question))
+    }
+
+    fn select_address(&mut self, _: Now, chain: &[PluginId], question: &mut SelectAddress<'_>) -> Hook {
+        self.ask(chain, |plugin| plugin.select_address(question))
+    }
+
+    fn disconnect(&mut self, _: Now, chain: &[PluginId], question: &Disconnect<'_>) -> Option<DisconnectVerdict> {
+        // A failure passes to the next.
+        self.first(chain, |plugin| plugin.disconnect(question).unwrap_or_default())
+    }
+
+    fn reconfigure_exhausted(&mut self, _: Now, chain: &[PluginId], question: &Exhausted<'_>) -> ExhaustedVerdict {
+        let decided = self.first(chain, |plugin| match plugin.reconfigure_exhausted(question) {
+            Ok(verdict) => verdict,
+            Err(_) => Some(ExhaustedVerdict::Restore),
+        });
+        decided.unwrap_or(ExhaustedVerdict::Restore)
+    }
+
+    fn leasequery(&mut self, _: Now, chain: &[PluginId], question: &Leasequery<'_>) -> LeasequeryVerdict {
+        let refused = self.first(chain, |plugin| match plugin.leasequery(question) {
+            Ok(LeasequeryVerdict::Answer) => None,
+            Ok(LeasequeryVerdict::Refuse) | Err(_) => Some(LeasequeryVerdict::Refuse),
+        });
+        refused.unwrap_or(LeasequeryVerdict::Answer)
+    }
+
+    fn route(&mut self, _: Now, chain: &[PluginId], question: &RouteQuestion<'_>, choice: &mut RouteChoice) {
         for id in chain {
-            // The configuration binds only plugins that it has.
             let Some(plugin) = self.0.get_mut(usize::from(id.0)) else { continue };
-            match plugin.shape_reply(&mut Exchange(stage)) {
-                ShapeOutcome::Continue | ShapeOutcome::Failed(_, OnFailure::Continue) => {}
-                ShapeOutcome::Drop | ShapeOutcome::Failed(_, OnFailure::Drop) => return Hook::Done(Verdict::Drop),
-            }
+            // One that failed has chosen nothing, and its counters tell.
+            let _ = plugin.route(question, choice);
         }
-        Hook::Done(Verdict::Continue)
     }
 }
 
@@ -110,39 +166,6 @@ impl ShapeExchange for Exchange<'_, '_> {
     fn remove_option(&mut self, code: u16) {
         if let Ok(code) = u8::try_from(code) {
             let _ = self.0.remove_option(OptionCode(code));
-        }
-    }
-}
-
-/// What the client is doing, as its request tells (RFC 2131 §4.3.2).
-fn client_state(request: &Packet<'_>, unicast: bool) -> ClientState {
-    let selects = request.has(OptionCode::SERVER_IDENTIFIER);
-    let names = request.has(OptionCode::REQUESTED_IP_ADDRESS);
-    match request.message_type() {
-        Some(MessageType::Discover) => ClientState::Init,
-        Some(MessageType::Inform) => ClientState::Informing,
-        Some(MessageType::Request) if selects && names => ClientState::Selecting,
-        Some(MessageType::Request) if names => ClientState::InitReboot,
-        Some(MessageType::Request) if unicast => ClientState::Renewing,
-        Some(MessageType::Request) => ClientState::Rebinding,
-        _ => ClientState::Other,
-    }
-}
-
-/// The options field behind the magic cookie; under overload also the fields that hold options (RFC 2131 §4.1).
-fn raw_options<'p>(request: &'p Packet<'_>) -> Cow<'p, [u8]> {
-    let options = request.bytes().get(HEADER_LEN + MAGIC_COOKIE.len()..).unwrap_or_default();
-    match request.overloaded_fields() {
-        (false, false) => Cow::Borrowed(options),
-        (file, sname) => {
-            let mut all = options.to_vec();
-            if file {
-                all.extend_from_slice(request.file_field());
-            }
-            if sname {
-                all.extend_from_slice(request.sname_field());
-            }
-            Cow::Owned(all)
         }
     }
 }

@@ -4,8 +4,8 @@
 
 use crate::policy::Plugins;
 use bindery_config::{Loaded, OnFailure};
-use bindery_engine::{config::Chains, policy};
-use bindery_plugin_host::{Host, LoadError, LoadReason, PluginSpec, Setting, Source, Stage, Stages};
+use bindery_engine::config::{Chains, PluginId};
+use bindery_plugin_host::{Host, LoadError, LoadReason, PluginSpec, Setting, Source, Stages};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -65,7 +65,7 @@ pub(crate) fn prepare(host: &Host, path: &Path) -> Result<Prepared, Refusal> {
 /// A plugin's configuration as the host takes it.
 fn spec(loaded: &Loaded, id: usize, plugin: &bindery_config::PluginConfig, file: &Path) -> PluginSpec {
     let mut spec = PluginSpec::new(plugin.name.clone(), Source::File(file.into()));
-    spec.stages = if binds(loaded, id) { Stages::NONE.with(Stage::ShapeReply) } else { Stages::NONE };
+    spec.stages = bound_stages(loaded, id);
     spec.deadline = Duration::from_millis(u64::from(plugin.deadline_ms));
     spec.memory_max_bytes = usize::try_from(plugin.memory_max).unwrap_or(usize::MAX);
     spec.output_max_bytes = usize::try_from(plugin.output_max).unwrap_or(usize::MAX);
@@ -80,12 +80,13 @@ fn spec(loaded: &Loaded, id: usize, plugin: &bindery_config::PluginConfig, file:
     spec
 }
 
-/// Whether some group or interface binds the plugin to `shape-reply`.
-fn binds(loaded: &Loaded, id: usize) -> bool {
+/// The stages to which some group or interface binds the plugin.
+fn bound_stages(loaded: &Loaded, id: usize) -> Stages {
     let config = &loaded.engine;
     let chains = config.groups.iter().map(|g| &g.chains).chain(config.interfaces.iter().map(|i| &i.chains));
-    let bound = chains.flat_map(Chains::iter).filter(|(stage, _)| *stage == policy::Stage::ShapeReply);
-    bound.flat_map(|(_, chain)| chain).any(|bound| usize::from(bound.0) == id)
+    let names = |chain: &[PluginId]| chain.iter().any(|bound| usize::from(bound.0) == id);
+    let bound = chains.flat_map(Chains::iter).filter(|(_, chain)| names(chain));
+    bound.fold(Stages::NONE, |stages, (stage, _)| stages.with(stage))
 }
 
 /// A refusal of the host, shown at the statement that caused it.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bindery_plugin_host::{
-    ClientState, Host, HostConfig, Plugin, PluginSpec, Setting, ShapeExchange, ShapeMeta, ShapeOutcome, Source, Stage,
+    ClientState, Host, HostConfig, Outcome, Plugin, PluginSpec, Setting, ShapeExchange, ShapeMeta, Source, Stage,
     Stages,
 };
 
@@ -96,7 +96,7 @@ fn block(plugin: &mut Plugin, exchange: &mut Exchange) -> Duration {
     let started = Instant::now();
     for _ in 0..CALLS {
         let outcome = plugin.shape_reply(exchange);
-        assert!(!matches!(outcome, ShapeOutcome::Failed(..)), "{outcome:?}: {}", plugin.stats().last_failure);
+        assert!(!matches!(outcome, Outcome::Failed(..)), "{outcome:?}: {}", plugin.stats().last_failure);
     }
     started.elapsed() / CALLS
 }

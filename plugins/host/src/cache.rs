@@ -97,6 +97,10 @@ impl Cache {
         let mut files: Vec<(SystemTime, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
+            // What else the directory holds is not ours to remove.
+            if entry.path().extension().is_none_or(|extension| extension != EXTENSION) {
+                continue;
+            }
             if let Ok(modified) = entry.metadata().and_then(|found| found.modified()) {
                 files.push((modified, entry.path()));
             }

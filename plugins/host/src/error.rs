@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::spec::Stage;
+use bindery_engine::policy::Stage;
 
 /// Why a call of a plugin had no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,9 +15,10 @@ pub enum Failure {
     Trap,
     /// It wanted more memory than it may have.
     Memory,
-    /// It set more options or more bytes than it may.
+    /// It gave more than it may: options, bytes, attributes, routes.
     Output,
-    /// Its answer is not allowed: an option that no plugin may touch, a change that the reply cannot hold.
+    /// Its answer is not allowed: an option that no plugin may touch, a change that the reply cannot hold, a name
+    /// that is none.
     BadVerdict,
     /// It was not called, because it failed too often lately.
     BreakerOpen,
@@ -153,7 +154,7 @@ pub enum LoadReason {
         wanted: String,
     },
     /// It does not export the stage to which the configuration binds it.
-    #[error("it has no hook for stage {stage}: it must export bindery:{stage}/hook, or be bound elsewhere")]
+    #[error("it has no hook for stage {0}: it must export bindery:{0}/hook, or be bound elsewhere", .stage.name())]
     MissingExport {
         /// The stage.
         stage: Stage,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bindery_engine::policy::Stage;
 use sha2::{Digest, Sha256};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
@@ -14,7 +15,7 @@ use wasmtime::{Config, Engine, Precompiled};
 use crate::cache::{self, Cache, Distrust, Lookup};
 use crate::error::{HostError, LoadError, LoadReason};
 use crate::plugin::Plugin;
-use crate::spec::{PluginSpec, Source, Stage, Stages};
+use crate::spec::{PluginSpec, Source, Stages};
 use crate::ticker::Ticker;
 use crate::wit::{self, State};
 
@@ -183,8 +184,8 @@ impl Host {
             if interface.version != package.version {
                 return Err(interface.wrong_version(package));
             }
-            if name == wit::SHAPE_REPLY {
-                stages = stages.with(Stage::ShapeReply);
+            if let Some(stage) = Stage::ALL.into_iter().find(|stage| wit::hook(*stage).0 == name) {
+                stages = stages.with(stage);
             }
         }
         Ok(stages)

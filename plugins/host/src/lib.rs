@@ -5,30 +5,39 @@
 //! fails, and opens a circuit breaker when failures repeat. What a plugin says is checked like any input from
 //! outside: the changes of a failed call have no effect.
 //!
-//! The crate knows nothing of the engine; a caller lends each exchange as a [`ShapeExchange`]. It is
-//! synchronous. [`Host::load`] compiles and may take seconds; [`Plugin::shape_reply`] is for the packet thread.
+//! Questions and answers of the stages are those of the engine's policy; a reply is lent as a [`ShapeExchange`].
+//! The crate is synchronous. [`Host::load`] compiles and may take seconds; the calls of a [`Plugin`], one for each
+//! stage, are for the packet thread.
 
 mod breaker;
 mod cache;
 mod deadline;
 mod edits;
 mod error;
+mod hooks;
 mod host;
 mod limits;
 mod plugin;
+mod request;
+mod session;
 mod shape;
 mod spec;
 mod stats;
+mod steer;
 mod ticker;
 pub mod v4;
 mod view;
 mod wit;
 
+pub use bindery_engine::policy::Stage;
 pub use breaker::{BREAKER_FAILURES, BREAKER_OPEN, BREAKER_WINDOW, BreakerState};
 pub use edits::{EDITS_MAX, Edit, Edits};
 pub use error::{Failure, HostError, LoadError, LoadReason};
 pub use host::{Host, HostConfig, Origin};
 pub use plugin::Plugin;
-pub use shape::{ClientState, EditRefused, ShapeExchange, ShapeMeta, ShapeOutcome};
-pub use spec::{OnFailure, PluginSpec, Setting, Source, Stage, Stages};
+pub use request::{client_state, raw_options};
+pub use session::{EXTRA_ROUTES_MAX, Event};
+pub use shape::{ClientState, EditRefused, ShapeExchange, ShapeMeta};
+pub use spec::{OnFailure, Outcome, PluginSpec, Setting, Source, Stages};
 pub use stats::PluginStats;
+pub use steer::{ATTRIBUTE_MAX, ATTRIBUTES_MAX, NAME_MAX};

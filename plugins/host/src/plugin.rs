@@ -3,25 +3,29 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use wasmtime::component::{ComponentExportIndex, InstancePre, TypedFunc};
+use wasmtime::component::InstancePre;
 use wasmtime::{Store, Trap};
 
 use crate::breaker::{Breaker, BreakerState};
 use crate::deadline::{Meter, ticks};
-use crate::edits::{Edit, Edits};
+use crate::edits::Edits;
 use crate::error::{Failure, LoadReason};
+use crate::hooks::{Hooks, Indexes};
 use crate::host::Origin;
 use crate::limits::Limits;
-use crate::shape::{ShapeExchange, ShapeOutcome};
-use crate::spec::{OnFailure, PluginSpec, Stage, Stages};
+use crate::session::SessionView;
+use crate::spec::{OnFailure, Outcome, PluginSpec, Stages};
 use crate::stats::{Latency, PluginStats};
 use crate::ticker::Ticker;
-use crate::v4;
 use crate::view::View;
-use crate::wit::{self, OutputExceeded, ShapeParams, ShapeResult, State, Verdict};
+use crate::wit::{self, OutputExceeded, State};
 
 /// Longest text of a guest or of the engine that is kept, in characters.
 const TEXT_MAX: usize = 400;
+/// How the engine says that a guest wants more copied than [`COPIED_MAX`]; it has no type for that.
+const COPY_REFUSED: &str = "fuel allocated for hostcalls";
+/// Most bytes that the host copies out of a guest in one answer or call, on top of the output limit.
+const COPIED_MAX: usize = 64 << 10;
 
 /// A loaded plugin. It belongs to one thread at a time; each thread that wants it loads its own.
 pub struct Plugin {
@@ -38,8 +42,7 @@ pub struct Plugin {
     start_deadline: Duration,
     meter: Meter,
     pre: InstancePre<State>,
-    configure: Option<ComponentExportIndex>,
-    shape: Option<ComponentExportIndex>,
+    indexes: Indexes,
     live: Option<Live>,
     breaker: Breaker,
     counts: Counts,
@@ -48,9 +51,9 @@ pub struct Plugin {
 }
 
 /// An instance that can be called.
-struct Live {
-    store: Store<State>,
-    shape: Option<TypedFunc<ShapeParams, ShapeResult>>,
+pub(crate) struct Live {
+    pub(crate) store: Store<State>,
+    pub(crate) hooks: Hooks,
 }
 
 #[derive(Default)]
@@ -63,7 +66,7 @@ struct Counts {
 }
 
 /// A failure with what was said of it.
-struct Failed {
+pub(crate) struct Failed {
     failure: Failure,
     detail: String,
     /// Whether the instance can no longer be used.
@@ -87,11 +90,6 @@ impl Plugin {
         ticker: Arc<Ticker>,
         start_deadline: Duration,
     ) -> Plugin {
-        let component = pre.component();
-        let find = |interface: &str, function: &str| {
-            let instance = component.get_export_index(None, interface)?;
-            component.get_export_index(Some(&instance), function)
-        };
         Plugin {
             name: spec.name.clone(),
             hash,
@@ -104,8 +102,7 @@ impl Plugin {
             deadline: spec.deadline,
             start_deadline,
             meter: Meter::default(),
-            configure: find(wit::CONFIGURATION, "configure"),
-            shape: find(wit::SHAPE_REPLY, "shape"),
+            indexes: Indexes::find(&pre),
             pre,
             live: None,
             breaker: Breaker::default(),
@@ -117,10 +114,8 @@ impl Plugin {
 
     /// Start the first instance, whose failure is an error of the configuration.
     pub(crate) fn start_first(&mut self) -> Result<(), LoadReason> {
-        if self.stages.contains(Stage::ShapeReply) && self.shape.is_none() {
-            return Err(LoadReason::Mismatch("its hook has no function \"shape\"".into()));
-        }
-        if self.configure.is_none() && !self.settings.is_empty() {
+        self.indexes.check(self.stages)?;
+        if self.indexes.configure.is_none() && !self.settings.is_empty() {
             let message = "the plugin takes none: remove them".into();
             return Err(LoadReason::Settings { setting: None, message });
         }
@@ -191,43 +186,32 @@ impl Plugin {
         }
     }
 
-    /// Let the plugin shape a reply. Two reads of the clock besides the call itself.
-    ///
-    /// The changes are made on `exchange` if the outcome is [`ShapeOutcome::Continue`], else none is. A plugin
-    /// without this stage changes nothing.
-    pub fn shape_reply(&mut self, exchange: &mut dyn ShapeExchange) -> ShapeOutcome {
+    /// [`Plugin::guarded`] as of now, its time taken.
+    pub(crate) fn timed<T>(&mut self, call: impl FnOnce(&mut Live) -> Result<T, Failed>) -> Result<T, Failure> {
         let started = Instant::now();
-        let outcome = self.call_shape_reply(exchange, started, started);
-        if !matches!(outcome, ShapeOutcome::Failed(Failure::BreakerOpen, _)) {
+        let answer = self.guarded(started, started, call);
+        if !matches!(answer, Err(Failure::BreakerOpen)) {
             self.latency.record(started.elapsed());
         }
-        outcome
+        answer
     }
 
-    /// [`Plugin::shape_reply`] at the time `now` for the breaker, without measuring.
-    pub fn shape_reply_at(&mut self, exchange: &mut dyn ShapeExchange, now: Instant) -> ShapeOutcome {
-        self.call_shape_reply(exchange, now, Instant::now())
-    }
-
-    /// `now` is for the breaker, `started` for the deadline.
-    fn call_shape_reply(&mut self, exchange: &mut dyn ShapeExchange, now: Instant, started: Instant) -> ShapeOutcome {
-        if !self.stages.contains(Stage::ShapeReply) {
-            return ShapeOutcome::Continue;
-        }
+    /// One call under deadline, limits and breaker. `now` is for the breaker, `started` for the deadline.
+    pub(crate) fn guarded<T>(
+        &mut self,
+        now: Instant,
+        started: Instant,
+        call: impl FnOnce(&mut Live) -> Result<T, Failed>,
+    ) -> Result<T, Failure> {
         self.counts.calls += 1;
         if self.breaker.state(now) == BreakerState::Open {
             self.counts.failures[Failure::BreakerOpen.index()] += 1;
-            return ShapeOutcome::Failed(Failure::BreakerOpen, self.on_failure);
+            return Err(Failure::BreakerOpen);
         }
-        match self.try_shape_reply(exchange, started) {
-            Ok(Verdict::Continue) => {
+        match self.attempt(started, call) {
+            Ok(answer) => {
                 self.breaker.succeeded();
-                ShapeOutcome::Continue
-            }
-            Ok(Verdict::Drop) => {
-                self.breaker.succeeded();
-                self.counts.drops += 1;
-                ShapeOutcome::Drop
+                Ok(answer)
             }
             Err(failed) => {
                 if failed.fatal {
@@ -236,39 +220,38 @@ impl Plugin {
                 self.breaker.failed(now);
                 self.counts.failures[failed.failure.index()] += 1;
                 self.counts.last_failure = failed.detail;
-                ShapeOutcome::Failed(failed.failure, self.on_failure)
+                Err(failed.failure)
             }
         }
     }
 
-    fn try_shape_reply(&mut self, exchange: &mut dyn ShapeExchange, mut started: Instant) -> Result<Verdict, Failed> {
+    fn attempt<T>(
+        &mut self,
+        mut started: Instant,
+        call: impl FnOnce(&mut Live) -> Result<T, Failed>,
+    ) -> Result<T, Failed> {
         if self.live.is_none() {
             self.restart()?;
             started = Instant::now();
         }
-        let Some(Live { store, shape: Some(shape) }) = &mut self.live else {
-            return Err(Failed::new(Failure::Trap, "the instance has no hook"));
+        let Some(live) = &mut self.live else {
+            return Err(Failed::new(Failure::Trap, "there is no instance"));
         };
-        let meta = exchange.meta();
-        let state = store.data_mut();
-        state.view.fill(exchange, meta.relay);
-        state.edits.clear();
-        state.deadline = self.meter.deadline(started, self.deadline);
-        store.set_epoch_deadline(ticks(self.deadline));
-        let called = shape.call(&mut *store, (wit::Meta::from(&meta), wit::exchange()));
-        let state = store.data_mut();
-        let refused_memory = state.limits.take_refused();
-        let (verdict,) = called.map_err(|error| Failed::classify(&error, refused_memory))?;
-        if let Some(code) = state.edits.forbidden() {
-            return Err(Failed::new(Failure::BadVerdict, format!("option {code} may not be changed by a plugin")));
-        }
-        if verdict == Verdict::Continue {
-            if !state.view.asked_for(v4::IPV6_ONLY_PREFERRED) {
-                state.edits.leave_out(v4::IPV6_ONLY_PREFERRED);
+        live.store.data_mut().deadline = self.meter.deadline(started, self.deadline);
+        live.store.set_epoch_deadline(ticks(self.deadline));
+        call(live)
+    }
+
+    /// What becomes of the exchange: `Ok(false)` is a verdict to drop it.
+    pub(crate) fn outcome(&mut self, answer: Result<bool, Failure>) -> Outcome {
+        match answer {
+            Ok(true) => Outcome::Continue,
+            Ok(false) => {
+                self.counts.drops += 1;
+                Outcome::Drop
             }
-            apply(&state.edits, exchange)?;
+            Err(failure) => Outcome::Failed(failure, self.on_failure),
         }
-        Ok(verdict)
     }
 
     /// Make a new instance if the last one failed.
@@ -292,16 +275,18 @@ impl Plugin {
     fn start(&self) -> Result<Live, StartError> {
         let state = State {
             view: View::new(),
+            session: SessionView::default(),
             edits: Edits::new(self.output_max),
             limits: Limits::new(self.memory_max),
             deadline: Meter::default().deadline(Instant::now(), self.start_deadline),
         };
         let mut store = Store::new(self.pre.engine(), state);
         store.limiter(|state| &mut state.limits);
+        store.set_hostcall_fuel(self.output_max.saturating_add(COPIED_MAX));
         store.epoch_deadline_callback(|context| Ok(context.data().deadline.decide()));
         store.set_epoch_deadline(ticks(self.start_deadline));
         let instance = self.pre.instantiate(&mut store).map_err(|error| failed_start(&mut store, &error))?;
-        if let Some(index) = &self.configure {
+        if let Some(index) = &self.indexes.configure {
             let configure = instance
                 .get_typed_func::<wit::ConfigureParams<'_>, wit::ConfigureResult>(&mut store, index)
                 .map_err(|error| StartError::Mismatch(format!("{error:#}")))?;
@@ -309,15 +294,11 @@ impl Plugin {
                 configure.call(&mut store, (&self.settings,)).map_err(|error| failed_start(&mut store, &error))?;
             answer.map_err(StartError::Settings)?;
         }
-        let shape = self
-            .shape
-            .as_ref()
-            .map(|index| instance.get_typed_func(&mut store, index))
-            .transpose()
+        let hooks = Hooks::find(&self.indexes, &instance, &mut store)
             .map_err(|error| StartError::Mismatch(format!("{error:#}")))?;
         // What configuring left behind is no failure of the first call.
         store.data_mut().limits.take_refused();
-        Ok(Live { store, shape })
+        Ok(Live { store, hooks })
     }
 }
 
@@ -326,31 +307,16 @@ fn failed_start(store: &mut Store<State>, error: &wasmtime::Error) -> StartError
     StartError::Failed(Failed::classify(error, refused_memory))
 }
 
-/// Make the changes, all or none.
-fn apply(edits: &Edits, exchange: &mut dyn ShapeExchange) -> Result<(), Failed> {
-    if edits.is_empty() {
-        return Ok(());
-    }
-    exchange.check(edits).map_err(|refused| Failed::new(Failure::BadVerdict, refused.0))?;
-    for edit in edits.iter() {
-        match edit {
-            Edit::Set(code, value) => exchange.set_option(code, value),
-            Edit::Remove(code) => exchange.remove_option(code),
-        }
-    }
-    Ok(())
-}
-
 impl Failed {
     /// A failure that leaves the instance usable.
-    fn new(failure: Failure, detail: impl Into<String>) -> Failed {
+    pub(crate) fn new(failure: Failure, detail: impl Into<String>) -> Failed {
         Failed { failure, detail: detail.into(), fatal: false }
     }
 
     /// What an error of the engine means. The instance is of no use after any of them.
-    fn classify(error: &wasmtime::Error, refused_memory: bool) -> Failed {
+    pub(crate) fn classify(error: &wasmtime::Error, refused_memory: bool) -> Failed {
         let trap = error.downcast_ref::<Trap>().copied();
-        let failure = if error.is::<OutputExceeded>() {
+        let failure = if error.is::<OutputExceeded>() || error.root_cause().to_string().contains(COPY_REFUSED) {
             Failure::Output
         } else if trap == Some(Trap::Interrupt) {
             Failure::Deadline

@@ -2,10 +2,16 @@
 
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
+use std::time::Instant;
 
-use crate::edits::Edits;
+use bindery_engine::policy::Stage;
+
+use crate::edits::{Edit, Edits};
 use crate::error::Failure;
-use crate::spec::OnFailure;
+use crate::plugin::{Failed, Live, Plugin};
+use crate::spec::Outcome;
+use crate::v4;
+use crate::wit::shape::{Meta, Verdict, exchange};
 
 /// What the client is doing (RFC 2131 §4.4); the same set as `client-state` in `wit/types@1.0.0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,13 +101,59 @@ pub trait ShapeExchange {
     fn remove_option(&mut self, code: u16);
 }
 
-/// What becomes of a reply after a plugin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ShapeOutcome {
-    /// The changes are made; go on with the next plugin.
-    Continue,
-    /// The plugin wants nothing to be sent.
-    Drop,
-    /// The plugin failed; the reply is as it was. Do what `on-failure` says.
-    Failed(Failure, OnFailure),
+impl Plugin {
+    /// Let the plugin shape a reply. Two reads of the clock besides the call itself.
+    ///
+    /// The changes are made on `exchange` if the outcome is [`Outcome::Continue`], else none is. A plugin
+    /// without this stage changes nothing.
+    pub fn shape_reply(&mut self, exchange: &mut dyn ShapeExchange) -> Outcome {
+        if !self.stages().contains(Stage::ShapeReply) {
+            return Outcome::Continue;
+        }
+        let verdict = self.timed(|live| shape(live, exchange));
+        self.outcome(verdict.map(|verdict| verdict == Verdict::Continue))
+    }
+
+    /// [`Plugin::shape_reply`] at the time `now` for the breaker, without measuring.
+    pub fn shape_reply_at(&mut self, exchange: &mut dyn ShapeExchange, now: Instant) -> Outcome {
+        if !self.stages().contains(Stage::ShapeReply) {
+            return Outcome::Continue;
+        }
+        let verdict = self.guarded(now, Instant::now(), |live| shape(live, exchange));
+        self.outcome(verdict.map(|verdict| verdict == Verdict::Continue))
+    }
+}
+
+fn shape(live: &mut Live, lent: &mut dyn ShapeExchange) -> Result<Verdict, Failed> {
+    let meta = lent.meta();
+    let state = live.store.data_mut();
+    state.view.fill(lent, meta.relay);
+    state.edits.clear();
+    let (verdict,) = live.hooks.shape.call(&mut live.store, (Meta::from(&meta), exchange()))?;
+    let state = live.store.data_mut();
+    if let Some(code) = state.edits.forbidden() {
+        return Err(Failed::new(Failure::BadVerdict, format!("option {code} may not be changed by a plugin")));
+    }
+    if verdict == Verdict::Continue {
+        if !state.view.asked_for(v4::IPV6_ONLY_PREFERRED) {
+            state.edits.leave_out(v4::IPV6_ONLY_PREFERRED);
+        }
+        apply(&state.edits, lent)?;
+    }
+    Ok(verdict)
+}
+
+/// Make the changes, all or none.
+fn apply(edits: &Edits, exchange: &mut dyn ShapeExchange) -> Result<(), Failed> {
+    if edits.is_empty() {
+        return Ok(());
+    }
+    exchange.check(edits).map_err(|refused| Failed::new(Failure::BadVerdict, refused.0))?;
+    for edit in edits.iter() {
+        match edit {
+            Edit::Set(code, value) => exchange.set_option(code, value),
+            Edit::Remove(code) => exchange.remove_option(code),
+        }
+    }
+    Ok(())
 }

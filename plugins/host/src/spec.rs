@@ -1,41 +1,12 @@
 //! What the configuration says of a plugin.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A point on a packet's way at which plugins are called. Each is a WIT package of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Stage {
-    /// `shape-reply`: insert, replace and remove options of a reply.
-    ShapeReply,
-}
+use bindery_engine::policy::Stage;
 
-impl Stage {
-    /// Every stage that this host knows.
-    pub const ALL: [Stage; 1] = [Stage::ShapeReply];
-
-    /// The stage's name, as in the configuration and in its WIT package.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Stage::ShapeReply => "shape-reply",
-        }
-    }
-
-    const fn bit(self) -> u16 {
-        match self {
-            Stage::ShapeReply => 1,
-        }
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use crate::error::Failure;
 
 /// A set of stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,13 +19,13 @@ impl Stages {
     /// This set and `stage`.
     #[must_use]
     pub const fn with(self, stage: Stage) -> Stages {
-        Stages(self.0 | stage.bit())
+        Stages(self.0 | bit(stage))
     }
 
     /// Whether `stage` is in the set.
     #[must_use]
     pub const fn contains(self, stage: Stage) -> bool {
-        self.0 & stage.bit() != 0
+        self.0 & bit(stage) != 0
     }
 
     /// Whether the set is empty.
@@ -67,6 +38,21 @@ impl Stages {
     pub fn iter(self) -> impl Iterator<Item = Stage> {
         Stage::ALL.into_iter().filter(move |stage| self.contains(*stage))
     }
+}
+
+const fn bit(stage: Stage) -> u16 {
+    1 << stage as u8
+}
+
+/// What becomes of an exchange after a plugin of a stage on the packet's way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The changes are made; go on with the next plugin.
+    Continue,
+    /// The plugin wants nothing to be sent.
+    Drop,
+    /// The plugin failed and has changed nothing. Do what `on-failure` says.
+    Failed(Failure, OnFailure),
 }
 
 /// What happens to the packet when a plugin fails.

@@ -5,6 +5,10 @@
 
 use std::net::Ipv4Addr;
 
+use bindery_engine::policy::Steer;
+use bindery_wire::v4::Packet;
+
+use crate::request;
 use crate::shape::ShapeExchange;
 use crate::v4;
 
@@ -46,6 +50,8 @@ pub(crate) struct View {
     pub(crate) group: String,
     pub(crate) interface: String,
     pub(crate) relay: Option<Ipv4Addr>,
+    /// The choices so far, for the stages that steer.
+    pub(crate) steer: Steer,
 }
 
 impl View {
@@ -57,15 +63,33 @@ impl View {
             group: String::new(),
             interface: String::new(),
             relay: None,
+            steer: Steer::default(),
         }
     }
 
-    pub(crate) fn fill(&mut self, exchange: &dyn ShapeExchange, relay: Option<Ipv4Addr>) {
+    fn clear(&mut self) {
         self.request.clear();
         self.reply.clear();
         self.raw_request.clear();
         self.group.clear();
         self.interface.clear();
+    }
+
+    /// A request that has no reply yet.
+    pub(crate) fn fill_request(&mut self, packet: &Packet<'_>, group: &str, interface: &str, steer: &Steer) {
+        self.clear();
+        for (code, value) in packet.options() {
+            self.request.push(u16::from(code.0), &value);
+        }
+        self.raw_request.extend_from_slice(&request::raw_options(packet));
+        self.group.push_str(group);
+        self.interface.push_str(interface);
+        self.relay = Some(packet.giaddr()).filter(|giaddr| !giaddr.is_unspecified());
+        self.steer.clone_from(steer);
+    }
+
+    pub(crate) fn fill(&mut self, exchange: &dyn ShapeExchange, relay: Option<Ipv4Addr>) {
+        self.clear();
         exchange.visit_request_options(&mut |code, value| self.request.push(code, value));
         exchange.visit_reply_options(&mut |code, value| self.reply.push(code, value));
         self.raw_request.extend_from_slice(&exchange.raw_request_options());

@@ -3,17 +3,24 @@
 //! Written by hand rather than generated: the getters hand out and take bytes without a copy more than the
 //! canonical ABI needs, and a component is bound to the stages that it exports, not to a whole world.
 
-use std::net::IpAddr;
+pub(crate) mod session;
+pub(crate) mod shape;
+pub(crate) mod steer;
 
-use wasmtime::component::{ComponentType, Lift, Linker, Lower, Resource, ResourceType, WasmList};
+use std::net::{IpAddr, Ipv4Addr};
+
+use bindery_engine::policy::{self, Stage};
+use wasmtime::component::{ComponentType, Lift, Linker, Lower};
 use wasmtime::{Engine, StoreContextMut};
 
 use crate::deadline::Deadline;
-use crate::edits::{Edit, Edits, Refused};
+use crate::edits::{Edits, Refused};
+use crate::error::Failure;
 use crate::limits::Limits;
-use crate::shape::{self, ShapeMeta};
+use crate::plugin::Failed;
+use crate::session::SessionView;
+use crate::shape as host_shape;
 use crate::spec;
-use crate::v4;
 use crate::view::View;
 
 /// A WIT package that this host has, and its one version.
@@ -25,25 +32,56 @@ pub(crate) struct Package {
 }
 
 /// Every package of `wit/`.
-pub(crate) const PACKAGES: [Package; 2] = [
+pub(crate) const PACKAGES: [Package; 11] = [
     Package { name: "bindery:types", version: "1.0.0", offers: &["types"] },
     Package { name: "bindery:shape-reply", version: "1.0.0", offers: &["exchanges"] },
+    Package { name: "bindery:admit", version: "1.0.0", offers: &["requests"] },
+    Package { name: "bindery:sessions", version: "0.1.0", offers: &["sessions"] },
+    Package { name: "bindery:authorize", version: "0.1.0", offers: &[] },
+    Package { name: "bindery:select-address", version: "0.1.0", offers: &[] },
+    Package { name: "bindery:disconnect", version: "0.1.0", offers: &[] },
+    Package { name: "bindery:reconfigure-exhausted", version: "0.1.0", offers: &[] },
+    Package { name: "bindery:leasequery", version: "0.1.0", offers: &[] },
+    Package { name: "bindery:route", version: "0.1.0", offers: &[] },
+    Package { name: "bindery:session-events", version: "0.1.0", offers: &[] },
 ];
 
 const TYPES: &str = "bindery:types/types@1.0.0";
-const EXCHANGES: &str = "bindery:shape-reply/exchanges@1.0.0";
 /// How a component gets its settings.
 pub(crate) const CONFIGURATION: &str = "bindery:types/configuration@1.0.0";
-/// The hook of stage `shape-reply`.
-pub(crate) const SHAPE_REPLY: &str = "bindery:shape-reply/hook@1.0.0";
 
-#[derive(Debug, Clone, Copy, ComponentType, Lower)]
+/// The hook of a stage: interface and function.
+pub(crate) const fn hook(stage: Stage) -> (&'static str, &'static str) {
+    match stage {
+        Stage::Admit => ("bindery:admit/hook@1.0.0", "admit"),
+        Stage::Authorize => ("bindery:authorize/hook@0.1.0", "authorize"),
+        Stage::SelectAddress => ("bindery:select-address/hook@0.1.0", "select"),
+        Stage::ShapeReply => ("bindery:shape-reply/hook@1.0.0", "shape"),
+        Stage::Disconnect => ("bindery:disconnect/hook@0.1.0", "decide"),
+        Stage::ReconfigureExhausted => ("bindery:reconfigure-exhausted/hook@0.1.0", "decide"),
+        Stage::Leasequery => ("bindery:leasequery/hook@0.1.0", "decide"),
+        Stage::Route => ("bindery:route/hook@0.1.0", "choose"),
+        Stage::SessionEvents => ("bindery:session-events/hook@0.1.0", "observe"),
+    }
+}
+
+#[derive(Debug, Clone, Copy, ComponentType, Lower, Lift)]
 #[component(variant)]
 pub(crate) enum Address {
     #[component(name = "ipv4")]
     Ipv4(u32),
     #[component(name = "ipv6")]
     Ipv6((u64, u64)),
+}
+
+impl Address {
+    /// The address, from a guest that was asked about DHCPv4.
+    pub(crate) fn v4(self) -> Result<Ipv4Addr, Failed> {
+        match self {
+            Address::Ipv4(bits) => Ok(Ipv4Addr::from_bits(bits)),
+            Address::Ipv6(_) => Err(Failed::new(Failure::BadVerdict, "an IPv6 address where an IPv4 one is due")),
+        }
+    }
 }
 
 impl From<IpAddr> for Address {
@@ -78,63 +116,40 @@ pub(crate) enum ClientState {
     Other,
 }
 
-impl From<shape::ClientState> for ClientState {
-    fn from(state: shape::ClientState) -> ClientState {
+impl From<host_shape::ClientState> for ClientState {
+    fn from(state: host_shape::ClientState) -> ClientState {
         match state {
-            shape::ClientState::Init => ClientState::Init,
-            shape::ClientState::Selecting => ClientState::Selecting,
-            shape::ClientState::InitReboot => ClientState::InitReboot,
-            shape::ClientState::Renewing => ClientState::Renewing,
-            shape::ClientState::Rebinding => ClientState::Rebinding,
-            shape::ClientState::Informing => ClientState::Informing,
-            shape::ClientState::Other => ClientState::Other,
+            host_shape::ClientState::Init => ClientState::Init,
+            host_shape::ClientState::Selecting => ClientState::Selecting,
+            host_shape::ClientState::InitReboot => ClientState::InitReboot,
+            host_shape::ClientState::Renewing => ClientState::Renewing,
+            host_shape::ClientState::Rebinding => ClientState::Rebinding,
+            host_shape::ClientState::Informing => ClientState::Informing,
+            host_shape::ClientState::Other => ClientState::Other,
         }
     }
 }
 
-#[derive(Debug, Clone, Copy, ComponentType, Lower)]
+/// An Ethernet address.
+pub(crate) type Mac = (u8, u8, u8, u8, u8, u8);
+
+fn mac([a, b, c, d, e, f]: [u8; 6]) -> Mac {
+    (a, b, c, d, e, f)
+}
+
+/// A RADIUS attribute, as `authorize` and `disconnect` each have it.
+#[derive(Debug, Clone, ComponentType, Lower, Lift)]
 #[component(record)]
-pub(crate) struct Meta {
-    address: Address,
-    #[component(name = "request-type")]
-    request_type: u8,
-    #[component(name = "reply-type")]
-    reply_type: u8,
-    state: ClientState,
-    mac: (u8, u8, u8, u8, u8, u8),
-    #[component(name = "transaction-id")]
-    transaction_id: u32,
-    #[component(name = "session-id")]
-    session_id: u64,
-    #[component(name = "lease-seconds")]
-    lease_seconds: u32,
+pub(crate) struct Attribute {
+    pub(crate) vendor: u32,
+    pub(crate) code: u8,
+    pub(crate) value: Vec<u8>,
 }
 
-impl From<&ShapeMeta> for Meta {
-    fn from(meta: &ShapeMeta) -> Meta {
-        let [a, b, c, d, e, f] = meta.mac;
-        Meta {
-            address: IpAddr::V4(meta.address).into(),
-            request_type: meta.request_type,
-            reply_type: meta.reply_type,
-            state: meta.state.into(),
-            mac: (a, b, c, d, e, f),
-            transaction_id: meta.xid,
-            session_id: meta.session,
-            lease_seconds: meta.lease_seconds,
-        }
+impl From<&policy::Attribute> for Attribute {
+    fn from(attribute: &policy::Attribute) -> Attribute {
+        Attribute { vendor: attribute.vendor, code: attribute.code, value: attribute.value.to_vec() }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ComponentType, Lift)]
-#[component(enum)]
-#[repr(u8)]
-pub(crate) enum Verdict {
-    #[component(name = "continue")]
-    Continue,
-    #[component(name = "drop")]
-    #[expect(dead_code, reason = "only guests say it; the host reads it from their memory")]
-    Drop,
 }
 
 #[derive(Debug, Clone, ComponentType, Lower)]
@@ -167,21 +182,10 @@ pub(crate) struct SettingError {
 /// Parameters and result of `configure`.
 pub(crate) type ConfigureParams<'a> = (&'a [Setting],);
 pub(crate) type ConfigureResult = (Result<(), SettingError>,);
-/// Parameters and result of `shape`.
-pub(crate) type ShapeParams = (Meta, Resource<Exchange>);
-pub(crate) type ShapeResult = (Verdict,);
-
-/// The resource `exchange`. There is one at a time, so its handle carries nothing.
-pub(crate) enum Exchange {}
-
-/// The handle of the exchange at hand.
-pub(crate) fn exchange() -> Resource<Exchange> {
-    Resource::new_borrow(0)
-}
-
 /// What a store holds for its instance.
 pub(crate) struct State {
     pub(crate) view: View,
+    pub(crate) session: SessionView,
     pub(crate) edits: Edits,
     pub(crate) limits: Limits,
     pub(crate) deadline: Deadline,
@@ -198,7 +202,6 @@ impl From<Refused> for OutputExceeded {
     }
 }
 
-type Handle = Resource<Exchange>;
 type Context<'a> = StoreContextMut<'a, State>;
 
 /// The linker of every plugin: what is not in it, a plugin does not get.
@@ -206,47 +209,8 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     // Types only; a component may still name the instance.
     linker.instance(TYPES)?;
-    let mut it = linker.instance(EXCHANGES)?;
-    it.resource("exchange", ResourceType::host::<Exchange>(), |_, _| Ok(()))?;
-    it.func_wrap("[method]exchange.request-option", |cx: Context<'_>, (_, code): (Handle, u16)| {
-        Ok((cx.data().view.request_option(code),))
-    })?;
-    it.func_wrap("[method]exchange.raw-request-options", |cx: Context<'_>, (_,): (Handle,)| {
-        Ok((cx.data().view.raw_request.clone(),))
-    })?;
-    it.func_wrap("[method]exchange.reply-option", |cx: Context<'_>, (_, code): (Handle, u16)| {
-        let state = cx.data();
-        Ok((match state.edits.latest(code) {
-            Some(Edit::Set(_, value)) => Some(value.to_vec()),
-            Some(Edit::Remove(_)) => None,
-            None => state.view.reply_option(code),
-        },))
-    })?;
-    it.func_wrap("[method]exchange.group", |cx: Context<'_>, (_,): (Handle,)| Ok((cx.data().view.group.clone(),)))?;
-    it.func_wrap("[method]exchange.interface-name", |cx: Context<'_>, (_,): (Handle,)| {
-        Ok((cx.data().view.interface.clone(),))
-    })?;
-    it.func_wrap("[method]exchange.relay-address", |cx: Context<'_>, (_,): (Handle,)| {
-        Ok((cx.data().view.relay.map(|relay| Address::from(IpAddr::V4(relay))),))
-    })?;
-    it.func_wrap("[method]exchange.circuit-id", |cx: Context<'_>, (_,): (Handle,)| {
-        Ok((cx.data().view.suboption(v4::CIRCUIT_ID),))
-    })?;
-    it.func_wrap("[method]exchange.remote-id", |cx: Context<'_>, (_,): (Handle,)| {
-        Ok((cx.data().view.suboption(v4::REMOTE_ID),))
-    })?;
-    it.func_wrap("[method]exchange.set-option", set_option)?;
-    it.func_wrap("[method]exchange.remove-option", |mut cx: Context<'_>, (_, code): (Handle, u16)| {
-        Ok(cx.data_mut().edits.remove(code).map_err(OutputExceeded::from)?)
-    })?;
+    shape::link(&mut linker)?;
+    steer::link(&mut linker)?;
+    session::link(&mut linker)?;
     Ok(linker)
-}
-
-fn set_option(mut cx: Context<'_>, (_, code, value): (Handle, u16, WasmList<u8>)) -> wasmtime::Result<()> {
-    // The value is read where it lies, in the guest's memory, which borrows the whole store: so the
-    // buffer is taken out of it meanwhile.
-    let mut edits = std::mem::take(&mut cx.data_mut().edits);
-    let noted = edits.set(code, value.as_le_slice(&cx));
-    cx.data_mut().edits = edits;
-    Ok(noted.map_err(OutputExceeded::from)?)
 }

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use bindery_plugin_host::{BREAKER_FAILURES, BREAKER_OPEN, BreakerState, Failure, OnFailure, ShapeOutcome};
+use bindery_plugin_host::{BREAKER_FAILURES, BREAKER_OPEN, BreakerState, Failure, OnFailure, Outcome};
 
 use crate::exchange::Exchange;
 use crate::text;
 
-const TRAPPED: ShapeOutcome = ShapeOutcome::Failed(Failure::Trap, OnFailure::Continue);
-const HELD_BACK: ShapeOutcome = ShapeOutcome::Failed(Failure::BreakerOpen, OnFailure::Continue);
+const TRAPPED: Outcome = Outcome::Failed(Failure::Trap, OnFailure::Continue);
+const HELD_BACK: Outcome = Outcome::Failed(Failure::BreakerOpen, OnFailure::Continue);
 
 /// Traps if the client sent no option 43; else sets it.
 const TRAP_FOR_SOME: &str = "
@@ -47,10 +47,10 @@ fn opens_and_closes() {
 
     // The next trial is good: closed, and the past forgotten.
     let trial = trial + BREAKER_OPEN;
-    assert_eq!(plugin.shape_reply_at(&mut exchange(false), trial), ShapeOutcome::Continue);
+    assert_eq!(plugin.shape_reply_at(&mut exchange(false), trial), Outcome::Continue);
     assert_eq!(plugin.stats_at(trial).breaker, BreakerState::Closed);
     assert_eq!(plugin.shape_reply_at(&mut exchange(true), trial), TRAPPED);
-    assert_eq!(plugin.shape_reply_at(&mut exchange(false), trial), ShapeOutcome::Continue);
+    assert_eq!(plugin.shape_reply_at(&mut exchange(false), trial), Outcome::Continue);
 
     let stats = plugin.stats_at(trial);
     assert_eq!(stats.failed(Failure::BreakerOpen), 2);
@@ -63,7 +63,7 @@ fn good_calls_between_do_not_hide_failures() {
     let mut plugin = text::plugin(TRAP_FOR_SOME);
     let start = Instant::now();
     for _ in 0..BREAKER_FAILURES {
-        assert_eq!(plugin.shape_reply_at(&mut exchange(false), start), ShapeOutcome::Continue);
+        assert_eq!(plugin.shape_reply_at(&mut exchange(false), start), Outcome::Continue);
         assert_eq!(plugin.shape_reply_at(&mut exchange(true), start), TRAPPED);
     }
     assert_eq!(plugin.shape_reply_at(&mut exchange(false), start), HELD_BACK);

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use bindery_plugin_host::{Host, HostConfig, HostError, Origin, ShapeOutcome};
+use bindery_plugin_host::{Host, HostConfig, HostError, Origin, Outcome};
 
 use crate::exchange::Exchange;
 use crate::text::{self, Guest};
@@ -16,7 +16,7 @@ fn host(dir: &Path) -> Result<Host, HostError> {
 /// Load the good guest by a host of its own, and see that it works.
 fn origin(dir: &Path) -> Origin {
     let mut plugin = host(dir).unwrap().load(&Guest::new(text::GOOD).spec()).unwrap();
-    assert_eq!(plugin.shape_reply(&mut Exchange::new()), ShapeOutcome::Continue);
+    assert_eq!(plugin.shape_reply(&mut Exchange::new()), Outcome::Continue);
     plugin.origin().clone()
 }
 
@@ -83,7 +83,7 @@ fn a_cache_that_cannot_be_written_is_no_error() {
     fs::remove_dir(&dir).unwrap();
     let mut plugin = host.load(&Guest::new(text::GOOD).spec()).unwrap();
     assert!(matches!(plugin.origin(), Origin::NotCached(_)));
-    assert_eq!(plugin.shape_reply(&mut Exchange::new()), ShapeOutcome::Continue);
+    assert_eq!(plugin.shape_reply(&mut Exchange::new()), Outcome::Continue);
 }
 
 #[test]

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bindery_plugin_host::{BreakerState, Failure, OnFailure, Plugin, ShapeOutcome};
+use bindery_plugin_host::{BreakerState, Failure, OnFailure, Outcome, Plugin};
 
 use crate::exchange::Exchange;
 use crate::text::{self, Guest};
 
 /// Call once; the outcome and the reply afterwards.
-fn call(plugin: &mut Plugin) -> (ShapeOutcome, Exchange) {
+fn call(plugin: &mut Plugin) -> (Outcome, Exchange) {
     let mut exchange = Exchange::new();
     let outcome = plugin.shape_reply(&mut exchange);
     (outcome, exchange)
@@ -23,7 +23,7 @@ fn changes_take_effect_after_a_good_call() {
     let mut plugin = text::plugin(text::GOOD);
     for calls in 1..=3 {
         let (outcome, exchange) = call(&mut plugin);
-        assert_eq!(outcome, ShapeOutcome::Continue);
+        assert_eq!(outcome, Outcome::Continue);
         assert_eq!(exchange.reply_option(43), Some(&[calls][..]), "one instance serves every call");
         assert_eq!(exchange.reply_option(12), Some(&b"host"[..]));
     }
@@ -38,7 +38,7 @@ fn changes_take_effect_after_a_good_call() {
 fn a_drop_changes_nothing() {
     let mut plugin = text::plugin(text::DROP);
     let (outcome, exchange) = call(&mut plugin);
-    assert_eq!(outcome, ShapeOutcome::Drop);
+    assert_eq!(outcome, Outcome::Drop);
     assert_eq!(exchange.reply, Exchange::new().reply);
     let stats = plugin.stats();
     assert_eq!((stats.drops, stats.failed_total()), (1, 0));
@@ -66,7 +66,7 @@ fn each_failure_is_told_and_changes_nothing() {
             let mut plugin = host.load(&spec).unwrap();
             for turn in 0..2 {
                 let (outcome, exchange) = call(&mut plugin);
-                assert_eq!(outcome, ShapeOutcome::Failed(failure, on_failure), "{shape} turn {turn}");
+                assert_eq!(outcome, Outcome::Failed(failure, on_failure), "{shape} turn {turn}");
                 assert_eq!(exchange.reply, Exchange::new().reply, "{shape}");
             }
             let stats = plugin.stats();
@@ -82,7 +82,7 @@ fn each_failure_is_told_and_changes_nothing() {
 fn growth_within_the_limit_is_counted() {
     let grow_once = "(drop (memory.grow (i32.const 16))) (call $release (local.get $exchange)) (i32.const 0)";
     let mut plugin = text::plugin(grow_once);
-    assert_eq!(call(&mut plugin).0, ShapeOutcome::Continue);
+    assert_eq!(call(&mut plugin).0, Outcome::Continue);
     assert_eq!(plugin.stats().memory_bytes, 17 * 65536);
 }
 
@@ -92,7 +92,7 @@ fn a_guest_that_copes_with_the_limit_is_no_failure() {
         (loop (br_if 0 (i32.ne (memory.grow (i32.const 16)) (i32.const -1))))
         (call $release (local.get $exchange)) (i32.const 0)";
     let mut plugin = text::plugin(grow_and_cope);
-    assert_eq!(call(&mut plugin).0, ShapeOutcome::Continue);
+    assert_eq!(call(&mut plugin).0, Outcome::Continue);
     assert!(plugin.stats().memory_bytes <= 16 << 20);
 }
 
@@ -108,7 +108,7 @@ fn a_slow_call_within_its_deadline_is_good() {
     let mut spec = Guest::new(BUSY).spec();
     spec.deadline = Duration::from_secs(60);
     let mut plugin = text::host().load(&spec).unwrap();
-    assert_eq!(call(&mut plugin).0, ShapeOutcome::Continue);
+    assert_eq!(call(&mut plugin).0, Outcome::Continue);
 }
 
 /// Time in which other threads have the processor is not held against a plugin.
@@ -131,7 +131,7 @@ fn a_busy_machine_is_no_failure() {
         ready.wait();
         let outcomes = [0; 2].map(|_| call(&mut plugin).0);
         done.store(true, Ordering::Relaxed);
-        assert_eq!(outcomes, [ShapeOutcome::Continue; 2], "{}", plugin.stats().last_failure);
+        assert_eq!(outcomes, [Outcome::Continue; 2], "{}", plugin.stats().last_failure);
     });
     // Else the machine was not busy enough to show anything.
     println!("{:?} for 2 calls of {deadline:?} each", plugin.stats().time_total);
@@ -142,7 +142,7 @@ fn deadlines_outlive_the_host() {
     let mut plugin = text::plugin(text::SPIN);
     // `text::plugin` has dropped its host; the ticks must go on.
     let (outcome, _) = call(&mut plugin);
-    assert_eq!(outcome, ShapeOutcome::Failed(Failure::Deadline, OnFailure::Continue));
+    assert_eq!(outcome, Outcome::Failed(Failure::Deadline, OnFailure::Continue));
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn the_deadline_is_for_each_call() {
     while start.elapsed() < Duration::from_millis(20) {
         let (outcome, _) = call(&mut plugin);
         // A loaded machine may take the processor away amid a call of 1 ms.
-        done += u32::from(outcome == ShapeOutcome::Continue);
+        done += u32::from(outcome == Outcome::Continue);
     }
     assert!(done > 3, "{done}");
 }
@@ -165,7 +165,7 @@ fn the_deadline_is_for_each_call() {
 fn a_new_instance_after_a_trap() {
     let mut plugin = text::plugin(text::TRAP_ONCE);
     for turn in 1..=2 {
-        assert_eq!(call(&mut plugin).0, ShapeOutcome::Failed(Failure::Trap, OnFailure::Continue));
+        assert_eq!(call(&mut plugin).0, Outcome::Failed(Failure::Trap, OnFailure::Continue));
         assert_eq!(plugin.stats().restarts, turn - 1, "state of the dead instance is gone");
     }
 }
@@ -176,7 +176,7 @@ fn a_reply_without_room_refuses_all_changes() {
     let mut exchange = Exchange::new();
     exchange.room = 0;
     let outcome = plugin.shape_reply(&mut exchange);
-    assert_eq!(outcome, ShapeOutcome::Failed(Failure::BadVerdict, OnFailure::Continue));
+    assert_eq!(outcome, Outcome::Failed(Failure::BadVerdict, OnFailure::Continue));
     assert_eq!(exchange.reply, Exchange::new().reply);
     assert_eq!(plugin.stats().last_failure, "the reply is full");
 }
@@ -185,13 +185,13 @@ fn a_reply_without_room_refuses_all_changes() {
 fn option_108_goes_only_to_who_asked() {
     let mut plugin = text::plugin(text::IPV6_ONLY);
     let (outcome, exchange) = call(&mut plugin);
-    assert_eq!(outcome, ShapeOutcome::Continue);
+    assert_eq!(outcome, Outcome::Continue);
     assert_eq!(exchange.reply_option(108), None);
     assert!(exchange.reply_option(43).is_some(), "the rest goes on");
 
     let mut exchange = Exchange::new();
     exchange.request.push((55, vec![108]));
-    assert_eq!(plugin.shape_reply(&mut exchange), ShapeOutcome::Continue);
+    assert_eq!(plugin.shape_reply(&mut exchange), Outcome::Continue);
     assert_eq!(exchange.reply_option(108).map(<[u8]>::len), Some(4));
 }
 

@@ -5,22 +5,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bindery_plugin_host::{
-    Failure, Host, HostConfig, LoadError, LoadReason, OnFailure, Plugin, PluginSpec, Setting, ShapeOutcome, Source,
-    Stage, Stages, v4,
+    Failure, Host, HostConfig, LoadError, LoadReason, OnFailure, Outcome, Plugin, PluginSpec, Setting, Source, Stage,
+    Stages, v4,
 };
 use tempfile::TempDir;
 
 use crate::exchange::Exchange;
 
 /// A guest that has been built, with a host that compiles it once.
-struct Guest {
-    spec: PluginSpec,
-    host: Host,
+pub(crate) struct Guest {
+    pub(crate) spec: PluginSpec,
+    pub(crate) host: Host,
     _cache: TempDir,
 }
 
 /// The guest; none, said aloud, if guests have not been built.
-fn guest(name: &str) -> Option<Guest> {
+pub(crate) fn guest(name: &str) -> Option<Guest> {
     let Some(dir) = std::env::var_os("BINDERY_GUESTS") else {
         // Not by `eprintln!`, which is shown for failed tests only.
         let _ = writeln!(std::io::stderr(), "SKIP guest {name}: BINDERY_GUESTS names no directory of built guests");
@@ -44,20 +44,20 @@ impl Guest {
         self.host.load(&PluginSpec { settings, ..self.spec.clone() })
     }
 
-    fn refused(&self, lines: &[&str]) -> LoadError {
+    pub(crate) fn refused(&self, lines: &[&str]) -> LoadError {
         self.load(lines).map(|_| ()).unwrap_err()
     }
 
     /// The reply after a good call with these settings.
     fn shaped(&self, lines: &[&str], mut exchange: Exchange) -> Exchange {
         let mut plugin = self.load(lines).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(plugin.shape_reply(&mut exchange), ShapeOutcome::Continue);
+        assert_eq!(plugin.shape_reply(&mut exchange), Outcome::Continue);
         exchange
     }
 }
 
 /// `name arguments... name=value...`, words apart by blanks; `_` stands for one in a word.
-fn setting(line: &str) -> Setting {
+pub(crate) fn setting(line: &str) -> Setting {
     let (parent, line) = match line.split_once('>') {
         Some((parent, line)) => (Some(parent.parse().unwrap()), line),
         None => (None, line),
@@ -249,7 +249,7 @@ fn a_guest_is_told_everything() {
     };
     let mut plugin = guest.load(&["behave echo"]).unwrap();
     let mut exchange = Exchange::new();
-    assert_eq!(plugin.shape_reply(&mut exchange), ShapeOutcome::Continue, "{}", plugin.stats().last_failure);
+    assert_eq!(plugin.shape_reply(&mut exchange), Outcome::Continue, "{}", plugin.stats().last_failure);
     let told = String::from_utf8(exchange.reply_option(43).unwrap().to_vec()).unwrap();
     let wanted = "Meta { address: Address::Ipv4(3221225994), request-type: 3, reply-type: 5, \
          state: ClientState::Renewing, mac: (2, 0, 0, 0, 0, 7), transaction-id: 305419896, session-id: 99, \
@@ -266,11 +266,11 @@ fn misbehaviour_is_contained() {
     };
     // Growing to 16 MiB takes longer than 5 ms on a loaded machine.
     guest.spec.deadline = Duration::from_millis(300);
-    let failed = |failure| ShapeOutcome::Failed(failure, OnFailure::Continue);
+    let failed = |failure| Outcome::Failed(failure, OnFailure::Continue);
     for (line, outcome) in [
-        ("behave good", ShapeOutcome::Continue),
-        ("behave cost", ShapeOutcome::Continue),
-        ("behave drop", ShapeOutcome::Drop),
+        ("behave good", Outcome::Continue),
+        ("behave cost", Outcome::Continue),
+        ("behave drop", Outcome::Drop),
         ("behave spin", failed(Failure::Deadline)),
         ("behave trap", failed(Failure::Trap)),
         ("behave grow", failed(Failure::Memory)),
@@ -284,7 +284,7 @@ fn misbehaviour_is_contained() {
         for _ in 0..2 {
             let mut exchange = Exchange::new();
             assert_eq!(plugin.shape_reply(&mut exchange), outcome, "{line}: {}", plugin.stats().last_failure);
-            assert_eq!(exchange.reply == Exchange::new().reply, outcome != ShapeOutcome::Continue, "{line}");
+            assert_eq!(exchange.reply == Exchange::new().reply, outcome != Outcome::Continue, "{line}");
         }
     }
     for (line, wanted) in [
@@ -307,17 +307,17 @@ fn nine_tenths_of_the_deadline_is_good() {
     guest.spec.deadline = Duration::from_secs(60);
     let mut plugin = guest.load(&work).unwrap();
     for _ in 0..5 {
-        assert_eq!(plugin.shape_reply(&mut Exchange::new()), ShapeOutcome::Continue);
+        assert_eq!(plugin.shape_reply(&mut Exchange::new()), Outcome::Continue);
     }
     let slowest = plugin.stats().time_p99;
     guest.spec.deadline = Duration::from_millis(u64::try_from(slowest.as_millis()).unwrap() * 10 / 9 + 1000);
     let mut plugin = guest.load(&work).unwrap();
-    assert_eq!(plugin.shape_reply(&mut Exchange::new()), ShapeOutcome::Continue);
+    assert_eq!(plugin.shape_reply(&mut Exchange::new()), Outcome::Continue);
     // And a deadline far below it stops the same work.
     guest.spec.deadline = Duration::from_millis(1);
     let mut plugin = guest.load(&["behave busy rounds=4000000000"]).unwrap();
     let outcome = plugin.shape_reply(&mut Exchange::new());
-    assert_eq!(outcome, ShapeOutcome::Failed(Failure::Deadline, OnFailure::Continue));
+    assert_eq!(outcome, Outcome::Failed(Failure::Deadline, OnFailure::Continue));
 }
 
 #[test]
@@ -328,7 +328,7 @@ fn a_restarted_guest_has_its_settings_and_no_memory_of_the_past() {
     let mut plugin = guest.load(&["behave trap"]).unwrap();
     for _ in 0..2 {
         let outcome = plugin.shape_reply(&mut Exchange::new());
-        assert_eq!(outcome, ShapeOutcome::Failed(Failure::Trap, OnFailure::Continue));
+        assert_eq!(outcome, Outcome::Failed(Failure::Trap, OnFailure::Continue));
     }
     assert_eq!(plugin.stats().restarts, 1);
 }
