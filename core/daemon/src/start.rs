@@ -116,7 +116,7 @@ fn restore(prepared: &Prepared, store: &mut FjallStore) -> Result<Engine, StartE
     let now = clock::now();
     let seed = RandomState::new().hash_one(now.mono.0);
     let mut engine = Engine::new(EngineId(0), seed, now, Arc::clone(&prepared.loaded.engine));
-    engine.set_nonce_key(nonce_key()?);
+    engine.set_nonce_key(nonce_key().map_err(StartError::System)?);
     for link in bindery_netlink::links()? {
         engine.handle(now, Input::LinkSet(link), &mut NoPolicy);
     }
