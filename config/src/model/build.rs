@@ -1,7 +1,10 @@
 //! From the checked tree to the model.
 
 use super::read::{At, Spanned};
-use super::{AllowLeasequery, Group, Interface, Model, Overrides, Policies, Reconfigure, plugins, pools, shipped};
+use super::{
+    AllowLeasequery, DisconnectClient, Group, Interface, Model, Overrides, Policies, Reconfigure, plugins, pools,
+    shipped,
+};
 use crate::tree::Tree;
 use crate::value::Typed;
 use bindery_engine::policy::Stage;
@@ -12,7 +15,8 @@ impl Model {
         let top = At::top(tree);
         let server =
             top.child("system").and_then(|at| at.child("services")).and_then(|at| at.child("dhcp-local-server"));
-        let assignment = top.child("access").and_then(|at| at.child("address-assignment"));
+        let access = top.child("access");
+        let assignment = access.and_then(|at| at.child("address-assignment"));
         let routes = top.child("routing-options").and_then(|at| at.child("access-internal"));
         let mut model = Self {
             overrides: server.and_then(overrides),
@@ -32,6 +36,12 @@ impl Model {
             allow_leasequery: server
                 .and_then(|at| at.child("allow-leasequery"))
                 .map(|at| AllowLeasequery { restricted_requestor: at.has("restricted-requestor") }),
+            radius_disconnect: access
+                .map(|at| at.all("radius-disconnect").filter_map(disconnect_client).collect())
+                .unwrap_or_default(),
+            radius_disconnect_port: access
+                .and_then(|at| at.leaf("radius-disconnect-port"))
+                .and_then(|leaf| leaf.value.integer()),
             route_protocol: routes.and_then(|at| at.leaf("protocol")).and_then(|leaf| leaf.value.integer()),
             reconcile_interval_secs: routes
                 .and_then(|at| at.leaf("reconcile-interval"))
@@ -68,7 +78,7 @@ fn policies(at: At<'_>) -> Policies {
         let names = policy.child(stage.name())?.values();
         Some((stage, names.into_iter().filter_map(|name| name.map(Typed::text)).collect()))
     };
-    Stage::ALL.into_iter().filter_map(chain).collect()
+    Stage::ALL.into_iter().filter(|stage| policy.knows(stage.name())).filter_map(chain).collect()
 }
 
 /// `reconfigure` in `at`.
@@ -83,6 +93,10 @@ fn reconfigure(at: At<'_>) -> Option<Reconfigure> {
         span: at.span(),
         on_radius_disconnect: at.child("trigger").is_some_and(|trigger| trigger.has("radius-disconnect")),
     })
+}
+
+fn disconnect_client(at: At<'_>) -> Option<DisconnectClient> {
+    Some(DisconnectClient { address: at.key()?.value.address()?, secret: at.leaf("secret")?.value.text()? })
 }
 
 /// `overrides` in `at`.

@@ -22,7 +22,7 @@ use bindery_engine::{
     config::{Lease, Timer},
     policy::Stage,
 };
-use bindery_types::{Ipv4Addr, MacAddr, Prefix4};
+use bindery_types::{IpAddr, Ipv4Addr, MacAddr, Prefix4};
 use bindery_wire::v4::OptionCode;
 use std::collections::BTreeMap;
 
@@ -47,6 +47,10 @@ pub struct Model {
     pub pool_names: Vec<Spanned<String>>,
     /// `policy` of the top level.
     pub policy: Policies,
+    /// `access radius-disconnect`, in order.
+    pub radius_disconnect: Vec<DisconnectClient>,
+    /// `access radius-disconnect-port`.
+    pub radius_disconnect_port: Option<u16>,
     /// `routing-options access-internal protocol`.
     pub route_protocol: Option<u8>,
     /// `routing-options access-internal reconcile-interval`, seconds.
@@ -73,6 +77,22 @@ pub struct Reconfigure {
     pub on_radius_disconnect: bool,
     /// Its place.
     pub span: Span,
+}
+
+/// `radius-disconnect ADDRESS`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DisconnectClient {
+    /// Who it is.
+    pub address: IpAddr,
+    /// The shared secret.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for DisconnectClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // A secret is never printed.
+        f.debug_struct("DisconnectClient").field("address", &self.address).finish_non_exhaustive()
+    }
 }
 
 /// `allow-leasequery`.

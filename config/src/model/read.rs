@@ -46,6 +46,11 @@ impl<'a> At<'a> {
         self.nodes
     }
 
+    /// Whether this release acts on the statement `name`.
+    pub(crate) fn knows(self, name: &str) -> bool {
+        self.statement.child(name).is_some_and(|statement| statement.built)
+    }
+
     /// The active, built statements in it that have this name.
     pub(crate) fn all(self, name: &'static str) -> impl Iterator<Item = At<'a>> {
         let statement = self.statement.child(name).filter(|statement| statement.built);
@@ -134,6 +139,14 @@ impl Typed {
 
     pub(crate) fn address4(self) -> Option<bindery_types::Ipv4Addr> {
         if let Self::Address4(address) = self { Some(address) } else { None }
+    }
+
+    pub(crate) fn address(self) -> Option<bindery_types::IpAddr> {
+        match self {
+            Self::Address4(address) => Some(address.into()),
+            Self::Address6(address) => Some(address.into()),
+            _ => None,
+        }
     }
 
     pub(crate) fn seconds(self) -> Option<u32> {

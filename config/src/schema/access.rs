@@ -27,7 +27,7 @@ pub(super) const ACCESS: Statement = Statement::container(
         access_profile::RADIUS_SERVER,
         access_profile::RADIUS_OPTIONS,
         access_profile::RADIUS_DISCONNECT,
-        leaf("radius-disconnect-port", Type::Integer(1, 65_535)),
+        access_profile::RADIUS_DISCONNECT_PORT,
         container("address-protection", &[flag("reassign-on-match")]),
         flag("linked-pool-aggregation"),
         named(

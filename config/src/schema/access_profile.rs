@@ -1,7 +1,7 @@
-//! `access profile` and `access radius-*`: none of it is built yet.
+//! `access profile` and `access radius-*`.
 
 use super::later::{self, any, container, flag, leaf, list, named, word};
-use super::{Statement, Type};
+use super::{Apply, Statement, Type};
 
 const ORDER: Type = Type::Word(&[word("radius"), word("password"), word("none"), word("nasreq"), word("jsrc")]);
 
@@ -110,5 +110,17 @@ pub(super) const RADIUS_OPTIONS: Statement = container(
     ],
 );
 
-pub(super) const RADIUS_DISCONNECT: Statement =
-    named("radius-disconnect", Type::Address, &[leaf("secret", Type::Secret(1, 128))]);
+pub(super) const RADIUS_DISCONNECT: Statement = Statement::named(
+    "radius-disconnect",
+    Type::Address,
+    &[Statement::leaf("secret", Type::Secret(1, 128), "\"s3cret\"", "Secret that this client shares with us.")
+        .apply(Apply::Hot)
+        .mandatory()],
+    "A client that may send Disconnect-Requests (RFC 5176). Without any the port is not open.",
+)
+.apply(Apply::Hot);
+
+pub(super) const RADIUS_DISCONNECT_PORT: Statement =
+    Statement::leaf("radius-disconnect-port", PORT, "3799", "UDP port on which Disconnect-Requests are taken.")
+        .default("3799")
+        .apply(Apply::Hot);

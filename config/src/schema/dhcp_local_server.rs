@@ -204,7 +204,11 @@ const RECONFIGURE_V4: Statement = Statement::container(
         .apply(Apply::Hot),
         Statement::container(
             "trigger",
-            &[Statement::flag("radius-disconnect", "A RADIUS Disconnect-Request starts a reconfiguration.").later()],
+            &[Statement::flag(
+                "radius-disconnect",
+                "A RADIUS Disconnect-Request starts a reconfiguration; without it, the session ends.",
+            )
+            .apply(Apply::Hot)],
             "What starts a reconfiguration beside the operator.",
         )
         .apply(Apply::Hot),

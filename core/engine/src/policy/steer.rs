@@ -15,7 +15,7 @@ pub struct Steer {
     pub pool: Option<Box<str>>,
     /// The address to give, when it is free.
     pub address: Option<Ipv4Addr>,
-    /// Lease time, seconds, no longer than the pool's.
+    /// Lease time, seconds, no longer than the pool's. Not looked at yet.
     pub lease_secs: Option<u32>,
     /// A name for the later stages: opaque to the engine.
     pub class: Option<Box<str>>,

@@ -12,3 +12,4 @@ mod reconfigure;
 mod relay;
 mod restart;
 mod sim_found;
+mod steer;

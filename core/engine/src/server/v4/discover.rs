@@ -4,7 +4,7 @@ use super::{Draft, Outcome, Request, Then, client_id, reply};
 use crate::{
     Engine,
     binding::BindingEvent,
-    classify::{Class, classify, client_key},
+    classify::{Class, client_key},
     config::Config,
     engine::{OFFER_HOLD_SECS, Turn},
     event::{DropReason, Event},
@@ -26,15 +26,21 @@ impl Engine {
         if !self.rings.has_room_for_discover() {
             return Err(DropReason::Overload);
         }
-        let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
+        let mut class = self.classify4(&request)?;
         let id = client_id(request.packet);
         let key = client_key(request.packet, Some(&id));
-        let slot = self.offer_session(request, &class, &key)?;
+        let slot = self.offer_session(request, &mut class, &key, policy)?;
         self.offer4(request, &class, slot, policy)
     }
 
     /// The session to offer: the client's own, or a new one with a free address.
-    fn offer_session(&mut self, request: Request<'_>, class: &Class, key: &ClientKey<'_>) -> Result<Slot, DropReason> {
+    fn offer_session(
+        &mut self,
+        request: Request<'_>,
+        class: &mut Class,
+        key: &ClientKey<'_>,
+        policy: &mut dyn Policy,
+    ) -> Result<Slot, DropReason> {
         let found = self.find_client(class, key, request.packet.hw_addr());
         let record = found.and_then(|slot| Some((slot, *self.sessions.get(slot)?)));
         match record {
@@ -62,12 +68,12 @@ impl Engine {
             Some((slot, record)) if record.state() == State::Offered => {
                 if self.pool_of(request.config, &record).is_none() {
                     self.lapse_offer(slot);
-                    return self.offer_session(request, class, key);
+                    return self.offer_session(request, class, key, policy);
                 }
                 self.hold_offer(slot, request.turn.lease.plus_secs(OFFER_HOLD_SECS), &request, class);
                 Ok(slot)
             }
-            tombstone => self.new_offer(request, class, key, tombstone.map(|(slot, _)| slot)),
+            tombstone => self.new_offer(request, class, key, tombstone.map(|(slot, _)| slot), policy),
         }
     }
 
@@ -76,9 +82,10 @@ impl Engine {
     fn new_offer(
         &mut self,
         request: Request<'_>,
-        class: &Class,
+        class: &mut Class,
         key: &ClientKey<'_>,
         tombstone: Option<Slot>,
+        policy: &mut dyn Policy,
     ) -> Result<Slot, DropReason> {
         self.check_client_limit(request.config, class)?;
         let ended = tombstone.and_then(|slot| self.sessions.get(slot));
@@ -86,7 +93,9 @@ impl Engine {
         // A client that was moved away gets another address, whatever it asks for.
         let avoid = ended.filter(|r| r.flags & flag::MOVED != 0).map(|r| r.address());
         let wished = request.packet.address_option(OptionCode::REQUESTED_IP_ADDRESS);
-        let wishes = [former, wished].map(|wish| wish.filter(|address| Some(*address) != avoid));
+        let [former, wished] = [former, wished].map(|wish| wish.filter(|address| Some(*address) != avoid));
+        let chosen = self.select_address4(&request, class, former.or(wished), policy)?;
+        let wishes = [chosen, former, wished];
         let Some((pool, address)) = self.allocate(class, request.packet.hw_addr(), wishes, avoid) else {
             self.give_up_quarantine(request.turn, class.pool);
             self.tell_exhausted(request.turn, class);
@@ -116,7 +125,7 @@ impl Engine {
         &mut self,
         class: &Class,
         hw: HwAddr,
-        wishes: [Option<Ipv4Addr>; 2],
+        wishes: [Option<Ipv4Addr>; 3],
         avoid: Option<Ipv4Addr>,
     ) -> Option<(PoolId, Ipv4Addr)> {
         let reserved = hw.mac().and_then(|mac| self.pools.reservation(class.pool, mac));

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     Engine,
     binding::BindingEvent,
-    classify::{Class, classify, selector},
+    classify::{Class, selector},
     config::Config,
     event::DropReason,
     links::Served,
@@ -153,14 +153,14 @@ impl Engine {
     /// Option 54 for a NAK: what the session was given, else our address on the ingress interface.
     fn nak_server_id(&self, request: &Request<'_>, record: Option<&Record>) -> Option<Ipv4Addr> {
         let given = record.map(|r| r.server_id).filter(|id| !id.is_unspecified());
-        let classified = || classify(request.config, &self.links, &self.pools, request.packet, &request.meta).ok();
+        let classified = || self.classify4(request).ok();
         let own = Some(request.meta.dst).filter(|dst| self.links.is_own(*dst));
         given.or_else(|| classified().map(|c| c.server_id)).or(own)
     }
 
     /// The classification of a renewal whose session is a tombstone: its pool follows from its address.
     fn class_of_pool(&self, request: Request<'_>, pool: Option<bindery_types::PoolId>) -> Result<Class, DropReason> {
-        let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
+        let class = self.classify4(&request)?;
         Ok(Class { pool: pool.ok_or(DropReason::InvalidSubnet)?, ..class })
     }
 
@@ -171,9 +171,9 @@ impl Engine {
         let arrived = self.links.get(request.meta.link);
         // A broadcast, or a relay, tells where the client is now; a unicast packet may have been routed here.
         let located = selector(request.packet).is_some() || matches!(state, ClientState::Rebinding { .. });
-        let here = arrived.and_then(|link| Some((link, link.served?)));
+        let here = arrived.and_then(|link| Some((link, self.admitted(link.served?, &request))));
         if located && let Some((link, served)) = here {
-            let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
+            let class = self.classify4(&request)?;
             let to = match request.is_relayed() {
                 true => reply::to_relay(request),
                 false => reply::to_address(ciaddr, self.source(&request, class.local)),
@@ -183,7 +183,7 @@ impl Engine {
             return Ok(Grant { served, link, index, local: class.local, server_id, to, ciaddr });
         }
         let served = self.served_by_name(request.config, record).or(here.map(|(_, served)| served));
-        let served = served.ok_or(DropReason::NoInterfaceCfg)?;
+        let served = self.admitted(served.ok_or(DropReason::NoInterfaceCfg)?, &request);
         let to = reply::to_address(ciaddr, self.source(&request, record.server_id));
         let (link, server_id) = (record.link(), record.server_id);
         Ok(Grant { served, link, index: None, local: server_id, server_id, to, ciaddr })

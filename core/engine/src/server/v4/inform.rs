@@ -1,7 +1,7 @@
 //! DHCPINFORM: RFC 2131 §4.3.5.
 
 use super::{Draft, Outcome, Request, Then, reply};
-use crate::{Engine, classify::classify, event::DropReason, policy::Policy};
+use crate::{Engine, event::DropReason, policy::Policy};
 use bindery_types::Ipv4Addr;
 use bindery_wire::v4::MessageType;
 
@@ -12,7 +12,7 @@ impl Engine {
         let served = self.links.get(request.meta.link).and_then(|l| l.served).ok_or(DropReason::NoInterfaceCfg)?;
         let inform = served.overrides(request.config).and_then(|o| o.process_inform);
         let inform = inform.ok_or(DropReason::InformNotProcessed)?;
-        let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
+        let class = self.classify4(&request)?;
         let ciaddr = request.packet.ciaddr();
         let pool = inform.pool.unwrap_or(class.pool);
         let to = match (ciaddr.is_unspecified(), request.is_relayed()) {

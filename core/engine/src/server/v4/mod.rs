@@ -8,6 +8,7 @@ mod leasequery;
 mod release;
 mod reply;
 mod request;
+mod steer;
 
 use crate::{
     Engine,
@@ -24,6 +25,7 @@ use alloc::{sync::Arc, vec::Vec};
 use bindery_types::{InstanceId, Ipv4Addr};
 use bindery_wire::v4::{MessageType, Op, OptionCode, Packet, ParseRules};
 pub(crate) use reply::{Auth, Draft, Then};
+use steer::Admission;
 
 /// Most relays a request may have passed (RFC 1542 §4.1.1).
 const HOPS_MAX: u8 = 16;
@@ -38,6 +40,8 @@ pub(crate) struct Request<'p> {
     pub(crate) meta: RxMeta,
     pub(crate) turn: Turn,
     pub(crate) config: &'p Config,
+    /// What stage `admit` has chosen.
+    pub(crate) admission: Admission,
 }
 
 impl Request<'_> {
@@ -53,7 +57,10 @@ impl Engine {
         let config = Arc::clone(&self.config);
         let rules = ParseRules { allow_no_end_option: self.allows_no_end_option(&config, &meta) };
         let outcome = match Packet::parse(bytes, rules) {
-            Ok(packet) => self.message4(Request { packet: &packet, meta, turn, config: &config }, policy),
+            Ok(packet) => self.message4(
+                Request { packet: &packet, meta, turn, config: &config, admission: Admission::default() },
+                policy,
+            ),
             Err(error) => Err(DropReason::from(&error)),
         };
         if let Err(reason) = outcome {
@@ -82,6 +89,10 @@ impl Engine {
         if giaddr.is_loopback() || giaddr.is_multicast() || giaddr.is_broadcast() {
             return Err(DropReason::BadGiAddress);
         }
+        // The end of a binding is no plugin's to refuse.
+        let asks = matches!(message, MessageType::Discover | MessageType::Request | MessageType::Inform);
+        let admission = if asks { self.admit4(&request, policy)? } else { Admission::default() };
+        let request = Request { admission, ..request };
         match message {
             MessageType::Discover => self.discover4(request, policy),
             MessageType::Request => self.request4(request, policy),

@@ -4,7 +4,7 @@ use super::{Auth, Draft, Outcome, Request, Then, client_id, reply};
 use crate::{
     Engine,
     binding::{self, BindingEvent, Transition},
-    classify::{Class, classify, client_key},
+    classify::{Class, client_key},
     commit::Change,
     config::Config,
     event::DropReason,
@@ -89,7 +89,7 @@ impl Engine {
         (server_id, address): (Ipv4Addr, Ipv4Addr),
         policy: &mut dyn Policy,
     ) -> Outcome {
-        let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
+        let class = self.classify4(&request)?;
         let found = self.find_client(&class, key, request.packet.hw_addr());
         if !self.is_our_server_id(request.config, server_id, found) {
             // RFC 2131 §3.1 step 4: a REQUEST for another server declines our offer.
@@ -109,7 +109,7 @@ impl Engine {
         address: Ipv4Addr,
         policy: &mut dyn Policy,
     ) -> Outcome {
-        let class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
+        let class = self.classify4(&request)?;
         if let Some(slot) = self.promise_of(class.instance, request, key, address) {
             return self.nak_promised4(request, slot, class.server_id);
         }

@@ -1,0 +1,124 @@
+//! Stages `admit` and `select-address`: plugins drop a request, or choose group, pool and address for it.
+
+use super::Request;
+use crate::{
+    Engine,
+    classify::{Class, classify},
+    event::DropReason,
+    links::Served,
+    policy::{Admit, Hook, Policy, SelectAddress, Stage, Steer, Token, Verdict},
+};
+use alloc::boxed::Box;
+use bindery_types::{GroupId, Ipv4Addr, PoolId};
+
+/// What `admit` has chosen. It is asked at each request, so that a choice holds for renewals too.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Admission {
+    group: Option<GroupId>,
+    pool: Option<PoolId>,
+}
+
+impl Engine {
+    /// Asks the ingress interface's `admit` chain.
+    pub(super) fn admit4(&self, request: &Request<'_>, policy: &mut dyn Policy) -> Result<Admission, DropReason> {
+        let Some(link) = self.links.get(request.meta.link) else {
+            return Ok(Admission::default());
+        };
+        let Some(served) = link.served else {
+            return Ok(Admission::default());
+        };
+        let chain = served.chain(request.config, Stage::Admit);
+        if chain.is_empty() {
+            return Ok(Admission::default());
+        }
+        let mut stage = Admit {
+            request: request.packet,
+            unicast: self.links.is_own(request.meta.dst),
+            group: self.group_name_of(served.group),
+            interface: self.names.name(link.name),
+            token: self.unparked_token(),
+            steer: Steer::default(),
+        };
+        go_on(policy.admit(request.turn.now, chain, &mut stage))?;
+        let group = stage.steer.group.and_then(|name| {
+            let at = request.config.groups.iter().position(|group| group.name == name)?;
+            u16::try_from(at).ok().map(GroupId)
+        });
+        Ok(Admission { group, pool: self.pool_called(stage.steer.pool.as_deref()) })
+    }
+
+    /// Where a packet belongs, with what `admit` has chosen.
+    pub(super) fn classify4(&self, request: &Request<'_>) -> Result<Class, DropReason> {
+        let mut class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
+        class.served = self.admitted(class.served, request);
+        if let Some(pool) = request.admission.pool {
+            class.pool = pool;
+            let named = request.config.pool(pool).and_then(|p| p.attributes.server_identifier);
+            class.server_id = named.unwrap_or(class.local);
+        }
+        Ok(class)
+    }
+
+    /// `served` by the group that `admit` has chosen; what the interface says of itself then does not count.
+    pub(super) fn admitted(&self, served: Served, request: &Request<'_>) -> Served {
+        match request.admission.group {
+            Some(group) if group != served.group => Served { group, interface: usize::MAX, ..served },
+            _ => served,
+        }
+    }
+
+    /// Asks the `select-address` chain about a newcomer; a pool that it chooses goes into `class`, an address comes
+    /// back.
+    pub(super) fn select_address4(
+        &self,
+        request: &Request<'_>,
+        class: &mut Class,
+        proposed: Option<Ipv4Addr>,
+        policy: &mut dyn Policy,
+    ) -> Result<Option<Ipv4Addr>, DropReason> {
+        let chain = class.served.chain(request.config, Stage::SelectAddress);
+        if chain.is_empty() {
+            return Ok(None);
+        }
+        let mut stage = SelectAddress {
+            request: request.packet,
+            group: self.group_name_of(class.served.group),
+            interface: self.names.name(class.link),
+            pool: self.names.name(self.pool_name(class.pool)),
+            proposed,
+            token: self.unparked_token(),
+            steer: Steer::default(),
+        };
+        go_on(policy.select_address(request.turn.now, chain, &mut stage))?;
+        if let Some(pool) = self.pool_called(stage.steer.pool.as_deref()) {
+            class.pool = pool;
+        }
+        Ok(stage.steer.address)
+    }
+
+    fn group_name_of(&self, group: GroupId) -> &str {
+        let name = self.group_names.get(usize::from(group.0)).copied().unwrap_or_default();
+        self.names.name(name)
+    }
+
+    /// The pool that a plugin names; one that is not configured is passed over.
+    fn pool_called(&self, name: Option<&str>) -> Option<PoolId> {
+        let name: Box<str> = name?.into();
+        let at = self.config.pools.iter().position(|pool| pool.name == name)?;
+        u16::try_from(at).ok().map(PoolId)
+    }
+
+    /// These stages are not parked: the token names nothing.
+    fn unparked_token(&self) -> Token {
+        Token { engine: self.id.0, slot: u32::MAX, generation: 0 }
+    }
+}
+
+/// Whether the exchange goes on. A stage that is not parked has to answer at once: who does not is dropped.
+fn go_on(hook: Hook) -> Result<(), DropReason> {
+    match hook {
+        Hook::Done(Verdict::Continue) => Ok(()),
+        Hook::Done(Verdict::Drop) => Err(DropReason::Policy),
+        Hook::Pending { .. } => Err(DropReason::PolicyTimeout),
+    }
+}
