@@ -14,13 +14,49 @@ pub(super) const POLICY: Statement = Statement::container(
             "Plugins that change the options of a reply before it is sent, in this order.",
         )
         .apply(Apply::Hot),
-        list("admit", Type::Name(64)),
+        Statement::list(
+            "admit",
+            Type::Name(64),
+            "my-policy",
+            "Plugins that see each request first, and may drop it or choose group, pool or class.",
+        )
+        .apply(Apply::Hot),
         list("authorize", Type::Name(64)),
-        list("select-address", Type::Name(64)),
-        list("disconnect", Type::Name(64)),
-        list("reconfigure-exhausted", Type::Name(64)),
-        list("leasequery", Type::Name(64)),
-        list("route", Type::Name(64)),
+        Statement::list(
+            "select-address",
+            Type::Name(64),
+            "my-policy",
+            "Plugins that choose pool, address or lease time of a newcomer.",
+        )
+        .apply(Apply::Hot),
+        Statement::list(
+            "disconnect",
+            Type::Name(64),
+            "my-policy",
+            "Plugins that say what a RADIUS Disconnect-Request or CoA-Request does; the first that does not pass decides.",
+        )
+        .apply(Apply::Hot),
+        Statement::list(
+            "reconfigure-exhausted",
+            Type::Name(64),
+            "my-policy",
+            "Plugins that say what becomes of a client that answered no FORCERENEW; the first that does not pass decides.",
+        )
+        .apply(Apply::Hot),
+        Statement::list(
+            "leasequery",
+            Type::Name(64),
+            "my-policy",
+            "Plugins that say which requestor may be told of a binding; one that refuses is enough.",
+        )
+        .apply(Apply::Hot),
+        Statement::list(
+            "route",
+            Type::Name(64),
+            "my-policy",
+            "Plugins that choose metric, table and extra routes of a new binding.",
+        )
+        .apply(Apply::Hot),
         list("session-events", Type::Name(64)),
     ],
     "Plugins by stage. For each stage the most specific level that names plugins wins: interface, group, top level.",

@@ -82,8 +82,10 @@ const BASE: &str = r#"
 system { services { dhcp-local-server {
     %system services dhcp-local-server%
     overrides { interface-client-limit 7; %system services dhcp-local-server overrides% }
+    reconfigure { %system services dhcp-local-server reconfigure% }
     group g0 {
         overrides { interface-client-limit 8; %system services dhcp-local-server group overrides% }
+        reconfigure { %system services dhcp-local-server group reconfigure% }
         policy { %system services dhcp-local-server group policy% }
         interface eth0 {
             overrides { interface-client-limit 9; %system services dhcp-local-server group interface overrides% }
@@ -92,7 +94,8 @@ system { services { dhcp-local-server {
     }
     group g1 { interface eth1 }
 } } }
-access { address-assignment {
+access { %access% radius-disconnect "192.0.2.9" { secret one }
+address-assignment {
     pool p0 {
         %access address-assignment pool%
         family inet {
@@ -145,7 +148,9 @@ fn effect(edit: &Edit) -> String {
             )
         })
         .collect();
-    format!("{:?} {:?} {plugins:?}", loaded.engine, loaded.system)
+    let (clients, port) = loaded.model.radius_disconnect();
+    let clients: Vec<_> = clients.iter().map(|client| (client.address, client.secret.as_str())).collect();
+    format!("{:?} {:?} {plugins:?} {clients:?} {port}", loaded.engine, loaded.system)
 }
 
 enum Edit {
@@ -188,9 +193,28 @@ impl Edits {
                 self.put(&overrides, statement);
             }
         }
-        self.put("policy", "shape-reply b a");
-        self.put(&format!("{SERVER} group policy"), "shape-reply b a");
-        self.put(&format!("{SERVER} group interface policy"), "shape-reply b a");
+        for level in ["", " group"] {
+            let reconfigure = format!("{SERVER}{level} reconfigure");
+            for statement in [
+                "attempts 3",
+                "timeout 5",
+                "token s3cret",
+                "clear-on-abort",
+                "defer-nack-on-abort",
+                "trigger { radius-disconnect }",
+            ] {
+                self.put(&reconfigure, statement);
+            }
+        }
+        self.put(SERVER, "allow-leasequery { restricted-requestor }");
+        for stage in
+            ["shape-reply", "admit", "select-address", "disconnect", "reconfigure-exhausted", "leasequery", "route"]
+        {
+            let statement = format!("{stage} b a");
+            self.put("policy", &statement);
+            self.put(&format!("{SERVER} group policy"), &statement);
+            self.put(&format!("{SERVER} group interface policy"), &statement);
+        }
     }
 
     fn pool(&mut self) {
@@ -237,6 +261,7 @@ impl Edits {
     }
 
     fn daemon(&mut self) {
+        self.put("access", "radius-disconnect-port 1700");
         self.put("routing-options access-internal", "protocol 77");
         self.put("routing-options access-internal", "reconcile-interval 5");
         for statement in ["deadline-ms 7", "memory-max \"1MiB\"", "output-max 100", "on-failure drop"] {
@@ -259,6 +284,7 @@ impl Edits {
             (format!("{INET} excluded-range high"), "high \"10.0.1.12\"", "high \"10.0.1.13\""),
             (format!("{INET} host hardware-address"), "02:00:00:00:00:01", "02:00:00:00:00:02"),
             (format!("{INET} host ip-address"), "10.0.2.1", "10.0.2.2"),
+            ("access radius-disconnect secret".to_owned(), "secret one", "secret two"),
             ("plugins plugin path".to_owned(), "a.wasm", "c.wasm"),
         ] {
             self.0.insert(path, Edit::Replace(from, to));
