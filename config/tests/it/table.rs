@@ -94,7 +94,8 @@ system { services { dhcp-local-server {
     }
     group g1 { interface eth1 }
 } } }
-access { %access% radius-disconnect "192.0.2.9" { secret one }
+access { %access%
+radius-disconnect "192.0.2.9" { secret one }
 address-assignment {
     pool p0 {
         %access address-assignment pool%
