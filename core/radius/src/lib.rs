@@ -12,11 +12,11 @@
 //! What this crate never does: it knows no session, chooses no address, and says nothing to a DHCP client. A server that
 //! does not answer is a [`client::Failure`], never a refusal. Read [`client::Client`] first.
 
-//pub mod access;
-//pub mod accounting;
+pub mod access;
+pub mod accounting;
 pub mod client;
 pub mod config;
-//pub mod dynamic;
+pub mod dynamic;
 pub mod packet;
 //pub mod shell;
-//pub mod username;
+pub mod username;
