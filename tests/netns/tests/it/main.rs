@@ -13,7 +13,6 @@ mod kit;
 mod leasequery;
 mod order;
 mod plugins;
-mod reconfigure;
 mod relayed;
 mod reload;
 mod routes;
