@@ -1,8 +1,8 @@
 //! DHCPLEASEQUERY: RFC 4388, one query by UDP. It reads the session table and changes nothing.
 //!
 //! Told are durable bindings only: an offer is none. The query's giaddr is where the answer goes, and no more than that
-//! (§6.3); who may know what is up to the groups and their `leasequery` chains. The options that are not sensitive
-//! (§6.4.2) are those of the pool, and of what the client and its relay sent 60, 61 and 82.
+//! (RFC 4388 §6.3); who may know what is up to the groups and their `leasequery` chains. The options that are not
+//! sensitive (RFC 4388 §6.4.2) are those of the pool, and of what the client and its relay sent 60, 61 and 82.
 
 use super::{Outcome, Request, reply};
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     commit::Answer,
     config::{Config, Group, Pool},
     event::DropReason,
-    policy::{Leasequery, LeasequeryVerdict, Policy, QueryKey, Stage, Subject},
+    policy::{Leasequery, LeasequeryVerdict, Policy, QueryKey, Stage},
     session::{ClientKey, Identity, Record, Slot, State},
 };
 use alloc::borrow::Cow;
@@ -192,7 +192,7 @@ impl Engine {
 
     /// Whether the requestor may know of a binding: its group allows leasequery, and the chain does not refuse.
     fn may_know(&self, request: &Request<'_>, slot: Slot, key: QueryKey, policy: &mut dyn Policy) -> bool {
-        let (Some(record), Some(identity)) = (self.sessions.get(slot), self.sessions.identity(slot)) else {
+        let (Some(record), Some(subject)) = (self.sessions.get(slot), self.subject_of(slot)) else {
             return false;
         };
         let Some((at, group)) = self.group_of(request.config, record) else {
@@ -211,12 +211,7 @@ impl Engine {
         if chain.is_empty() {
             return true;
         }
-        let question = Leasequery {
-            subject: self.subject(record, &identity),
-            requestor: request.packet.giaddr(),
-            source: request.meta.src,
-            key,
-        };
+        let question = Leasequery { subject, requestor: request.packet.giaddr(), source: request.meta.src, key };
         policy.leasequery(request.turn.now, chain, &question) == LeasequeryVerdict::Answer
     }
 
@@ -224,21 +219,6 @@ impl Engine {
     fn group_of<'c>(&self, config: &'c Config, record: &Record) -> Option<(usize, &'c Group)> {
         let at = self.group_names.iter().position(|name| *name == record.group)?;
         Some((at, config.groups.get(at)?))
-    }
-
-    fn subject<'s>(&'s self, record: &Record, identity: &Identity<'s>) -> Subject<'s> {
-        Subject {
-            session: record.id(),
-            address: record.address(),
-            hw: identity.hw,
-            group: self.names.name(record.group),
-            interface: self.names.name(record.link()),
-            pool: self.names.name(record.pool),
-            giaddr: record.giaddr,
-            client_id: identity.client_id,
-            relay_info: identity.relay_info,
-            vendor_class: identity.vendor_class,
-        }
     }
 
     /// Header and options of the answer (RFC 4388 §6.4.2).
@@ -258,11 +238,11 @@ impl Engine {
         reply.ciaddr = record.address();
         reply.chaddr = identity.hw;
         if !record.server_id.is_unspecified() {
-            // §6.4.2: the values that the client was given.
+            // RFC 4388 §6.4.2: the values that the client was given.
             set(reply, OptionCode::SERVER_IDENTIFIER, &record.server_id.octets())?;
         }
         set_known(reply, OptionCode::CLIENT_IDENTIFIER, identity.client_id)?;
-        // §6.4.2: option 92 goes whether or not it was asked for.
+        // RFC 4388 §6.4.2: option 92 goes whether or not it was asked for.
         set_known(reply, OptionCode::ASSOCIATED_IP, others.bytes())?;
         let binding = Binding { record, identity, pool, now: request.turn.lease };
         match packet.option(OptionCode::PARAMETER_REQUEST_LIST) {
@@ -315,7 +295,7 @@ impl Binding<'_> {
     }
 
     /// Without option 55: what a client's DHCPREQUEST without one gets (RFC 4388 §6.2), with option 82 as its relay got
-    /// it, and the time of the last transaction, by which answers of several servers are compared (§6.8).
+    /// it, and the time of the last transaction, by which answers of several servers are compared (RFC 4388 §6.8).
     fn set_default(&self, reply: &mut Reply) -> Outcome {
         let codes = [
             OptionCode::IP_ADDRESS_LEASE_TIME,
