@@ -4,12 +4,12 @@ use crate::{
     commit::Configuration,
     packet::{Inbox, Message},
     prepare::Component,
+    revision::hex,
 };
 use bindery_api::{Counter, Plugin, Reloaded};
 use bindery_control::{Answer, Backend, ReloadError};
 use bindery_engine::command::{Reply, Verb};
 use bindery_plugin_host::{BreakerState, Failure, PluginStats};
-use std::fmt::Write as _;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// What the API's verbs are answered from.
@@ -97,11 +97,7 @@ fn plugin(component: &Component, stats: PluginStats) -> Plugin {
     Plugin {
         name: component.name.clone(),
         path: component.path.display().to_string(),
-        sha256: component.hash.iter().fold(String::new(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        }),
+        sha256: hex(&component.hash),
         state: match stats.breaker {
             BreakerState::Closed => "running",
             _ => "open",

@@ -1,6 +1,8 @@
 //! A commit: prepare, record, apply. Boot, reload and SIGHUP go this one way (design §6).
 
 use crate::{
+    copies::{Copies, Kept},
+    dynamic::{Dynamic, PortError},
     packet::{Inbox, Message},
     prepare::{self, Component, Prepared, Refusal},
     revision::Revisions,
@@ -30,6 +32,9 @@ pub(crate) enum CommitError {
     /// The route thread that the configuration wants cannot be started.
     #[error(transparent)]
     Routes(#[from] bindery_netlink::OpenError),
+    /// The port of Disconnect-Requests is taken.
+    #[error(transparent)]
+    Dynamic(#[from] PortError),
     /// The revision could not be recorded.
     #[error("the revision cannot be recorded: {0}: the active configuration stays")]
     Record(#[from] io::Error),
@@ -43,10 +48,12 @@ pub(crate) struct Configuration {
     host: Host,
     path: PathBuf,
     revisions: Revisions,
+    copies: Copies,
     active: Loaded,
     components: Vec<Component>,
     revision: u64,
     routes: RouteThread,
+    dynamic: Dynamic,
 }
 
 impl Configuration {
@@ -58,14 +65,16 @@ impl Configuration {
     pub(crate) fn start(
         host: Host,
         path: PathBuf,
-        mut revisions: Revisions,
+        (mut revisions, copies): (Revisions, Copies),
         prepared: &Prepared,
         routes: RouteThread,
+        dynamic: Dynamic,
     ) -> io::Result<Self> {
         let active = prepared.loaded.clone();
         let revision = revisions.record(active.text(), active.hash, "file", &prepared.components)?;
         let components = prepared.components.clone();
-        Ok(Self { host, path, revisions, active, components, revision, routes })
+        prune(&revisions, &copies);
+        Ok(Self { host, path, revisions, copies, active, components, revision, routes, dynamic })
     }
 
     /// Talks to the route thread.
@@ -93,10 +102,12 @@ impl Configuration {
     /// # Errors
     /// [`CommitError`]; the active configuration stays.
     pub(crate) async fn reload(&mut self, inbox: &Inbox) -> Result<Report, CommitError> {
-        let prepared = prepare::prepare(&self.host, &self.path)?;
+        let kept = Kept { copies: &self.copies, newest: self.revisions.newest() };
+        let prepared = prepare::prepare(&self.host, &self.path, Some(kept))?;
         let (system, old) = (&prepared.loaded.system, &self.active.system);
         // Started now, so that nothing refuses once the revision is recorded.
         let next = if system == old { None } else { Some(routes::start(system, inbox)?) };
+        let dynamic = self.dynamic.prepare(&prepared.loaded)?;
         let withdraw = system.route_protocol != old.route_protocol;
         let mut changes: Vec<String> =
             prepared.loaded.changes_since(&self.active).iter().map(ToString::to_string).collect();
@@ -107,10 +118,12 @@ impl Configuration {
         }
         let (text, hash) = (prepared.loaded.text(), prepared.loaded.hash);
         let revision = self.revisions.record(text, hash, "reload", &prepared.components)?;
+        prune(&self.revisions, &self.copies);
         let Prepared { loaded, plugins, components } = prepared;
         let (done, applied) = oneshot::channel();
         inbox.send(Message::Configure(Arc::clone(&loaded.engine), plugins, done));
         applied.await.map_err(|_| CommitError::Ending)?;
+        self.dynamic.apply(dynamic, &loaded);
         if let Some(next) = next {
             let old = std::mem::replace(&mut self.routes, next);
             routes::replace(old, &self.routes, withdraw, inbox).await.ok_or(CommitError::Ending)?;
@@ -119,6 +132,13 @@ impl Configuration {
         self.components = components;
         self.revision = revision;
         Ok(Report { revision, changes })
+    }
+}
+
+/// Removes the copies of components that no revision needs any more.
+fn prune(revisions: &Revisions, copies: &Copies) {
+    if let Ok(hashes) = revisions.plugin_hashes() {
+        copies.prune(&hashes);
     }
 }
 

@@ -6,12 +6,15 @@ mod api;
 mod args;
 mod clock;
 mod commit;
+mod copies;
+mod dynamic;
 mod log;
 mod packet;
 mod policy;
 mod prepare;
 mod revision;
 mod routes;
+mod shipped;
 mod start;
 
 use args::{Args, Task};
@@ -49,7 +52,7 @@ fn check(args: &Args) -> ExitCode {
         Ok(host) => host,
         Err(error) => return fail(&error),
     };
-    match prepare::prepare(&host, &args.config) {
+    match prepare::prepare(&host, &args.config, None) {
         Ok(prepared) => {
             let config = &prepared.loaded.engine;
             println!(

@@ -169,3 +169,133 @@ impl ShapeExchange for Exchange<'_, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bindery_engine::policy::{DisconnectCause, ExtraRoute, QueryKey, Stage, Steer, Subject, Token, Verdict};
+    use bindery_plugin_host::{Host, HostConfig, PluginSpec, Setting, Source, Stages};
+    use bindery_types::{HwAddr, Ipv4Addr, MacAddr, SessionId};
+    use bindery_wire::v4::{MessageBuilder, MessageType, Packet, ParseRules};
+
+    fn now() -> Now {
+        crate::clock::now()
+    }
+
+    /// Plugins of the fixture of all stages, one for each word; none if guests have not been built.
+    fn plugins(words: &[&str]) -> Option<Plugins> {
+        let Some(dir) = std::env::var_os("BINDERY_GUESTS") else {
+            println!("SKIP policy chains: BINDERY_GUESTS names no directory of built guests");
+            return None;
+        };
+        let file = std::path::PathBuf::from(dir).join("fixture-stages.wasm");
+        let host = Host::new(HostConfig::default()).unwrap();
+        let load = |word: &&str| {
+            let (word, on_failure) = match word.strip_suffix("-or-drop") {
+                Some(word) => (word, OnFailure::Drop),
+                None => (*word, OnFailure::Continue),
+            };
+            let mut spec = PluginSpec::new(word, Source::File(file.clone()));
+            spec.stages =
+                Stage::ALL.into_iter().filter(|stage| *stage != Stage::ShapeReply).fold(Stages::NONE, Stages::with);
+            spec.on_failure = on_failure;
+            spec.settings = vec![Setting { name: "answer".into(), arguments: vec![word.into()], ..Setting::default() }];
+            host.load(&spec).unwrap()
+        };
+        Some(Plugins::new(words.iter().map(load).collect()))
+    }
+
+    /// The whole chain in configuration order.
+    fn chain(plugins: &Plugins) -> Vec<PluginId> {
+        (0_u16..).take(plugins.0.len()).map(PluginId).collect()
+    }
+
+    fn subject() -> Subject<'static> {
+        Subject {
+            session: SessionId(7),
+            address: Ipv4Addr::new(192, 0, 2, 10),
+            hw: HwAddr::from(MacAddr([2, 0, 0, 0, 0, 7])),
+            group: "g",
+            interface: "eth0",
+            pool: "p",
+            giaddr: Ipv4Addr::UNSPECIFIED,
+            client_id: &[],
+            relay_info: &[],
+            vendor_class: &[],
+        }
+    }
+
+    /// The verdict of a chain of stage `admit`, with what it chose.
+    fn admit(words: &[&str]) -> Option<(Hook, Steer)> {
+        let mut plugins = plugins(words)?;
+        let chain = chain(&plugins);
+        let bytes = MessageBuilder::new(MessageType::Discover, MacAddr([2, 0, 0, 0, 0, 7])).build();
+        let request = Packet::parse(&bytes, ParseRules::default()).unwrap();
+        let mut question = Admit {
+            request: &request,
+            unicast: false,
+            group: "g",
+            interface: "eth0",
+            token: Token { engine: 0, slot: 0, generation: 0 },
+            steer: Steer::default(),
+        };
+        let hook = plugins.admit(now(), &chain, &mut question);
+        Some((hook, question.steer))
+    }
+
+    #[test]
+    fn a_chain_on_the_packets_way_goes_on_until_one_drops() {
+        let Some((hook, steer)) = admit(&["first", "trap", "second", "nothing"]) else { return };
+        assert_eq!(hook, Hook::Done(Verdict::Continue));
+        assert_eq!((steer.group.as_deref(), steer.class.as_deref()), (Some("second"), Some("gold")));
+        for words in [&["first", "drop", "second"], &["first", "trap-or-drop", "second"]] {
+            let (hook, steer) = admit(words).unwrap();
+            assert_eq!((hook, steer.group.as_deref()), (Hook::Done(Verdict::Drop), Some("first")), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_that_does_not_pass_decides() {
+        let cause = DisconnectCause::Disconnect;
+        let disconnect = Disconnect { subject: subject(), cause, can_reconfigure: true, attributes: &[] };
+        let exhausted = Exhausted { subject: subject(), attempts: 8, has_nonce: false };
+        for (words, ended, becomes) in [
+            (&["nothing", "nothing"][..], None, ExhaustedVerdict::Restore),
+            (&["nothing", "second", "first"], Some(DisconnectVerdict::Ignore), ExhaustedVerdict::Defer),
+            (&["first", "second"], Some(DisconnectVerdict::Clear), ExhaustedVerdict::Clear),
+            // A failure passes a RADIUS request on, but leaves a client as it was.
+            (&["trap", "second"], Some(DisconnectVerdict::Ignore), ExhaustedVerdict::Restore),
+        ] {
+            let Some(mut plugins) = plugins(words) else { return };
+            let chain = chain(&plugins);
+            assert_eq!(plugins.disconnect(now(), &chain, &disconnect), ended, "{words:?}");
+            assert_eq!(plugins.reconfigure_exhausted(now(), &chain, &exhausted), becomes, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn one_that_refuses_or_fails_keeps_a_binding_secret() {
+        let relay = Ipv4Addr::new(192, 0, 2, 1);
+        let question = Leasequery { subject: subject(), requestor: relay, source: relay, key: QueryKey::Address };
+        for (words, verdict) in [
+            (&["nothing", "first"][..], LeasequeryVerdict::Answer),
+            (&["nothing", "second", "first"], LeasequeryVerdict::Refuse),
+            (&["nothing", "trap"], LeasequeryVerdict::Refuse),
+        ] {
+            let Some(mut plugins) = plugins(words) else { return };
+            let chain = chain(&plugins);
+            assert_eq!(plugins.leasequery(now(), &chain, &question), verdict, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn a_later_route_choice_overrides_and_a_failed_one_is_none() {
+        let Some(mut plugins) = plugins(&["first", "second", "bad", "trap"]) else { return };
+        let chain = chain(&plugins);
+        let mut choice = RouteChoice::default();
+        plugins.route(now(), &chain, &RouteQuestion { subject: subject() }, &mut choice);
+        let extra = |third| ExtraRoute { network: Ipv4Addr::new(10, 0, third, 0), len: 24 };
+        let wanted = RouteChoice { metric: Some(2), table: Some(100), tag: None, extra: vec![extra(0), extra(1)] };
+        assert_eq!(choice, wanted);
+    }
+}

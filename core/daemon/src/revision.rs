@@ -32,6 +32,43 @@ pub(crate) struct Revision {
     pub(crate) content: String,
 }
 
+impl Revision {
+    /// The hash that the plugin `name` had when `text` was recorded; none if another text was.
+    pub(crate) fn plugin_hash(&self, text: Hash, name: &str) -> Option<[u8; 32]> {
+        let same = self.content.lines().next() == Some(&format!("sha256 {text}"));
+        let mut plugins = self.plugins();
+        plugins.find(|(known, _)| same && *known == name).map(|(_, hash)| hash)
+    }
+
+    /// Name and hash of each plugin.
+    fn plugins(&self) -> impl Iterator<Item = (&str, [u8; 32])> {
+        self.content.lines().filter_map(|line| {
+            let mut words = line.strip_prefix("plugin ")?.split(' ');
+            Some((words.next()?, unhex(words.next()?)?))
+        })
+    }
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 2 * bytes.len() {
+        return None;
+    }
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
 impl Revisions {
     /// Opens the directory, and makes it if need be.
     ///
@@ -46,8 +83,7 @@ impl Revisions {
     }
 
     /// The newest revision.
-    #[cfg(test)]
-    fn newest(&self) -> Option<&Revision> {
+    pub(crate) fn newest(&self) -> Option<&Revision> {
         self.newest.as_ref()
     }
 
@@ -59,12 +95,8 @@ impl Revisions {
     pub(crate) fn record(&mut self, text: &str, hash: Hash, by: &str, components: &[Component]) -> io::Result<u64> {
         let mut content = format!("sha256 {hash}\n");
         for Component { name, path, hash } in components {
-            let hash: String = hash.iter().fold(String::new(), |mut text, byte| {
-                // Writing to a string cannot fail.
-                let _ = write!(text, "{byte:02x}");
-                text
-            });
-            let _ = writeln!(content, "plugin {name} {hash} {}", path.display());
+            // Writing to a string cannot fail.
+            let _ = writeln!(content, "plugin {name} {} {}", hex(hash), path.display());
         }
         if let Some(newest) = self.newest.as_ref().filter(|newest| newest.content == content) {
             return Ok(newest.number);
@@ -109,6 +141,15 @@ impl Revisions {
         (!content.is_empty()).then_some(Revision { number, content })
     }
 
+    /// The hashes of the plugins of every revision that can be rolled back to.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub(crate) fn plugin_hashes(&self) -> io::Result<Vec<[u8; 32]>> {
+        let revisions: Vec<_> = self.numbers()?.into_iter().filter_map(|number| self.read(number)).collect();
+        Ok(revisions.iter().flat_map(|revision| revision.plugins().map(|(_, hash)| hash)).collect())
+    }
+
     /// Removes revisions past those that can be rolled back to. What cannot be removed stays.
     fn prune(&self) {
         let Ok(numbers) = self.numbers() else { return };
@@ -148,6 +189,11 @@ mod tests {
         let mut again = Revisions::open(dir.path()).unwrap();
         assert_eq!(again.record("a", hash, "reload", &[plugin(1)]).unwrap(), 1);
         assert_eq!(again.record("a", hash, "reload", &[plugin(2)]).unwrap(), 2);
+        let newest = again.newest().unwrap();
+        assert_eq!(newest.plugin_hash(hash, "p"), Some([2; 32]));
+        assert_eq!(newest.plugin_hash(hash, "q"), None);
+        assert_eq!(newest.plugin_hash(bindery_config::hash("b"), "p"), None, "another text");
+        assert_eq!(again.plugin_hashes().unwrap(), [[1; 32], [2; 32]]);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use crate::{
     args::Args,
     clock,
     commit::Configuration,
+    copies::{self, Copies, Kept},
+    dynamic::{self, Dynamic, PortError, Update},
     log::Log,
     packet::{INBOX, Inbox, Message, PacketThread},
     policy::Plugins,
@@ -60,6 +62,9 @@ pub(crate) enum StartError {
     /// Netlink.
     #[error(transparent)]
     Netlink(#[from] bindery_netlink::OpenError),
+    /// The port of Disconnect-Requests.
+    #[error(transparent)]
+    Dynamic(#[from] PortError),
     /// The state directory.
     #[error("{}: {source}: give a state directory that the daemon can write by --state-dir", path.display())]
     StateDir {
@@ -77,26 +82,31 @@ pub(crate) enum StartError {
 pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     let state_dir = |source| StartError::StateDir { path: args.state_dir.clone(), source };
     // Without a state directory there is no cache yet: the first prepare compiles, the cache serves the next start.
-    let cache = HostConfig { cache_dir: Some(args.state_dir.join("plugins")), ..HostConfig::default() };
+    let cache = HostConfig { cache_dir: Some(copies::dir(&args.state_dir)), ..HostConfig::default() };
     std::fs::create_dir_all(&args.state_dir).map_err(state_dir)?;
     let host = Host::new(cache)?;
-    let prepared = prepare::prepare(&host, &args.config)?;
-    let mut store = FjallStore::open(&args.state_dir)?;
     let revisions = Revisions::open(&args.state_dir).map_err(state_dir)?;
+    let copies = Copies::new(copies::dir(&args.state_dir));
+    let kept = Kept { copies: &copies, newest: revisions.newest() };
+    let prepared = prepare::prepare(&host, &args.config, Some(kept))?;
+    let mut store = FjallStore::open(&args.state_dir)?;
     let sockets = Sockets::open(&bindery_net::Settings::default())?;
     let control = Socket::open(&args.control)?;
     let engine = restore(&prepared, &mut store)?;
     let (sender, messages) = bounded(INBOX);
     let inbox = Inbox { sender, waker: sockets.waker() };
     let routes = routes::start(&prepared.loaded.system, &inbox)?;
+    let (mut dynamic, updates) = Dynamic::new();
+    dynamic.apply(dynamic.prepare(&prepared.loaded)?, &prepared.loaded);
+    let recorded = (revisions, copies);
     let configuration =
-        Configuration::start(host, args.config.clone(), revisions, &prepared, routes).map_err(state_dir)?;
+        Configuration::start(host, args.config.clone(), recorded, &prepared, routes, dynamic).map_err(state_dir)?;
     let routes = configuration.routes();
     let packets = start_packets(engine, sockets, prepared.plugins, store, routes, &inbox, messages)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::System)?;
     let (end, ended) = mpsc::channel(1);
     let daemon = Arc::new(Daemon { inbox: inbox.clone(), configuration: Mutex::new(configuration), end });
-    let served = runtime.block_on(serve(control, Arc::clone(&daemon), ended));
+    let served = runtime.block_on(serve(control, Arc::clone(&daemon), updates, ended));
     // Requests that still hold the daemon end with the runtime.
     drop(runtime);
     inbox.send(Message::Stop);
@@ -156,7 +166,12 @@ fn start_packets(
 }
 
 /// The API and signals, until the end is asked for.
-async fn serve(control: Socket, daemon: Arc<Daemon>, mut end: mpsc::Receiver<()>) -> io::Result<()> {
+async fn serve(
+    control: Socket,
+    daemon: Arc<Daemon>,
+    updates: mpsc::UnboundedReceiver<Update>,
+    mut end: mpsc::Receiver<()>,
+) -> io::Result<()> {
     let (mut terminate, mut interrupt, mut hangup) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?);
     let revision = bindery_control::Backend::revision(&*daemon).await;
@@ -166,6 +181,7 @@ async fn serve(control: Socket, daemon: Arc<Daemon>, mut end: mpsc::Receiver<()>
         // Either the end is asked for, or the asker is gone.
         let _ = stopped.await;
     }));
+    tokio::spawn(dynamic::run(updates, daemon.inbox.clone()));
     tracing::info!(revision, "configuration active");
     // Scripts wait for this very line.
     tracing::info!("ready");

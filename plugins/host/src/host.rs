@@ -1,5 +1,6 @@
 //! The engine, and the way from a file to a plugin.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -90,24 +91,30 @@ impl Host {
     /// # Errors
     /// Everything that makes the plugin unusable; the message names it and says what to do.
     pub fn load(&self, spec: &PluginSpec) -> Result<Plugin, LoadError> {
+        self.load_with_bytes(spec).map(|(plugin, _)| plugin)
+    }
+
+    /// [`Host::load`], and the component that was read, for a copy of it.
+    ///
+    /// # Errors
+    /// Those of [`Host::load`].
+    pub fn load_with_bytes(&self, spec: &PluginSpec) -> Result<(Plugin, Cow<'static, [u8]>), LoadError> {
         self.prepare(spec).map_err(|reason| LoadError { plugin: spec.name.clone(), reason })
     }
 
-    fn prepare(&self, spec: &PluginSpec) -> Result<Plugin, LoadReason> {
+    fn prepare(&self, spec: &PluginSpec) -> Result<(Plugin, Cow<'static, [u8]>), LoadReason> {
         let whole = spec.deadline.subsec_nanos().is_multiple_of(1_000_000);
         if !whole || spec.deadline.is_zero() || spec.deadline > Duration::from_secs(60) {
             return Err(LoadReason::Deadline);
         }
-        let embedded;
         let (path, bytes) = match &spec.source {
             Source::File(path) => {
-                embedded = read_component(path, self.config.component_max_bytes)?;
-                (Some(path.as_path()), embedded.as_slice())
+                (Some(path.as_path()), Cow::Owned(read_component(path, self.config.component_max_bytes)?))
             }
-            Source::Embedded(bytes) => (None, bytes.as_ref()),
+            Source::Embedded(bytes) => (None, bytes.clone()),
         };
-        let hash: [u8; 32] = Sha256::digest(bytes).into();
-        let (component, origin) = self.compile(path, bytes, &hash)?;
+        let hash = sha256(&bytes);
+        let (component, origin) = self.compile(path, &bytes, &hash)?;
         let stages = self.inspect(&component)?;
         if let Some(stage) = spec.stages.iter().find(|stage| !stages.contains(*stage)) {
             return Err(LoadReason::MissingExport { stage });
@@ -120,7 +127,7 @@ impl Host {
         let mut plugin =
             Plugin::new(spec, pre, stages, hash, origin, Arc::clone(&self.ticker), self.config.start_deadline);
         plugin.start_first()?;
-        Ok(plugin)
+        Ok((plugin, bytes))
     }
 
     fn compile(&self, path: Option<&Path>, bytes: &[u8], hash: &[u8; 32]) -> Result<(Component, Origin), LoadReason> {
@@ -190,6 +197,12 @@ impl Host {
         }
         Ok(stages)
     }
+}
+
+/// The SHA-256 by which a component is known.
+#[must_use]
+pub fn sha256(component: &[u8]) -> [u8; 32] {
+    Sha256::digest(component).into()
 }
 
 /// Settings that keep guests deterministic and bounded. Any change makes the cache's entries stale by itself.

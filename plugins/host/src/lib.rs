@@ -33,7 +33,7 @@ pub use bindery_engine::policy::Stage;
 pub use breaker::{BREAKER_FAILURES, BREAKER_OPEN, BREAKER_WINDOW, BreakerState};
 pub use edits::{EDITS_MAX, Edit, Edits};
 pub use error::{Failure, HostError, LoadError, LoadReason};
-pub use host::{Host, HostConfig, Origin};
+pub use host::{Host, HostConfig, Origin, sha256};
 pub use plugin::Plugin;
 pub use request::{client_state, raw_options};
 pub use session::{EXTRA_ROUTES_MAX, Event};

@@ -10,7 +10,15 @@ use std::process::Command;
 /// # Errors
 /// When the build or the harness fails.
 pub(crate) fn run(arguments: Vec<OsString>) -> Result<()> {
-    println!("==> building binderyd, bindery and the bench harness (release)");
+    println!("==> building the plugins, binderyd, bindery and the bench harness (release)");
+    // The daemon embeds those that ship, so they come first.
+    if shell::which("wasm-ld-19").is_some() {
+        shell::run(Command::new("cargo").args(["build", "--package=bindery-plugin-tool"]))?;
+        let tool = shell::build_dir().join("bindery-plugin");
+        shell::build_plugins(&tool, &shell::target_dir().join("plugins"))?;
+    } else {
+        println!("    the plugins are not built: cargo xtask setup installs their compiler");
+    }
     shell::run(Command::new("cargo").args([
         "build",
         "--release",

@@ -51,6 +51,8 @@ const PACKAGES: &[Package] = &[
     package("dnsmasq-base", "dnsmasq", Purpose::Test, "DHCP relay: dnsmasq"),
     package("isc-dhcp-server", "dhcpd", Purpose::Test, "a peer to check the test kit against"),
     package("kea-dhcp4-server", "kea-dhcp4", Purpose::Test, "a peer in the benches"),
+    package("freeradius", "freeradius", Purpose::Test, "a RADIUS server to authenticate against"),
+    package("freeradius-utils", "radclient", Purpose::Test, "RADIUS client: radclient"),
     package("tcpdump", "tcpdump", Purpose::Test, "captures what goes over the wire"),
     package("tshark", "tshark", Purpose::Test, "judges each captured packet"),
     package("nftables", "nft", Purpose::Test, "loses packets on purpose"),

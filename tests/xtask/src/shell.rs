@@ -28,6 +28,14 @@ pub(crate) fn target_dir() -> PathBuf {
     std::path::absolute(&folder).unwrap_or(folder)
 }
 
+/// Builds the plugins of this repository by `tool`, the program `bindery-plugin`, into the folder `out`.
+///
+/// # Errors
+/// When their compiler is not installed, or they do not compile.
+pub(crate) fn build_plugins(tool: &Path, out: &Path) -> Result<()> {
+    run(Command::new(tool).args(["build", "--all", "--out"]).arg(out))
+}
+
 /// Whether the process may make network namespaces and install packages.
 pub(crate) fn is_root() -> bool {
     capture(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")

@@ -19,6 +19,8 @@ pub(crate) struct Config {
     pub(crate) pool: String,
     /// Inside of the pool's `dhcp-attributes`.
     pub(crate) attributes: String,
+    /// Inside of `access`, beside the pool.
+    pub(crate) access: String,
     /// After everything else.
     pub(crate) rest: String,
 }
@@ -29,6 +31,7 @@ impl Default for Config {
             group: "interface s0".into(),
             pool: "network \"10.0.0.0/24\"; range r1 { low \"10.0.0.10\"; high \"10.0.0.250\" }".into(),
             attributes: "maximum-lease-time 600; router \"10.0.0.1\"".into(),
+            access: String::new(),
             rest: String::new(),
         }
     }
@@ -49,10 +52,10 @@ impl Config {
 
     /// The text for the daemon.
     pub(crate) fn text(&self) -> String {
-        let Self { group, pool, attributes, rest } = self;
+        let Self { group, pool, attributes, access, rest } = self;
         format!(
             "system {{ services {{ dhcp-local-server {{ group access {{ {group} }} }} }} }}\n\
-             access {{ address-assignment {{ pool p1 {{ family inet {{ {pool}; dhcp-attributes {{ {attributes} }} }} }} }} }}\n\
+             access {{ {access}\n address-assignment {{ pool p1 {{ family inet {{ {pool}; dhcp-attributes {{ {attributes} }} }} }} }} }}\n\
              {rest}\n"
         )
     }

@@ -98,15 +98,20 @@ struct Built {
 }
 
 fn build(interrupt: &Interrupt) -> Result<Built> {
-    let packages = ["--package=bindery-daemon", "--package=bindery-cli", "--package=bindery-plugin-tool"];
-    shell::run(Command::new("cargo").args(["build", "--bins"]).args(packages))
-        .context("the build failed; the compiler's text above says why")?;
+    let compile = || {
+        let packages = ["--package=bindery-daemon", "--package=bindery-cli", "--package=bindery-plugin-tool"];
+        shell::run(Command::new("cargo").args(["build", "--bins"]).args(packages))
+            .context("the build failed; the compiler's text above says why")
+    };
+    compile()?;
     interrupt.check()?;
     let folder = shell::build_dir();
     let plugins = shell::target_dir().join("plugins");
-    shell::run(Command::new(folder.join("bindery-plugin")).args(["build", "--all", "--out"]).arg(&plugins)).context(
+    shell::build_plugins(&folder.join("bindery-plugin"), &plugins).context(
         "the plugins were not built; `cargo xtask setup` installs their compiler (rustc-web, rust-web-src, lld-19)",
     )?;
+    // The daemon embeds those that ship; nothing is compiled if it did so before.
+    compile()?;
     Ok(Built { daemon: folder.join("binderyd"), cli: folder.join("bindery"), plugins })
 }
 
