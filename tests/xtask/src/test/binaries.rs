@@ -74,6 +74,8 @@ pub(crate) fn run(context: &mut Context, wanted: impl Fn(&str) -> bool, environm
         let mut command = Command::new(&binary.program);
         // What cargo sets for a test: its folder. `--show-output` lets a passing test say that it skipped.
         command.current_dir(&binary.folder).env("CARGO_MANIFEST_DIR", &binary.folder).arg("--show-output");
+        // A backtrace buries what a test says.
+        command.env("RUST_BACKTRACE", "0");
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         if context.run(&mut command).is_err() {
             failed.push(binary.package.clone());

@@ -31,7 +31,12 @@ pub(crate) struct Context {
     /// See [`Plan::long`].
     pub(crate) long: bool,
     skips: Vec<Skip>,
+    /// What failed commands said: shown again at the end, where a log that is cut short still has it.
+    said: Vec<String>,
 }
+
+/// Lines of a failed command that are shown again.
+const SAID_MAX: usize = 40;
 
 impl Context {
     /// Runs a command, showing its lines; a line `SKIP name: why` is remembered.
@@ -43,6 +48,7 @@ impl Context {
         let (passed, lines) = shell::watch(command)?;
         self.skips.extend(lines.iter().filter_map(|line| Skip::parse(line)));
         if !passed {
+            self.said.extend(gist(&lines));
             bail!("failed: {}", shell::shown(command));
         }
         Ok(())
@@ -55,11 +61,30 @@ impl Context {
     }
 }
 
+/// The lines that say what went wrong: names of failed tests, panics with what follows them, errors; else the last ones.
+fn gist(lines: &[String]) -> Vec<String> {
+    let tells = |line: &String| {
+        ["panicked at", "FAILED", "error", "assertion", "NO LONGER"].iter().any(|word| line.contains(word))
+    };
+    let mut chosen: Vec<String> = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let after_panic = lines[at.saturating_sub(6)..at].iter().any(|line| line.contains("panicked at"));
+        if tells(line) || after_panic {
+            chosen.push(line.clone());
+        }
+    }
+    if chosen.is_empty() {
+        chosen = lines.to_vec();
+    }
+    chosen.split_off(chosen.len().saturating_sub(SAID_MAX))
+}
+
 struct Outcome {
     name: &'static str,
     took: Duration,
     failure: Option<String>,
     skipped: usize,
+    said: Vec<String>,
 }
 
 /// Runs the steps of `plan`.
@@ -81,7 +106,7 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
         .iter()
         .filter(|step| plan.only.is_empty() || plan.only.iter().any(|name| name == step.name))
         .collect();
-    let mut context = Context { long: plan.long, skips: Vec::new() };
+    let mut context = Context { long: plan.long, skips: Vec::new(), said: Vec::new() };
     let mut outcomes = Vec::new();
     for (index, step) in chosen.iter().enumerate() {
         println!("==> {}/{} {}: {}", index + 1, chosen.len(), step.name, step.about);
@@ -91,12 +116,17 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
             println!("    {} FAILED: {text}", step.name);
         }
         let skipped = context.skips.len() - before;
-        outcomes.push(Outcome { name: step.name, took: started.elapsed(), failure, skipped });
+        let said = std::mem::take(&mut context.said);
+        outcomes.push(Outcome { name: step.name, took: started.elapsed(), failure, skipped, said });
     }
     summary(&outcomes, &context.skips, &allowed)
 }
 
 fn summary(outcomes: &[Outcome], skips: &[Skip], allowed: &Skips) -> Result<()> {
+    for outcome in outcomes.iter().filter(|outcome| outcome.failure.is_some()) {
+        println!("\n==> {} failed; of what it said:", outcome.name);
+        outcome.said.iter().for_each(|line| println!("    {line}"));
+    }
     println!("\n==> summary");
     for outcome in outcomes {
         let state = if outcome.failure.is_some() { "FAILED" } else { "ok" };

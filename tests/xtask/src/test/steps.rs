@@ -213,6 +213,7 @@ fn fuzz(context: &mut Context) -> Result<()> {
             &format!("-max_total_time={each}"),
             "-rss_limit_mb=2048",
             "-timeout=5",
+            "-verbosity=0",
             "-print_final_stats=1",
         ]);
         context.run(&mut command)?;
