@@ -16,9 +16,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 /// Sessions that `rss` and `restart` fill a server with.
 pub const SESSIONS: u32 = 100_000;
+/// Disconnect-Requests of `reconfigure`.
+const DISCONNECTS: usize = 10_000;
 /// Clients that `renew` renews.
 const RENEWERS: u32 = 20_000;
 
@@ -37,14 +40,24 @@ pub enum Step {
     Restart,
     /// What the plugin costs.
     Plugin,
+    /// Reconfigurations and Disconnect-Requests with [`SESSIONS`] sessions.
+    Reconfigure,
     /// Where the daemon's time goes, by perf(1).
     Profile,
 }
 
 impl Step {
     /// All of them, in the order of a whole run.
-    pub const ALL: [Step; 7] =
-        [Step::Dora, Step::Renew, Step::Latency, Step::Rss, Step::Restart, Step::Plugin, Step::Profile];
+    pub const ALL: [Step; 8] = [
+        Step::Dora,
+        Step::Renew,
+        Step::Latency,
+        Step::Rss,
+        Step::Restart,
+        Step::Plugin,
+        Step::Reconfigure,
+        Step::Profile,
+    ];
 
     /// The word on the command line.
     #[must_use]
@@ -56,6 +69,7 @@ impl Step {
             Step::Rss => "rss",
             Step::Restart => "restart",
             Step::Plugin => "plugin",
+            Step::Reconfigure => "reconfigure",
             Step::Profile => "profile",
         }
     }
@@ -67,6 +81,7 @@ impl Step {
             Step::Dora | Step::Renew | Step::Latency => &[Variant::Responder, Variant::Kea, Variant::Bindery],
             Step::Rss | Step::Restart => &[Variant::Kea, Variant::Bindery],
             Step::Plugin => &[Variant::BinderyNoPlugin, Variant::Bindery],
+            Step::Reconfigure => &[Variant::BinderyMoving],
             Step::Profile => &[Variant::Bindery],
         }
     }
@@ -130,7 +145,8 @@ impl Bench<'_> {
                     self.row("echo", "udp-echo", round, |bench, values| bench.echo(values))?;
                     self.row("disk", "4KiB+fdatasync", round, |bench, values| bench.disk(values))?;
                 }
-                let chosen = match self.settings.variants.is_empty() || *step == Step::Plugin {
+                let chosen = match self.settings.variants.is_empty() || matches!(step, Step::Plugin | Step::Reconfigure)
+                {
                     true => step.variants().to_vec(),
                     false => self.settings.variants.clone(),
                 };
@@ -193,7 +209,7 @@ impl Bench<'_> {
             Step::Dora | Step::Plugin | Step::Latency | Step::Renew | Step::Profile => {
                 self.load(step, variant, server, values)
             }
-            Step::Rss | Step::Restart => self.fill(step, variant, server, values),
+            Step::Rss | Step::Restart | Step::Reconfigure => self.fill(step, variant, server, values),
         }
     }
 
@@ -277,8 +293,32 @@ impl Bench<'_> {
             values.insert("restart_killed_ms".into(), server.first_ack().as_secs_f64() * 1000.0);
             void = void.or(server.disagreement(report.bound)?);
         }
+        if step == Step::Reconfigure {
+            void = void.or(Self::reconfigure(&server, report.bound, values)?);
+        }
         server.stop()?;
         Ok(void)
+    }
+
+    /// Starts to move every client, then ends some by RADIUS.
+    fn reconfigure(server: &Server<'_>, bound: u64, values: &mut BTreeMap<String, f64>) -> Result<Option<String>> {
+        let expected = server.bindings()?;
+        let began = Instant::now();
+        let started = server.reconfigure_all()?;
+        values.insert("reconfigured/s".into(), float(started) / began.elapsed().as_secs_f64());
+        if started != expected {
+            return Ok(Some(format!("{started} of {expected} clients are being reconfigured")));
+        }
+        let count = usize::try_from(bound / 2).unwrap_or(usize::MAX).min(DISCONNECTS);
+        let Some((accepted, seconds)) = server.disconnect(count)? else {
+            println!("SKIP bench-disconnect: radclient is not installed");
+            return Ok(None);
+        };
+        values.insert("disconnected/s".into(), float(accepted) / seconds);
+        let left = (server.bindings()?, server.routes()?);
+        let wanted = (expected - accepted, expected - accepted);
+        let wrong = accepted != count as u64 || left != wanted;
+        Ok(wrong.then(|| format!("{accepted} of {count} disconnected; bindings and routes {left:?}, not {wanted:?}")))
     }
 
     fn echo(&self, values: &mut BTreeMap<String, f64>) -> Result<Option<String>> {

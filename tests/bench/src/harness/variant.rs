@@ -23,6 +23,8 @@ pub enum Variant {
     Bindery,
     /// The same without a plugin.
     BinderyNoPlugin,
+    /// The same without a plugin, with `reconfigure` and a RADIUS client that may disconnect.
+    BinderyMoving,
     /// Kea with a memfile database that is written (not synced), one thread, log level WARN.
     Kea,
     /// ISC dhcpd: one fsync per ACK; a pool of 16,384, as its free list is linear.
@@ -38,6 +40,7 @@ impl Variant {
         match self {
             Variant::Bindery => "bindery",
             Variant::BinderyNoPlugin => "bindery-no-plugin",
+            Variant::BinderyMoving => "bindery-reconfigure",
             Variant::Kea => "kea-memfile",
             Variant::Isc => "isc-dhcpd",
             Variant::Responder => "responder",
@@ -47,7 +50,7 @@ impl Variant {
     /// True for the daemon of this repository.
     #[must_use]
     pub fn is_bindery(self) -> bool {
-        matches!(self, Variant::Bindery | Variant::BinderyNoPlugin)
+        matches!(self, Variant::Bindery | Variant::BinderyNoPlugin | Variant::BinderyMoving)
     }
 
     /// Clients that its pool has room for.
@@ -63,7 +66,7 @@ impl Variant {
     #[must_use]
     pub fn program(self, places: &Places) -> Option<PathBuf> {
         let path = match self {
-            Variant::Bindery | Variant::BinderyNoPlugin => places.binderyd.clone(),
+            Variant::Bindery | Variant::BinderyNoPlugin | Variant::BinderyMoving => places.binderyd.clone(),
             Variant::Kea => PathBuf::from("/usr/sbin/kea-dhcp4"),
             Variant::Isc => PathBuf::from("/usr/sbin/dhcpd"),
             Variant::Responder => places.responder.clone(),
@@ -85,18 +88,25 @@ pub struct Places {
     pub responder: PathBuf,
 }
 
+/// Secret of the RADIUS client of [`Variant::BinderyMoving`].
+const SECRET: &str = "bench";
+
 /// A configuration of the daemon for the veth, with or without the plugin.
 #[must_use]
-pub fn bindery_configuration(plugin: Option<&Path>) -> String {
+pub fn bindery_configuration(plugin: Option<&Path>, moving: bool) -> String {
+    let reconfigure = if moving { "; reconfigure" } else { "" };
+    let disconnect =
+        if moving { format!("radius-disconnect \"127.0.0.1\" {{ secret {SECRET} }}") } else { String::new() };
     let mut text = format!(
         r#"system {{
   services {{
     dhcp-local-server {{
-      group bench {{ interface {SERVER_IFL} }}
+      group bench {{ interface {SERVER_IFL}{reconfigure} }}
     }}
   }}
 }}
 access {{
+  {disconnect}
   address-assignment {{
     pool bench {{
       family inet {{
@@ -257,12 +267,54 @@ impl<'w> Server<'w> {
     /// # Errors
     /// The CLI fails, or its answer has no count.
     pub fn bindings(&self) -> Result<u64> {
+        let reply = self.cli(&["show", "dhcp", "server", "binding", "summary"])?;
+        find_count(&reply, "bound").with_context(|| format!("no count of bound clients in {reply}"))
+    }
+
+    /// What the daemon answers to a command of the CLI.
+    fn cli(&self, words: &[&str]) -> Result<serde_json::Value> {
         let mut command = Command::new(&self.places.bindery);
-        command.arg("--control").arg(self.directory.path().join("control.sock"));
-        command.args(["--json", "show", "dhcp", "server", "binding", "summary"]);
-        let text = output(&mut command)?;
-        let reply: serde_json::Value = serde_json::from_str(&text)?;
-        find_count(&reply, "bound").with_context(|| format!("no count of bound clients in {text}"))
+        command.arg("--control").arg(self.directory.path().join("control.sock")).arg("--json").args(words);
+        Ok(serde_json::from_str(&output(&mut command)?)?)
+    }
+
+    /// Begins to reconfigure every client, as fast as it goes; returns how many, once each first attempt is durable.
+    ///
+    /// # Errors
+    /// The CLI fails, or its answer has no count.
+    pub fn reconfigure_all(&self) -> Result<u64> {
+        let reply = self.cli(&["request", "dhcp", "server", "reconfigure", "all", "pace", "1000000"])?;
+        find_count(&reply, "started").with_context(|| format!("no count of clients in {reply}"))
+    }
+
+    /// Ends `count` clients by Disconnect-Requests of radclient(1), 64 in flight; returns how many it had an ACK for,
+    /// and the seconds that it took. `None` where it is not installed.
+    ///
+    /// # Errors
+    /// The CLI or radclient cannot be run.
+    pub fn disconnect(&self, count: usize) -> Result<Option<(u64, f64)>> {
+        let reply = self.cli(&["show", "dhcp", "server", "binding"])?;
+        let bindings = reply.get("bindings").and_then(serde_json::Value::as_array).context("no list of bindings")?;
+        let address = |row: &serde_json::Value| row.get("allocated-address")?.as_str().map(str::to_owned);
+        let requests: Vec<String> = bindings
+            .iter()
+            .take(count)
+            .filter_map(address)
+            .map(|address| format!("Framed-IP-Address = {address}\n"))
+            .collect();
+        let file = self.directory.path().join("disconnect");
+        fs::write(&file, requests.join("\n"))?;
+        let mut command = self.world.in_server("radclient");
+        command.args(["-q", "-s", "-p", "64", "-f"]).arg(file).args(["127.0.0.1:3799", "disconnect", SECRET]);
+        let began = Instant::now();
+        let Ok(output) = command.output() else { return Ok(None) };
+        let seconds = began.elapsed().as_secs_f64();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let accepted = text.lines().find_map(|line| line.trim().strip_prefix("Accepted")?.split(':').nth(1));
+        match accepted.and_then(|number| number.trim().parse().ok()) {
+            Some(accepted) => Ok(Some((accepted, seconds))),
+            None => Ok(None),
+        }
     }
 
     /// Routes of the daemon in the kernel.
@@ -325,9 +377,9 @@ fn spawn(world: &World, places: &Places, variant: Variant, way: Way, directory: 
     let mut command = world.in_server(&program.display().to_string());
     let at = |name: &str| directory.join(name);
     match variant {
-        Variant::Bindery | Variant::BinderyNoPlugin => {
+        Variant::Bindery | Variant::BinderyNoPlugin | Variant::BinderyMoving => {
             let plugin = (variant == Variant::Bindery).then_some(places.plugin.as_path());
-            fs::write(at("bindery.kdl"), bindery_configuration(plugin))?;
+            fs::write(at("bindery.kdl"), bindery_configuration(plugin, variant == Variant::BinderyMoving))?;
             command.arg("--config").arg(at("bindery.kdl"));
             command.arg("--state-dir").arg(at("state")).arg("--control").arg(at("control.sock"));
         }
@@ -367,8 +419,8 @@ mod tests {
 
     #[test]
     fn plugin_is_bound_only_when_given() {
-        assert!(!bindery_configuration(None).contains("policy"));
-        let with = bindery_configuration(Some(Path::new("/x/y.wasm")));
+        assert!(!bindery_configuration(None, false).contains("policy"));
+        let with = bindery_configuration(Some(Path::new("/x/y.wasm")), false);
         assert!(with.contains("path \"/x/y.wasm\"") && with.contains("shape-reply option-insert"));
     }
 }
