@@ -513,3 +513,41 @@ fn silence_until_it_is_allowed() -> Result<()> {
     ensure!(answer.kind() == LEASEACTIVE && others.is_empty(), "{answer:?} after {others:?}");
     Ok(())
 }
+
+/// `restricted-requestor`: a gateway is told of what came through it; to it, all else does not exist (junos.md §9.2).
+#[test]
+fn a_restricted_requestor_sees_its_own() -> Result<()> {
+    let Some(scene) = Scene::new(&[])? else { return Ok(()) };
+    let mut daemon = match scene.daemon("allow-leasequery { restricted-requestor }") {
+        Err(error) if process::which("wasm-ld-19").is_none() => {
+            println!("SKIP netns-plugins: no shipped policies without lld-19 (cargo xtask setup): {error}");
+            return Ok(());
+        }
+        started => started?,
+    };
+    scene.requestor.fill()?;
+    let none = Ipv4Addr::UNSPECIFIED;
+    let rows = [
+        ("its own, by address", Query::address(IN_NEAR), LEASEACTIVE, IN_NEAR),
+        ("another's, by address", Query::address(IN_FAR), LEASEUNKNOWN, IN_FAR),
+        ("another's, by its gateway", Query::address(IN_FAR).through(FAR), LEASEACTIVE, IN_FAR),
+        ("a free address", Query::address(FREE), LEASEUNASSIGNED, FREE),
+        ("the older of two", Query::mac(MAC), LEASEACTIVE, IN_NEAR),
+        ("the younger of two", Query::client_id(CLIENT_ID).through(FAR), LEASEACTIVE, IN_FAR),
+        ("a client of another gateway", Query::mac(PLAIN_MAC).through(FAR), LEASEUNKNOWN, none),
+    ];
+    for restarted in [false, true] {
+        if restarted {
+            daemon.kill();
+            daemon.restart(&scene.server)?;
+        }
+        for (what, query, kind, ciaddr) in &rows {
+            let answer = scene.requestor.ask(&query.clone().asking(ASKED))?;
+            ensure!((answer.kind(), answer.ciaddr) == (*kind, *ciaddr), "{what}: {answer:?}");
+            ensure!(!answer.options.contains_key(&92), "{what}: {answer:?}");
+            let bare = answer.codes() == [option::KIND, option::SERVER];
+            ensure!(bare == (*kind != LEASEACTIVE), "{what}: {answer:?}");
+        }
+    }
+    scene.capture.judge("udp.srcport == 67 && ip.src == 10.77.0.1")
+}
