@@ -18,5 +18,5 @@ pub mod client;
 pub mod config;
 pub mod dynamic;
 pub mod packet;
-//pub mod shell;
+pub mod shell;
 pub mod username;

@@ -37,8 +37,8 @@ pub struct Queue {
     records: BTreeMap<Sequence, Arc<Record>>,
     interims: BTreeSet<Sequence>,
     sessions: HashMap<Box<[u8]>, VecDeque<Sequence>>,
-    /// First of their session, written down, not under way.
-    ready: BTreeSet<Sequence>,
+    /// First of their session, written down, not under way; by profile.
+    ready: BTreeMap<Arc<str>, BTreeSet<Sequence>>,
     in_flight: BTreeSet<Sequence>,
     last: Sequence,
     durable: Sequence,
@@ -54,7 +54,7 @@ impl Queue {
             records: BTreeMap::new(),
             interims: BTreeSet::new(),
             sessions: HashMap::new(),
-            ready: BTreeSet::new(),
+            ready: BTreeMap::new(),
             in_flight: BTreeSet::new(),
             last: 0,
             durable: 0,
@@ -133,16 +133,27 @@ impl Queue {
         let Some(record) = self.records.get(&sequence) else { return };
         let is_first = self.sessions.get(record.session()).and_then(VecDeque::front) == Some(&sequence);
         if is_first && sequence <= self.durable && !self.in_flight.contains(&sequence) {
-            self.ready.insert(sequence);
+            self.ready.entry(Arc::clone(&record.profile)).or_default().insert(sequence);
         }
     }
 
-    /// The next record to send; it is under way then.
-    pub fn take_next(&mut self) -> Option<(Sequence, Arc<Record>)> {
-        let sequence = self.ready.pop_first()?;
+    /// The oldest record to send of the profiles that may be asked; it is under way then.
+    pub fn take_next(&mut self, may_ask: impl Fn(&str) -> bool) -> Option<(Sequence, Arc<Record>)> {
+        let firsts = self.ready.iter().filter(|(profile, _)| may_ask(profile));
+        let sequence = firsts.filter_map(|(_, ready)| ready.first()).min().copied()?;
         let record = Arc::clone(self.records.get(&sequence)?);
+        self.unready(&record, sequence);
         self.in_flight.insert(sequence);
         Some((sequence, record))
+    }
+
+    fn unready(&mut self, record: &Record, sequence: Sequence) {
+        if let Some(ready) = self.ready.get_mut(&record.profile) {
+            ready.remove(&sequence);
+            if ready.is_empty() {
+                self.ready.remove(&record.profile);
+            }
+        }
     }
 
     /// A server has the record.
@@ -171,7 +182,7 @@ impl Queue {
     fn remove(&mut self, sequence: Sequence) {
         let Some(record) = self.records.remove(&sequence) else { return };
         self.interims.remove(&sequence);
-        self.ready.remove(&sequence);
+        self.unready(&record, sequence);
         self.operations.push(Operation::Done(sequence));
         let session = record.session();
         if let Some(line) = self.sessions.get_mut(session) {
@@ -192,6 +203,11 @@ impl Queue {
     pub fn snapshot(&mut self) -> Vec<(Sequence, Arc<Record>)> {
         self.operations.clear();
         self.records.iter().map(|(sequence, record)| (*sequence, Arc::clone(record))).collect()
+    }
+
+    /// There is no file that could learn anything, or it fails: a [`Queue::snapshot`] will say it all.
+    pub fn clear_operations(&mut self) {
+        self.operations.clear();
     }
 
     /// Number of the last record taken.

@@ -59,9 +59,9 @@ fn records_of_one_session_go_one_after_the_other_and_only_when_they_are_written(
     let first = queue.push(start("a"));
     let second = queue.push(interim("a"));
     let other = queue.push(start("b"));
-    assert!(queue.take_next().is_none(), "the file has none of them");
+    assert!(queue.take_next(|_| true).is_none(), "the file has none of them");
     queue.durable_up_to(other);
-    let next = |queue: &mut Queue| queue.take_next().map(|(sequence, _)| sequence);
+    let next = |queue: &mut Queue| queue.take_next(|_| true).map(|(sequence, _)| sequence);
     assert_eq!([next(&mut queue), next(&mut queue), next(&mut queue)], [Some(first), Some(other), None]);
     queue.returned(first);
     assert_eq!([next(&mut queue), next(&mut queue)], [Some(first), None]);
@@ -85,7 +85,7 @@ fn a_full_queue_drops_the_oldest_interim_then_the_oldest_record() {
     queue.push(interim("c"));
     assert_eq!(queue.counters().dropped_interims, 3, "a new Interim-Update goes before an old Start");
     queue.durable_up_to(queue.last());
-    assert_eq!(queue.take_next().unwrap().0, a);
+    assert_eq!(queue.take_next(|_| true).unwrap().0, a);
     queue.push(start("d"));
     assert_eq!(queue.counters().dropped_others, 1);
     let left: Vec<Sequence> = queue.snapshot().into_iter().map(|(sequence, _)| sequence).collect();
@@ -102,7 +102,7 @@ fn a_restart_finds_what_no_server_has() {
     queue.push(start("b"));
     journal.apply(&queue.take_operations()).unwrap();
     queue.durable_up_to(queue.last());
-    assert_eq!(queue.take_next().unwrap().0, first);
+    assert_eq!(queue.take_next(|_| true).unwrap().0, first);
     queue.delivered(first);
     journal.apply(&queue.take_operations()).unwrap();
     drop(journal);
@@ -110,7 +110,7 @@ fn a_restart_finds_what_no_server_has() {
     assert_eq!(recovered.records, [(2, start("b"))]);
     assert_eq!((recovered.torn, recovered.damaged), (0, 0));
     let mut queue = Queue::new(10, recovered.records);
-    assert_eq!(queue.take_next().unwrap().0, 2);
+    assert_eq!(queue.take_next(|_| true).unwrap().0, 2);
     assert_eq!(queue.push(start("c")), 3);
 }
 
@@ -151,7 +151,7 @@ fn the_file_is_written_anew_when_most_of_it_is_done() {
     for _ in 0..5000 {
         let sequence = queue.push(start("a"));
         queue.durable_up_to(sequence);
-        queue.take_next().unwrap();
+        queue.take_next(|_| true).unwrap();
         queue.delivered(sequence);
         if journal.wants_rewrite() {
             journal.rewrite(&queue.snapshot()).unwrap();
@@ -205,7 +205,7 @@ proptest! {
             match step {
                 0 => _ = queue.push(start(name)),
                 1 => _ = queue.push(interim(name)),
-                2 => under_way.extend(queue.take_next().map(|(sequence, _)| sequence)),
+                2 => under_way.extend(queue.take_next(|_| true).map(|(sequence, _)| sequence)),
                 3 => if let Some(sequence) = under_way.pop() {
                     if number % 2 == 0 { queue.delivered(sequence) } else { queue.returned(sequence) }
                 },

@@ -3,7 +3,6 @@
 use super::request::{Answer, Dropped, Kind, RequestId, SocketId};
 use super::{Client, server::Endpoint};
 use crate::packet::{self, Code, Packet};
-use bindery_types::Mono;
 use std::net::SocketAddr;
 
 impl Client {
@@ -14,7 +13,6 @@ impl Client {
     /// Why it was passed over; the request goes on waiting (RFC 2865 §3).
     pub fn handle_datagram(
         &mut self,
-        _now: Mono,
         socket: SocketId,
         source: SocketAddr,
         bytes: &[u8],

@@ -55,6 +55,8 @@ pub enum Failure {
     Timeout,
     /// The profile has no server of this kind, or all are dead.
     NoServer,
+    /// `queue_limit` requests were under way.
+    Full,
     /// Nothing was sent within [`Request::patience`].
     Stale,
     /// The packet cannot be made: its attributes or password are too long.

@@ -51,8 +51,8 @@ fn reply(sent: &Transmit, code: Code, signed: bool) -> Vec<u8> {
     packet::response(code, request.id(), request.authenticator(), &AttributeList::new(), &secret(), signed).unwrap()
 }
 
-fn hear(client: &mut Client, now: Mono, sent: &Transmit, bytes: &[u8]) -> Result<RequestId, Dropped> {
-    client.handle_datagram(now, sent.socket, sent.destination, bytes)
+fn hear(client: &mut Client, sent: &Transmit, bytes: &[u8]) -> Result<RequestId, Dropped> {
+    client.handle_datagram(sent.socket, sent.destination, bytes)
 }
 
 #[test]
@@ -72,8 +72,8 @@ fn a_silent_server_gets_the_same_bytes_again_and_then_the_next_one_is_asked() {
         Packet::decode(&second.bytes).unwrap().authenticator(),
         Packet::decode(&first.bytes).unwrap().authenticator()
     );
-    assert_eq!(hear(&mut client, at(110), &first, &reply(&first, Code::AccessAccept, true)), Err(Dropped::Unexpected));
-    assert_eq!(hear(&mut client, at(110), &second, &reply(&second, Code::AccessAccept, true)), Ok(id));
+    assert_eq!(hear(&mut client, &first, &reply(&first, Code::AccessAccept, true)), Err(Dropped::Unexpected));
+    assert_eq!(hear(&mut client, &second, &reply(&second, Code::AccessAccept, true)), Ok(id));
     let outcome = client.take_outcome().unwrap();
     assert_eq!((outcome.id, outcome.server), (id, Some(second.destination)));
     assert!(matches!(outcome.answer, Answer::Accept(_)));
@@ -103,20 +103,20 @@ fn each_unwanted_datagram_is_passed_over_and_the_request_goes_on() {
     let sent = client.poll_transmit(at(0)).unwrap();
     let good = reply(&sent, Code::AccessAccept, true);
     let stranger = "192.0.2.9:1812".parse().unwrap();
-    assert_eq!(client.handle_datagram(at(1), sent.socket, stranger, &good), Err(Dropped::Stranger));
-    assert_eq!(client.handle_datagram(at(1), SocketId(77), sent.destination, &good), Err(Dropped::Stranger));
+    assert_eq!(client.handle_datagram(sent.socket, stranger, &good), Err(Dropped::Stranger));
+    assert_eq!(client.handle_datagram(SocketId(77), sent.destination, &good), Err(Dropped::Stranger));
     let other = SocketId(sent.socket.0 + 1);
-    assert_eq!(client.handle_datagram(at(1), other, sent.destination, &good), Err(Dropped::Unexpected));
-    assert_eq!(hear(&mut client, at(1), &sent, &good[..19]), Err(Dropped::Malformed));
+    assert_eq!(client.handle_datagram(other, sent.destination, &good), Err(Dropped::Unexpected));
+    assert_eq!(hear(&mut client, &sent, &good[..19]), Err(Dropped::Malformed));
     let unsigned = reply(&sent, Code::AccessAccept, false);
-    assert_eq!(hear(&mut client, at(1), &sent, &unsigned), Err(Dropped::NotAuthentic));
+    assert_eq!(hear(&mut client, &sent, &unsigned), Err(Dropped::NotAuthentic));
     let wrong = reply(&sent, Code::AccountingResponse, true);
-    assert_eq!(hear(&mut client, at(1), &sent, &wrong), Err(Dropped::WrongCode));
+    assert_eq!(hear(&mut client, &sent, &wrong), Err(Dropped::WrongCode));
     let mut bent = good.clone();
     bent[5] ^= 1;
-    assert_eq!(hear(&mut client, at(1), &sent, &bent), Err(Dropped::NotAuthentic));
+    assert_eq!(hear(&mut client, &sent, &bent), Err(Dropped::NotAuthentic));
     assert_eq!(client.status()[0].counters.bad_authenticators, 2);
-    assert_eq!(hear(&mut client, at(1), &sent, &reply(&sent, Code::AccessChallenge, true)), Ok(id));
+    assert_eq!(hear(&mut client, &sent, &reply(&sent, Code::AccessChallenge, true)), Ok(id));
     assert!(matches!(client.take_outcome().unwrap().answer, Answer::Reject(_)));
 }
 
@@ -128,7 +128,7 @@ fn no_message_authenticator_takes_old_servers() {
     let id = client.submit(at(0), user("a")).unwrap();
     let sent = client.poll_transmit(at(0)).unwrap();
     assert_eq!(packet::verify_access_request(&Packet::decode(&sent.bytes).unwrap(), &secret()), Ok(()));
-    assert_eq!(hear(&mut client, at(1), &sent, &reply(&sent, Code::AccessReject, false)), Ok(id));
+    assert_eq!(hear(&mut client, &sent, &reply(&sent, Code::AccessReject, false)), Ok(id));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn accounting_that_was_delayed_has_a_new_identifier_and_an_answer_to_any_counts(
     assert_eq!((delay(&first), delay(&second)), (vec![0, 0, 0, 7], vec![0, 0, 0, 10]));
     assert_ne!(first.bytes[1], second.bytes[1]);
     assert_eq!(client.endpoints[1].in_use(), 2);
-    assert_eq!(hear(&mut client, at(4), &first, &reply(&first, Code::AccountingResponse, false)), Ok(id));
+    assert_eq!(hear(&mut client, &first, &reply(&first, Code::AccountingResponse, false)), Ok(id));
     assert_eq!(client.endpoints[1].in_use(), 0);
 }
 
@@ -190,7 +190,7 @@ fn a_dead_server_is_left_alone_until_the_revert_interval_ends() {
     let ask = |client: &mut Client, now: Mono| {
         client.submit(now, user("a")).unwrap();
         let sent = client.poll_transmit(now).unwrap();
-        hear(client, now, &sent, &reply(&sent, Code::AccessAccept, true)).unwrap();
+        hear(client, &sent, &reply(&sent, Code::AccessAccept, true)).unwrap();
         sent.destination
     };
     client.submit(at(0), user("a")).unwrap();
@@ -212,7 +212,7 @@ fn a_dead_server_is_left_alone_until_the_revert_interval_ends() {
         std::iter::from_fn(|| client.take_outcome()).skip(2).map(|outcome| outcome.answer).collect();
     assert_eq!(failed, [Answer::Failed(Failure::NoServer), Answer::Failed(Failure::NoServer)]);
     // The second one is back: it is used at once, and the first only after its 60 seconds.
-    hear(&mut client, at(41), &probe_2, &reply(&probe_2, Code::AccessAccept, true)).unwrap();
+    hear(&mut client, &probe_2, &reply(&probe_2, Code::AccessAccept, true)).unwrap();
     starve(&mut client, at(41));
     assert_eq!(ask(&mut client, at(60)), second);
     assert_eq!(ask(&mut client, at(88)), second);
@@ -234,6 +234,33 @@ fn a_server_that_comes_back_silent_is_dead_again_without_grace() {
     assert_eq!(std::iter::from_fn(|| client.poll_transmit(at(200))).count(), 2, "it is up again");
     starve(&mut client, at(200));
     assert!(!client.status()[0].alive);
+}
+
+#[test]
+fn without_a_revert_interval_nobody_is_dead() {
+    let mut config = config();
+    config.options.revert_interval = 0;
+    let mut client = client(&config);
+    for start in [0, 100, 200] {
+        client.submit(at(start), user("a")).unwrap();
+        starve(&mut client, at(start));
+    }
+    assert!(client.status().iter().all(|server| server.alive));
+}
+
+#[test]
+fn requests_to_a_server_that_died_move_on_without_their_last_tries() {
+    let mut config = config();
+    config.options.timeout_grace = 0;
+    config.servers[0].retry = 2;
+    let mut client = client(&config);
+    client.submit(at(0), user("a")).unwrap();
+    client.poll_transmit(at(0)).unwrap();
+    client.submit(at(5), user("b")).unwrap();
+    assert_eq!(std::iter::from_fn(|| client.poll_transmit(at(5))).count(), 2, "a again, b for the first time");
+    let now = at(8);
+    let sent: Vec<_> = std::iter::from_fn(|| client.poll_transmit(now)).map(|sent| sent.destination).collect();
+    assert_eq!(sent, ["192.0.2.2:1812".parse().unwrap(); 2]);
 }
 
 #[test]
@@ -329,14 +356,14 @@ proptest! {
                     let sent = &wire[usize::from(number) % wire.len()];
                     let access = Packet::decode(&sent.bytes).unwrap().code() == Code::AccessRequest;
                     let code = if access { Code::AccessAccept } else { Code::AccountingResponse };
-                    let _ = hear(&mut client, now, sent, &reply(sent, code, true));
+                    let _ = hear(&mut client, sent, &reply(sent, code, true));
                 }
                 _ => {
                     let sent = &wire[usize::from(number) % wire.len()];
                     let mut bytes = reply(sent, Code::AccessAccept, true);
                     let at = usize::from(number) % bytes.len();
                     bytes[at] ^= 0x55;
-                    prop_assert!(hear(&mut client, now, sent, &bytes).is_err());
+                    prop_assert!(hear(&mut client, sent, &bytes).is_err());
                 }
             }
             wire.extend(std::iter::from_fn(|| client.poll_transmit(now)));

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// Requests that are remembered. A flood of authentic requests makes the oldest be forgotten sooner.
 const REMEMBERED: usize = 32_768;
 
+/// Bytes of an Error-Cause.
+const ERROR_CAUSE_LEN: usize = 6;
+
 /// Names a request: who sent it, its identifier and its authenticator, which covers all of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct RequestKey {
@@ -41,6 +44,8 @@ pub struct Reply {
     pub key: RequestKey,
     /// Where it came from.
     pub source: SocketAddr,
+    /// Our socket that it came to.
+    pub local: SocketAddr,
     /// What was asked.
     pub kind: Kind,
     /// Proxy-State and, of a CoA-Request, State: they come back as they are (RFC 5176 §3.1, §3.3).
@@ -146,9 +151,9 @@ impl DynamicServer {
         self.clients = clients.map(|config| Client { floor: floor(config.address), config }).collect();
     }
 
-    /// Judges a datagram.
-    pub fn judge(&mut self, now: Mono, wall: Wall, source: SocketAddr, datagram: &[u8]) -> Verdict {
-        let verdict = self.examine(now, wall, source, datagram);
+    /// Judges a datagram that came from `source` to our socket `local`.
+    pub fn judge(&mut self, now: Mono, wall: Wall, local: SocketAddr, source: SocketAddr, datagram: &[u8]) -> Verdict {
+        let verdict = self.examine(now, wall, local, source, datagram);
         let counters = &mut self.counters;
         match &verdict {
             Verdict::Request(request) if request.kind == Kind::Disconnect => counters.disconnects += 1,
@@ -163,7 +168,7 @@ impl DynamicServer {
         verdict
     }
 
-    fn examine(&mut self, now: Mono, wall: Wall, source: SocketAddr, datagram: &[u8]) -> Verdict {
+    fn examine(&mut self, now: Mono, wall: Wall, local: SocketAddr, source: SocketAddr, datagram: &[u8]) -> Verdict {
         let address = source.ip().to_canonical();
         let Some(client) = self.clients.iter().find(|client| client.config.address == address) else {
             return Verdict::Drop(DropReason::UnknownClient);
@@ -195,7 +200,7 @@ impl DynamicServer {
                 client.floor = client.floor.max(timestamp);
             }
         }
-        let reply = Reply { key, source, kind, state: state(&packet, kind) };
+        let reply = Reply { key, source, local, kind, state: state(&packet, kind) };
         Verdict::Request(Request { kind, attributes: packet.to_list(), reply })
     }
 
@@ -209,13 +214,13 @@ impl DynamicServer {
         (at.abs_diff(wall.0) <= self.window && at > floor).then_some(at)
     }
 
-    /// Makes the answer: an ACK, or a NAK with a cause. It goes to [`Reply::source`] from the socket that the request
-    /// came to. `None` where the client is not configured any more.
+    /// Makes the answer: an ACK, or a NAK with a cause. It goes to [`Reply::source`] from
+    /// [`Reply::local`]. `None` where the client is not configured any more.
     pub fn answer(&mut self, reply: &Reply, result: Result<(), ErrorCause>) -> Option<Arc<[u8]>> {
         let client = self.clients.iter().find(|client| client.config.address == reply.key.client)?;
         let mut attributes = reply.state.clone();
         if let Err(cause) = result {
-            // States came in a packet that had a signature at least as long: there is room.
+            // There is room: see `state`.
             attributes.push_number(Type::ERROR_CAUSE, cause as u32).ok()?;
         }
         let code = reply.kind.answer(result.is_ok());
@@ -246,12 +251,16 @@ impl DynamicServer {
     }
 }
 
-/// What an answer carries back. A State that does not fit with the rest is left out with it.
+/// What an answer carries back. What does not fit beside an Error-Cause is left out, with the rest.
 fn state(packet: &Packet<'_>, kind: Kind) -> AttributeList {
     let mut list = AttributeList::new();
     for attribute in packet.attributes() {
         let is_state = attribute.kind == Type::STATE && kind == Kind::Coa;
-        if (attribute.kind == Type::PROXY_STATE || is_state) && list.push(attribute.kind, attribute.value).is_err() {
+        if attribute.kind != Type::PROXY_STATE && !is_state {
+            continue;
+        }
+        let length = list.as_bytes().len() + attribute.value.len() + 2 + ERROR_CAUSE_LEN;
+        if length > AttributeList::CAPACITY || list.push(attribute.kind, attribute.value).is_err() {
             break;
         }
     }

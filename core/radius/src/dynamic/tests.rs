@@ -18,6 +18,10 @@ fn server() -> DynamicServer {
     DynamicServer::new(&Config { clients: vec![client], ..Config::default() })
 }
 
+fn local() -> SocketAddr {
+    "192.0.2.9:3799".parse().unwrap()
+}
+
 fn source() -> SocketAddr {
     "192.0.2.1:40000".parse().unwrap()
 }
@@ -35,7 +39,7 @@ fn make(code: Code, id: u8, attributes: &[(Type, &[u8])], signed: bool) -> Vec<u
 }
 
 fn request(server: &mut DynamicServer, bytes: &[u8]) -> Request {
-    match server.judge(NOW, WALL, source(), bytes) {
+    match server.judge(NOW, WALL, local(), source(), bytes) {
         Verdict::Request(request) => request,
         other => panic!("{other:?}"),
     }
@@ -54,7 +58,7 @@ fn a_request_is_carried_out_once_and_its_retransmission_gets_the_same_answer() {
     );
     let asked = request(&mut server, &bytes);
     assert_eq!(asked.kind, Kind::Disconnect);
-    assert_eq!(server.judge(NOW, WALL, source(), &bytes), Verdict::Drop(DropReason::UnderWay));
+    assert_eq!(server.judge(NOW, WALL, local(), source(), &bytes), Verdict::Drop(DropReason::UnderWay));
     let answer = server.answer(&asked.reply, Err(ErrorCause::SessionContextNotFound)).unwrap();
     let packet = Packet::decode(&answer).unwrap();
     assert_eq!((packet.code(), packet.id()), (Code::DisconnectNak, 7));
@@ -66,10 +70,23 @@ fn a_request_is_carried_out_once_and_its_retransmission_gets_the_same_answer() {
     assert_eq!(packet.first(Type::ERROR_CAUSE), Some(&503u32.to_be_bytes()[..]));
     let other_port = "192.0.2.1:40001".parse().unwrap();
     for source in [source(), other_port] {
-        assert_eq!(server.judge(NOW, WALL, source, &bytes), Verdict::Repeat(answer.clone()));
+        assert_eq!(server.judge(NOW, WALL, local(), source, &bytes), Verdict::Repeat(answer.clone()));
     }
     let counters = server.counters();
     assert_eq!((counters.disconnects, counters.naks, counters.repeated, counters.under_way), (1, 1, 2, 1));
+}
+
+#[test]
+fn a_request_full_of_states_gets_an_answer_all_the_same() {
+    let mut server = server();
+    let states = [(Type::PROXY_STATE, &[7u8; 253][..]); 15];
+    let mut attributes = states.to_vec();
+    attributes.extend([(Type::PROXY_STATE, &[7u8; 200][..]), SESSION]);
+    let asked = request(&mut server, &make(Code::CoaRequest, 1, &attributes, false));
+    let answer = server.answer(&asked.reply, Err(ErrorCause::ResourcesUnavailable)).unwrap();
+    let answer = Packet::decode(&answer).unwrap();
+    assert!(answer.first(Type::ERROR_CAUSE).is_some());
+    assert!(answer.attributes().filter(|a| a.kind == Type::PROXY_STATE).count() >= 15);
 }
 
 #[test]
@@ -86,7 +103,7 @@ fn a_coa_answer_returns_state_and_an_ack_has_no_error() {
 #[test]
 fn everything_else_is_dropped_in_silence() {
     let mut server = server();
-    let mut judge = |source: &str, bytes: &[u8]| server.judge(NOW, WALL, source.parse().unwrap(), bytes);
+    let mut judge = |source: &str, bytes: &[u8]| server.judge(NOW, WALL, local(), source.parse().unwrap(), bytes);
     let good = make(Code::DisconnectRequest, 1, &[SESSION], true);
     assert_eq!(judge("192.0.2.2:1", &good), Verdict::Drop(DropReason::UnknownClient));
     assert_eq!(judge("192.0.2.1:1", &good[..19]), Verdict::Drop(DropReason::Malformed));
@@ -114,10 +131,10 @@ fn without_a_timestamp_nothing_is_taken_where_it_is_required() {
     config.options.require_event_timestamp = true;
     let mut server = DynamicServer::new(&config);
     let bytes = make(Code::DisconnectRequest, 1, &[SESSION], true);
-    assert_eq!(server.judge(NOW, WALL, source(), &bytes), Verdict::Drop(DropReason::Stale));
+    assert_eq!(server.judge(NOW, WALL, local(), source(), &bytes), Verdict::Drop(DropReason::Stale));
     config.clients.clear();
     server.reconfigure(&config);
-    assert_eq!(server.judge(NOW, WALL, source(), &bytes), Verdict::Drop(DropReason::UnknownClient));
+    assert_eq!(server.judge(NOW, WALL, local(), source(), &bytes), Verdict::Drop(DropReason::UnknownClient));
 }
 
 #[test]
@@ -133,12 +150,15 @@ fn what_had_to_be_forgotten_is_not_carried_out_again() {
         server.answer(&asked.reply, Ok(())).unwrap();
     }
     assert_eq!(server.counters().forgotten, 1);
-    assert_eq!(server.judge(NOW, WALL, source(), &stamped(1)), Verdict::Drop(DropReason::Stale));
-    assert!(matches!(server.judge(NOW, WALL, source(), &stamped(2)), Verdict::Repeat(_)));
+    assert_eq!(server.judge(NOW, WALL, local(), source(), &stamped(1)), Verdict::Drop(DropReason::Stale));
+    assert!(matches!(server.judge(NOW, WALL, local(), source(), &stamped(2)), Verdict::Repeat(_)));
     // Long after, the window keeps it out.
     let later = NOW.plus(Duration::from_secs(700));
     request(&mut server, &stamped(9));
-    assert_eq!(server.judge(later, Wall(WALL.0 + 700), source(), &stamped(1)), Verdict::Drop(DropReason::Stale));
+    assert_eq!(
+        server.judge(later, Wall(WALL.0 + 700), local(), source(), &stamped(1)),
+        Verdict::Drop(DropReason::Stale)
+    );
 }
 
 #[test]
@@ -198,7 +218,7 @@ proptest! {
     #[test]
     fn no_bytes_without_the_secret_are_a_request(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let mut server = server();
-        prop_assert!(matches!(server.judge(NOW, WALL, source(), &bytes), Verdict::Drop(_)));
+        prop_assert!(matches!(server.judge(NOW, WALL, local(), source(), &bytes), Verdict::Drop(_)));
     }
 
     #[test]
