@@ -1,6 +1,14 @@
 //! What every forwarding plane must do, as a suite that runs against any of them.
 //!
-//! A test makes a [`Bench`] with a plane and a way to see from outside what stands, and calls [`check`].
+//! A test makes a [`Bench`] with a plane and a way to see from outside what stands, and calls [`check`]. For a
+//! [`bindery_engine::route::Driver`], which tells what stands, [`check_driver`] does this and checks the rest of it.
+//! [`Memory`] is the reference: a driver that is nothing but the contract.
+
+mod driver;
+mod memory;
+
+pub use driver::check_driver;
+pub use memory::Memory;
 
 use bindery_engine::route::{ForwardingPlane, Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr};
@@ -12,6 +20,13 @@ pub struct Bench<'a, Fault> {
     pub plane: &'a mut dyn ForwardingPlane<Fault = Fault>,
     /// Sees from outside the plane which route of ours goes to a destination, with its neighbour entry.
     pub observe: &'a mut dyn FnMut(Ipv4Addr) -> Option<Route>,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// What there is around a plane on the bench.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
     /// Two interfaces that are up.
     pub links: [IfIndex; 2],
     /// An interface that does not exist.
@@ -22,6 +37,27 @@ pub struct Bench<'a, Fault> {
     pub gateway: Ipv4Addr,
     /// The first of 4,096 addresses to which no route goes.
     pub subscribers: Ipv4Addr,
+}
+
+impl Place {
+    fn subscriber(&self, number: u32) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.subscribers.to_bits().wrapping_add(number))
+    }
+
+    fn direct(&self, number: u32) -> Route {
+        Route {
+            instance: InstanceId(0),
+            dst: self.subscriber(number),
+            link: self.links[0],
+            via: None,
+            src: Some(self.source),
+            neighbour: Some(MAC),
+        }
+    }
+
+    fn unset(&self, number: u32) -> RouteChange {
+        RouteChange::Unset { instance: InstanceId(0), dst: self.subscriber(number) }
+    }
 }
 
 /// A rule of the contract that a plane broke.
@@ -58,23 +94,8 @@ const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 const OTHER_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
 
 impl<Fault: fmt::Debug> Bench<'_, Fault> {
-    fn subscriber(&self, number: u32) -> Ipv4Addr {
-        Ipv4Addr::from_bits(self.subscribers.to_bits().wrapping_add(number))
-    }
-
-    fn direct(&self, number: u32) -> Route {
-        Route {
-            instance: InstanceId(0),
-            dst: self.subscriber(number),
-            link: self.links[0],
-            via: None,
-            src: Some(self.source),
-            neighbour: Some(MAC),
-        }
-    }
-
     fn relayed(&self, number: u32) -> Route {
-        Route { via: Some(self.gateway), neighbour: None, ..self.direct(number) }
+        Route { via: Some(self.place.gateway), neighbour: None, ..self.place.direct(number) }
     }
 
     fn apply(&mut self, changes: &[RouteChange]) -> Result<Vec<RouteFailure>, Violation> {
@@ -106,8 +127,8 @@ impl<Fault: fmt::Debug> Bench<'_, Fault> {
 
     fn what_is_set_stands(&mut self) -> Result<(), Violation> {
         const RULE: &str = "a route that is set stands with exactly its attributes";
-        let bare = Route { src: None, neighbour: None, ..self.direct(2) };
-        let routes = [self.direct(0), self.relayed(1), bare];
+        let bare = Route { src: None, neighbour: None, ..self.place.direct(2) };
+        let routes = [self.place.direct(0), self.relayed(1), bare];
         for _ in ["first", "again: a success that changes nothing"] {
             self.succeed(RULE, &routes.map(RouteChange::Set))?;
             for route in routes {
@@ -120,12 +141,12 @@ impl<Fault: fmt::Debug> Bench<'_, Fault> {
     fn another_route_replaces(&mut self) -> Result<(), Violation> {
         const RULE: &str = "a route of ours with other attributes is replaced, with its neighbour";
         let variants = [
-            Route { neighbour: Some(OTHER_MAC), ..self.direct(0) },
-            Route { link: self.links[1], ..self.direct(0) },
-            Route { src: None, ..self.direct(0) },
-            Route { neighbour: None, ..self.direct(0) },
+            Route { neighbour: Some(OTHER_MAC), ..self.place.direct(0) },
+            Route { link: self.place.links[1], ..self.place.direct(0) },
+            Route { src: None, ..self.place.direct(0) },
+            Route { neighbour: None, ..self.place.direct(0) },
             self.relayed(0),
-            self.direct(0),
+            self.place.direct(0),
         ];
         for route in variants {
             self.succeed(RULE, &[RouteChange::Set(route)])?;
@@ -138,26 +159,22 @@ impl<Fault: fmt::Debug> Bench<'_, Fault> {
         const RULE: &str = "a route that is unset is gone with its neighbour; none there is a success";
         for _ in ["first", "again"] {
             for number in 0..3 {
-                let unset = self.unset(number);
+                let unset = self.place.unset(number);
                 self.succeed(RULE, &[unset])?;
-                self.is_gone(RULE, self.subscriber(number))?;
+                self.is_gone(RULE, self.place.subscriber(number))?;
             }
         }
         Ok(())
     }
 
-    fn unset(&self, number: u32) -> RouteChange {
-        RouteChange::Unset { instance: InstanceId(0), dst: self.subscriber(number) }
-    }
-
     fn operations_act_in_order(&mut self) -> Result<(), Violation> {
         const RULE: &str = "the operations of a batch act in order";
-        let moved = Route { link: self.links[1], ..self.direct(0) };
-        let there = RouteChange::Set(self.direct(0));
-        self.succeed(RULE, &[there, self.unset(0), there, RouteChange::Set(moved)])?;
+        let moved = Route { link: self.place.links[1], ..self.place.direct(0) };
+        let there = RouteChange::Set(self.place.direct(0));
+        self.succeed(RULE, &[there, self.place.unset(0), there, RouteChange::Set(moved)])?;
         self.stands(RULE, moved)?;
-        self.succeed(RULE, &[there, self.unset(0)])?;
-        self.is_gone(RULE, self.subscriber(0))
+        self.succeed(RULE, &[there, self.place.unset(0)])?;
+        self.is_gone(RULE, self.place.subscriber(0))
     }
 
     fn each_failure_is_told(&mut self) -> Result<(), Violation> {
@@ -166,8 +183,8 @@ impl<Fault: fmt::Debug> Bench<'_, Fault> {
         let bad = |number: u32| number % 7 == 3 || number == COUNT - 1;
         let changes: Vec<_> = (0..COUNT)
             .map(|number| {
-                let link = if bad(number) { self.no_link } else { self.links[0] };
-                RouteChange::Set(Route { link, ..self.direct(number) })
+                let link = if bad(number) { self.place.no_link } else { self.place.links[0] };
+                RouteChange::Set(Route { link, ..self.place.direct(number) })
             })
             .collect();
         let failed = self.apply(&changes)?;
@@ -177,26 +194,26 @@ impl<Fault: fmt::Debug> Bench<'_, Fault> {
             .collect();
         hold(RULE, failed == expected, || format!("{} failures of {}", failed.len(), expected.len()))?;
         for number in [0, 1, 2, 4, 254, 256, 257, COUNT - 2] {
-            self.stands(RULE, self.direct(number))?;
+            self.stands(RULE, self.place.direct(number))?;
         }
-        self.is_gone(RULE, self.subscriber(3))?;
-        let unsets: Vec<_> = (0..COUNT).map(|number| self.unset(number)).collect();
+        self.is_gone(RULE, self.place.subscriber(3))?;
+        let unsets: Vec<_> = (0..COUNT).map(|number| self.place.unset(number)).collect();
         self.succeed(RULE, &unsets)?;
         for number in [0, 257, COUNT - 2] {
-            self.is_gone(RULE, self.subscriber(number))?;
+            self.is_gone(RULE, self.place.subscriber(number))?;
         }
         Ok(())
     }
 
     fn a_failure_leaves_nothing(&mut self) -> Result<(), Violation> {
         const RULE: &str = "where a set fails, its predecessor and its neighbour do not stand either";
-        self.succeed(RULE, &[RouteChange::Set(self.direct(0))])?;
-        let impossible = Route { link: self.no_link, ..self.direct(0) };
+        self.succeed(RULE, &[RouteChange::Set(self.place.direct(0))])?;
+        let impossible = Route { link: self.place.no_link, ..self.place.direct(0) };
         let failed = self.apply(&[RouteChange::Set(impossible)])?;
         let told = [RouteFailure { seq: RouteSeq(1), error: RouteError::LinkDown }];
         hold(RULE, failed == told, || format!("{failed:?}"))?;
-        self.is_gone(RULE, self.subscriber(0))?;
-        self.succeed(RULE, &[self.unset(0)])
+        self.is_gone(RULE, self.place.subscriber(0))?;
+        self.succeed(RULE, &[self.place.unset(0)])
     }
 }
 

@@ -1,7 +1,7 @@
 //! What others ask of the route thread.
 
 use crate::{desired::Key, plane::key_of};
-use bindery_engine::route::{Route, RouteOp, RouteSeq};
+use bindery_engine::route::{Counters, Destination, Route, RouteOp, RouteSeq};
 use foldhash::fast::RandomState;
 use nix::{
     errno::Errno,
@@ -25,12 +25,17 @@ pub(crate) struct Pending {
     pub(crate) merged: Vec<RouteSeq>,
 }
 
+/// Takes what was counted for each destination asked for; `None` when the plane is out of order.
+pub(crate) type CountersDone = Box<dyn FnOnce(Option<Vec<Option<Counters>>>) + Send>;
+
 /// Something other than a route operation.
 pub(crate) enum Request {
     /// Want these routes, found in the session database, and start to reconcile.
     Seed(Vec<Route>),
     /// Reconcile now.
     Sweep,
+    /// Read what was counted.
+    ReadCounters(Vec<Destination>, CountersDone),
     /// Carry out what waits, then remove every route and neighbour of ours and set none any more; how many routes were
     /// removed.
     Withdraw(Sender<usize>),
@@ -42,6 +47,10 @@ pub(crate) enum Request {
 struct State {
     ops: VecDeque<Pending>,
     requests: VecDeque<Request>,
+    /// The route thread has ended: requests are dropped, which tells who waits for them.
+    closed: bool,
+    /// What a driver has said to be out of order: the first of what was not taken yet, the others add nothing.
+    fault: Option<String>,
     /// Where the next merge is tried.
     merge_at: usize,
 }
@@ -80,8 +89,36 @@ impl Inbox {
     }
 
     pub(crate) fn request(&self, request: Request) {
-        self.lock().requests.push_back(request);
-        self.wake();
+        let mut state = self.lock();
+        if !state.closed {
+            state.requests.push_back(request);
+            drop(state);
+            self.wake();
+        }
+    }
+
+    /// Takes no request any more.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        // Dropped outside of the lock: their senders run code of others.
+        let requests = std::mem::take(&mut state.requests);
+        drop(state);
+        drop(requests);
+    }
+
+    /// Notes that the driver is out of order.
+    pub(crate) fn report_fault(&self, why: String) {
+        let mut state = self.lock();
+        if state.fault.is_none() {
+            state.fault = Some(why);
+            drop(state);
+            self.wake();
+        }
+    }
+
+    pub(crate) fn take_fault(&self) -> Option<String> {
+        self.lock().fault.take()
     }
 
     /// Moves up to `count` operations to `into`; whether more are left.

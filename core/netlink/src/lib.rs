@@ -2,7 +2,7 @@
 //!
 //! - [`Plane`] makes routes stand: batches of requests on one socket, one acknowledgement each.
 //! - [`contract`] is the suite that every [`bindery_engine::route::ForwardingPlane`] passes.
-//! - [`RouteThread`] owns a plane and the set of routes that the engine wants. It carries out the engine's operations
+//! - [`RouteThread`] owns a plane, or a [`bindery_engine::route::Driver`] in its place, and the set of routes that the engine wants. It carries out the engine's operations
 //!   in order, repairs what others break, and tells the engine about links and addresses.
 //!
 //! Our routes and neighbours carry a protocol number of their own. Whatever carries another is foreign and is never
@@ -15,7 +15,9 @@ mod backoff;
 mod conflict;
 pub mod contract;
 mod desired;
+mod driver;
 mod error;
+mod fib;
 mod inbox;
 mod links;
 mod message;

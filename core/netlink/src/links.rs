@@ -1,7 +1,8 @@
 //! Links and addresses: what there is, and what changes.
 
 use crate::{
-    Fault, OpenError, Plane, PlaneSettings,
+    Fault, OpenError, PlaneSettings,
+    fib::Fib,
     socket::{Answer, RouteSocket, parse},
 };
 use bindery_engine::input::{Link, LinkAddress};
@@ -83,11 +84,13 @@ pub(crate) struct Links {
 
 impl Links {
     /// Starts to listen. What `plane` does to routes is not heard.
-    pub(crate) fn open(plane: &Plane) -> Result<Self, OpenError> {
-        let buffer = plane.settings.receive_buffer;
+    pub(crate) fn open(plane: &impl Fib) -> Result<Self, OpenError> {
+        let buffer = plane.receive_buffer();
         let notifications = RouteSocket::open(GROUPS, buffer)?;
+        // Without a socket that changes routes, the one that never does stands for it.
+        let ours = plane.port().unwrap_or(notifications.port());
         SockRef::from(&notifications)
-            .attach_filter(&filter(plane.port()))
+            .attach_filter(&filter(ours))
             .map_err(OpenError::system("setting the notification filter"))?;
         Ok(Self {
             notifications,
@@ -99,7 +102,7 @@ impl Links {
     }
 
     /// Starts to listen anew after a fault, from what is known.
-    pub(crate) fn reopen(&mut self, plane: &Plane) -> Result<Self, OpenError> {
+    pub(crate) fn reopen(&mut self, plane: &impl Fib) -> Result<Self, OpenError> {
         let mut links = Self::open(plane)?;
         links.known = std::mem::take(&mut self.known);
         // What was missed shows when each is read again.

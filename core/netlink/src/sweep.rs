@@ -1,8 +1,9 @@
 //! Mark and sweep: what the kernel has against what is wanted.
 
 use crate::{
-    Fault, OpenError, Plane,
+    Fault, Plane,
     desired::{Desired, Key, Match},
+    fib::SweepFault,
     message::{self, FoundNeighbour, FoundRoute},
     socket::{RouteSocket, parse},
 };
@@ -42,7 +43,7 @@ enum Phase {
 }
 
 impl Sweep {
-    pub(crate) fn start(plane: &Plane, desired: &mut Desired) -> Result<Self, SweepFault> {
+    pub(crate) fn start(plane: &Plane, desired: &mut Desired) -> Result<Self, SweepFault<Fault>> {
         let mut socket = RouteSocket::open(0, plane.settings.receive_buffer)?;
         desired.start_sweep();
         socket.push(message::dump_routes(plane.settings.protocol), NLM_F_DUMP, 0);
@@ -139,13 +140,4 @@ fn claim_neighbour(found: &FoundNeighbour, plane: &mut Plane, desired: &mut Desi
         }
     }
     claimed
-}
-
-/// A sweep cannot start.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SweepFault {
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
-    Fault(#[from] Fault),
 }

@@ -2,16 +2,19 @@
 
 use crate::{
     OpenError, Plane, PlaneSettings, SweepReport,
+    driver::Driven,
+    fib::Fib,
     inbox::{Inbox, Request},
     links::Links,
     worker::Worker,
 };
 use bindery_engine::{
     input::Link,
-    route::{Route, RouteError, RouteFailure, RouteOp, RouteSeq},
+    route::{Counters, Destination, Driver, Route, RouteError, RouteFailure, RouteOp, RouteSeq},
 };
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr};
 use std::{
+    fmt,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
@@ -42,7 +45,7 @@ pub enum RouteEvent {
         /// The failures among them, in order.
         failed: Vec<RouteFailure>,
     },
-    /// The kernel flushed routes of this interface; goes to the engine as `Input::RoutesLost`. They come back without
+    /// The kernel flushed routes of this interface, or would have where a driver keeps them; goes to the engine as `Input::RoutesLost`. They come back without
     /// being asked for when that is possible, but later than an operation of the engine.
     RoutesLost(IfIndex),
     /// An interface appeared or changed; goes to the engine as `Input::LinkSet`. The interfaces of the start come
@@ -62,7 +65,7 @@ pub enum RouteEvent {
     },
     /// A reconciliation ended.
     Swept(SweepReport),
-    /// Netlink is out of order; the thread goes on trying. Operations wait.
+    /// Netlink or the driver is out of order; the thread goes on trying. Operations wait.
     Faulted(String),
     /// Everything that [`RouteEvent::Faulted`] was told of has been done again with success.
     Recovered,
@@ -93,6 +96,23 @@ impl RouteHandle {
         self.inbox.request(Request::Sweep);
     }
 
+    /// Reads what the plane has counted for each of `of`, in order, and hands it to `done` on the route thread: `None`
+    /// when the plane is out of order. The kernel counts nothing. When the thread ends first, `done` is dropped. Ask
+    /// for some hundreds at a time, and for more when they are there: operations of the engine wait meanwhile.
+    pub fn read_counters(
+        &self,
+        of: Vec<Destination>,
+        done: impl FnOnce(Option<Vec<Option<Counters>>>) + Send + 'static,
+    ) {
+        self.inbox.request(Request::ReadCounters(of, Box::new(done)));
+    }
+
+    /// Says that a driver has reported a fault on its own: it is recovered and reconciled. Never blocks; of many
+    /// reports the first one is told.
+    pub fn report_fault(&self, why: String) {
+        self.inbox.report_fault(why);
+    }
+
     /// Carries out what waits, then removes every route and neighbour of ours and wants none any more; how many routes
     /// were removed. Later operations are answered as failed with [`RouteError::Refused`] and ECANCELED, and later
     /// seeds want nothing. Blocks until it is done; `None` when the thread has ended or could not do it.
@@ -119,10 +139,40 @@ impl RouteThread {
         on_event: impl FnMut(RouteEvent) + Send + 'static,
     ) -> Result<Self, OpenError> {
         let plane = Plane::open(settings.plane)?;
+        Self::spawn(plane, settings.sweep_interval, on_event)
+    }
+
+    /// Starts the thread with a driver in the place of the kernel's routes. Links are still the kernel's, those of the
+    /// calling thread's network namespace. A driver whose call hangs keeps this thread and nobody else, but who drops
+    /// the thread waits for it.
+    ///
+    /// # Errors
+    /// [`OpenError`]: no netlink socket or thread.
+    pub fn start_driver<D>(
+        driver: D,
+        sweep_interval: Duration,
+        on_event: impl FnMut(RouteEvent) + Send + 'static,
+    ) -> Result<Self, OpenError>
+    where
+        D: Driver + Send + 'static,
+        D::Fault: fmt::Display,
+    {
+        Self::spawn(Driven::new(driver), sweep_interval, on_event)
+    }
+
+    fn spawn<F>(
+        plane: F,
+        sweep_interval: Duration,
+        on_event: impl FnMut(RouteEvent) + Send + 'static,
+    ) -> Result<Self, OpenError>
+    where
+        F: Fib + Send + 'static,
+        F::Sweep: Send,
+    {
         let links = Links::open(&plane)?;
         let inbox =
             Inbox::new().map_err(|errno| OpenError::System { what: "making an eventfd", errno }).map(Arc::new)?;
-        let interval = settings.sweep_interval.max(Duration::from_secs(1));
+        let interval = sweep_interval.max(Duration::from_secs(1));
         let worker = Worker::new(plane, links, Arc::clone(&inbox), interval, Box::new(on_event));
         let thread = thread::Builder::new()
             .name("routes".into())

@@ -14,21 +14,22 @@
 //! opening netlink fault; links and the sweep are put off meanwhile.
 
 use crate::{
-    Fault, OpenError, Plane, RouteEvent, SweepReport,
+    RouteEvent, SweepReport,
     backoff::{Backoff, Backoffs, Work},
     desired::{Desired, Key},
-    inbox::{Inbox, Pending, Request},
+    fib::{Fib, SweepFault},
+    inbox::{CountersDone, Inbox, Pending, Request},
     links::{LinkEvent, Links},
     plane::{BATCH, key_of},
-    sweep::{Sweep, SweepFault},
     touched::Touched,
 };
-use bindery_engine::route::{ForwardingPlane, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
+use bindery_engine::route::{Destination, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 use std::{
+    fmt,
     os::fd::AsFd,
     sync::Arc,
     time::{Duration, Instant},
@@ -37,14 +38,14 @@ use std::{
 /// Slices of operations after which a slice of repairs gets its turn.
 const SLICES_PER_REPAIR: u32 = 8;
 
-pub(crate) struct Worker {
-    plane: Plane,
+pub(crate) struct Worker<F: Fib> {
+    plane: F,
     links: Links,
     inbox: Arc<Inbox>,
     interval: Duration,
     on_event: Box<dyn FnMut(RouteEvent) + Send>,
     desired: Desired,
-    sweep: Option<Sweep>,
+    sweep: Option<F::Sweep>,
     /// When the next sweep is due; `None` before the seed, which is when nothing may be removed.
     next_sweep: Option<Instant>,
     /// A sweep was asked for while one ran.
@@ -59,9 +60,9 @@ pub(crate) struct Worker {
     failed: Vec<RouteFailure>,
 }
 
-impl Worker {
+impl<F: Fib> Worker<F> {
     pub(crate) fn new(
-        plane: Plane,
+        plane: F,
         links: Links,
         inbox: Arc<Inbox>,
         interval: Duration,
@@ -89,7 +90,7 @@ impl Worker {
     pub(crate) fn run(mut self) {
         let mut events = Vec::new();
         if let Err(fault) = self.links.read_again(&mut events) {
-            self.recover(Work::Links, fault);
+            self.recover(Work::Links, &fault, false);
         }
         self.handle_link_events(&mut events);
         let mut slices = 0;
@@ -98,6 +99,7 @@ impl Worker {
             while let Some(request) = self.inbox.take_request() {
                 self.handle_request(request);
             }
+            self.hear_driver();
             let more_ops = self.carry_out(BATCH);
             if self.stopping && !more_ops {
                 return;
@@ -126,6 +128,7 @@ impl Worker {
                 self.sweep_now();
             }
             Request::Sweep => self.sweep_now(),
+            Request::ReadCounters(of, done) => self.read_counters(&of, done),
             Request::Withdraw(done) => {
                 self.carry_out_waiting();
                 self.cancelling = true;
@@ -138,6 +141,32 @@ impl Worker {
             }
             Request::Stop => self.stopping = true,
         }
+    }
+
+    fn read_counters(&mut self, of: &[Destination], done: CountersDone) {
+        match self.plane.read_counters(of) {
+            Ok(counted) => done(Some(counted)),
+            Err(fault) => {
+                done(None);
+                self.distrust(&fault);
+            }
+        }
+    }
+
+    /// Recovers from what the driver said on its own. One that says so again and again is heard when the next sweep is
+    /// due, which is later each time.
+    fn hear_driver(&mut self) {
+        if self.backoffs.due(Work::Sweep, Instant::now()).is_none()
+            && let Some(why) = self.inbox.take_fault()
+        {
+            self.distrust(&why);
+        }
+    }
+
+    /// After something that is no part of the engine's operations: recovers the plane and reconciles.
+    fn distrust(&mut self, why: &dyn fmt::Display) {
+        self.sweep = None;
+        self.recover(Work::Sweep, why, false);
     }
 
     /// Carries out the operations that wait now, and of those that come meanwhile none.
@@ -195,7 +224,9 @@ impl Worker {
                     return true;
                 }
                 Err(fault) => {
-                    if !self.recover(Work::Routes, fault) {
+                    // Batches are halved a few times in a thread's life, so trying again at once comes to an end.
+                    let remedied = self.plane.remedy(&fault);
+                    if !self.recover(Work::Routes, &fault, remedied) {
                         self.cancelling = true;
                         return false;
                     }
@@ -237,7 +268,7 @@ impl Worker {
                 more
             }
             Err(fault) => {
-                self.recover(Work::Links, fault);
+                self.recover(Work::Links, &fault, false);
                 false
             }
         };
@@ -314,9 +345,9 @@ impl Worker {
             if self.next_sweep.is_none_or(|due| due > Instant::now()) {
                 return;
             }
-            match Sweep::start(&self.plane, &mut self.desired) {
+            match self.plane.start_sweep(&mut self.desired) {
                 Ok(sweep) => self.sweep = Some(sweep),
-                Err(SweepFault::Fault(fault)) => self.give_up_sweep(fault),
+                Err(SweepFault::Fault(fault)) => self.give_up_sweep(&fault),
                 Err(SweepFault::Open(error)) => {
                     self.tell(RouteEvent::Faulted(error.to_string()));
                     self.next_sweep = Some(Instant::now() + self.interval);
@@ -324,18 +355,19 @@ impl Worker {
             }
         }
         let Some(sweep) = &mut self.sweep else { return };
-        match sweep.step(&mut self.plane, &mut self.desired) {
+        match self.plane.step_sweep(sweep, &mut self.desired) {
             Ok(None) => {}
             Ok(Some(report)) => self.finish_sweep(report),
-            Err(fault) => self.give_up_sweep(fault),
+            Err(fault) => self.give_up_sweep(&fault),
         }
     }
 
     /// After a fault: another sweep is due when the wait is over.
-    fn give_up_sweep(&mut self, fault: Fault) {
+    fn give_up_sweep(&mut self, fault: &F::Fault) {
         self.sweep = None;
         self.next_sweep = Some(Instant::now());
-        self.recover(Work::Sweep, fault);
+        let remedied = self.plane.remedy(fault);
+        self.recover(Work::Sweep, fault, remedied);
     }
 
     fn finish_sweep(&mut self, report: SweepReport) {
@@ -348,28 +380,26 @@ impl Worker {
 
     /// A whole sweep at once; `None` when it faulted.
     fn sweep_through(&mut self) -> Option<SweepReport> {
-        let mut sweep = Sweep::start(&self.plane, &mut self.desired).ok()?;
+        let mut sweep = self.plane.start_sweep(&mut self.desired).ok()?;
         loop {
-            match sweep.step(&mut self.plane, &mut self.desired) {
+            match self.plane.step_sweep(&mut sweep, &mut self.desired) {
                 Ok(None) => {}
                 Ok(Some(report)) => {
                     self.succeed(Work::Sweep);
                     return Some(report);
                 }
                 Err(fault) => {
-                    self.give_up_sweep(fault);
+                    self.give_up_sweep(&fault);
                     return None;
                 }
             }
         }
     }
 
-    /// Opens netlink again after a fault, sees to it that what faulted is left alone for a while, and reconciles; false
-    /// when the thread is to stop instead.
-    fn recover(&mut self, work: Work, fault: Fault) -> bool {
+    /// Opens plane and links again after a fault, sees to it that what faulted is left alone for a while unless something
+    /// was changed against it, and reconciles; false when the thread is to stop instead.
+    fn recover(&mut self, work: Work, fault: &dyn fmt::Display, remedied: bool) -> bool {
         self.tell(RouteEvent::Faulted(fault.to_string()));
-        // Batches are halved a few times in a thread's life, so trying again at once comes to an end.
-        let remedied = work != Work::Links && self.plane.shrink_batches(fault);
         let due = self.backoffs.fault(work, remedied, Instant::now());
         if work == Work::Routes && !remedied {
             self.wait_for_requests(due);
@@ -379,7 +409,7 @@ impl Worker {
         }
         let mut reopening = Backoff::default();
         while let Err(error) = self.reopen() {
-            self.tell(RouteEvent::Faulted(error.to_string()));
+            self.tell(RouteEvent::Faulted(error));
             self.wait_for_requests(reopening.fault(Instant::now()));
             if self.stopping {
                 return false;
@@ -398,9 +428,9 @@ impl Worker {
         }
     }
 
-    fn reopen(&mut self) -> Result<(), OpenError> {
+    fn reopen(&mut self) -> Result<(), String> {
         self.plane.reopen()?;
-        self.links = self.links.reopen(&self.plane)?;
+        self.links = self.links.reopen(&self.plane).map_err(|error| error.to_string())?;
         Ok(())
     }
 
@@ -434,6 +464,12 @@ impl Worker {
 
     fn tell(&mut self, event: RouteEvent) {
         (self.on_event)(event);
+    }
+}
+
+impl<F: Fib> Drop for Worker<F> {
+    fn drop(&mut self) {
+        self.inbox.close();
     }
 }
 

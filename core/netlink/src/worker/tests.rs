@@ -1,7 +1,7 @@
 //! The loop, stepped by hand on a real plane in a network namespace.
 
 use super::*;
-use crate::{PlaneSettings, backoff::BACKOFF_MIN, plane::TestFaults};
+use crate::{Plane, PlaneSettings, backoff::BACKOFF_MIN, plane::TestFaults};
 use bindery_engine::{input::Link, route::Route};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr};
 use nix::sched::{CloneFlags, unshare};
@@ -38,7 +38,7 @@ fn count() -> usize {
 }
 
 /// A worker that knows its links, and what it tells. `on_event` hears it too.
-fn worker(mut on_event: impl FnMut(&Inbox, &RouteEvent) + Send + 'static) -> (Worker, Receiver<RouteEvent>) {
+fn worker(mut on_event: impl FnMut(&Inbox, &RouteEvent) + Send + 'static) -> (Worker<Plane>, Receiver<RouteEvent>) {
     let plane = Plane::open(PlaneSettings::default()).unwrap();
     let links = Links::open(&plane).unwrap();
     let inbox = Arc::new(Inbox::new().unwrap());

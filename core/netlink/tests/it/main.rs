@@ -1,5 +1,6 @@
 //! Routes in a real kernel, in network namespaces.
 
+mod driver;
 mod lab;
 mod links;
 mod plane;

@@ -25,11 +25,13 @@ fn the_plane_keeps_the_contract() {
     contract::check(&mut contract::Bench {
         plane: &mut plane,
         observe: &mut |dst| lab.observe(dst),
-        links: [lab.index("r0"), lab.index("s0")],
-        no_link: IfIndex(9999),
-        source: GATEWAY,
-        gateway: Ipv4Addr::new(192, 0, 2, 2),
-        subscribers: subscriber(0),
+        place: contract::Place {
+            links: [lab.index("r0"), lab.index("s0")],
+            no_link: IfIndex(9999),
+            source: GATEWAY,
+            gateway: Ipv4Addr::new(192, 0, 2, 2),
+            subscribers: subscriber(0),
+        },
     })
     .unwrap();
     assert_eq!((lab.count(), lab.count_neighbours()), (0, 0));

@@ -1,0 +1,108 @@
+//! What the route thread owns: the kernel's routes, or a driver's.
+
+use crate::{Fault, OpenError, Plane, SweepReport, desired::Desired, sweep::Sweep};
+use bindery_engine::route::{Counters, Destination, ForwardingPlane, RouteFailure, RouteOp};
+use bindery_types::InstanceId;
+use std::fmt;
+
+/// A forwarding plane with what the route thread needs to keep it as wanted.
+pub(crate) trait Fib {
+    /// How it fails.
+    type Fault: fmt::Display;
+    /// A reconciliation in progress.
+    type Sweep;
+
+    /// As [`ForwardingPlane::apply`].
+    fn apply(&mut self, ops: &[RouteOp], failed: &mut Vec<RouteFailure>) -> Result<(), Self::Fault>;
+
+    /// Brings it back after a fault; why that does not work.
+    fn reopen(&mut self) -> Result<(), String>;
+
+    /// Changes something against a fault, so that another try at once makes sense; whether that was possible.
+    fn remedy(&mut self, fault: &Self::Fault) -> bool;
+
+    /// The routing instance of a kernel table whose routes are kept.
+    fn instance_of(&self, table: u32) -> Option<InstanceId>;
+
+    /// The netlink socket whose changes of kernel routes are our own.
+    fn port(&self) -> Option<u32>;
+
+    /// Bytes of each netlink socket's receive buffer.
+    fn receive_buffer(&self) -> usize;
+
+    /// Starts to compare what stands with what is wanted.
+    fn start_sweep(&self, desired: &mut Desired) -> Result<Self::Sweep, SweepFault<Self::Fault>>;
+
+    /// Does a piece of it; the report when it is done.
+    fn step_sweep(
+        &mut self,
+        sweep: &mut Self::Sweep,
+        desired: &mut Desired,
+    ) -> Result<Option<SweepReport>, Self::Fault>;
+
+    /// What was counted for each destination.
+    fn read_counters(&mut self, of: &[Destination]) -> Result<Vec<Option<Counters>>, Self::Fault>;
+}
+
+/// A sweep cannot start.
+#[derive(Debug)]
+pub(crate) enum SweepFault<Fault> {
+    /// There is no socket for it.
+    Open(OpenError),
+    /// The plane is out of order.
+    Fault(Fault),
+}
+
+impl<Fault> From<OpenError> for SweepFault<Fault> {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error)
+    }
+}
+
+impl From<Fault> for SweepFault<Fault> {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Fib for Plane {
+    type Fault = Fault;
+    type Sweep = Sweep;
+
+    fn apply(&mut self, ops: &[RouteOp], failed: &mut Vec<RouteFailure>) -> Result<(), Fault> {
+        ForwardingPlane::apply(self, ops, failed)
+    }
+
+    fn reopen(&mut self) -> Result<(), String> {
+        Plane::reopen(self).map_err(|error| error.to_string())
+    }
+
+    fn remedy(&mut self, fault: &Fault) -> bool {
+        self.shrink_batches(*fault)
+    }
+
+    fn instance_of(&self, table: u32) -> Option<InstanceId> {
+        Plane::instance_of(self, table)
+    }
+
+    fn port(&self) -> Option<u32> {
+        Some(Plane::port(self))
+    }
+
+    fn receive_buffer(&self) -> usize {
+        self.settings.receive_buffer
+    }
+
+    fn start_sweep(&self, desired: &mut Desired) -> Result<Sweep, SweepFault<Fault>> {
+        Sweep::start(self, desired)
+    }
+
+    fn step_sweep(&mut self, sweep: &mut Sweep, desired: &mut Desired) -> Result<Option<SweepReport>, Fault> {
+        sweep.step(self, desired)
+    }
+
+    /// The kernel counts nothing for a route.
+    fn read_counters(&mut self, of: &[Destination]) -> Result<Vec<Option<Counters>>, Fault> {
+        Ok(vec![None; of.len()])
+    }
+}
