@@ -43,6 +43,10 @@ const TOMBSTONES_MIN: usize = 65_536;
 /// Session ids are reserved on storage in blocks of this many, so that none is used twice.
 const ID_BLOCK: u64 = 65_536;
 
+/// How far changes may have been counted past the last one on storage when a process ends: those in flight, and those
+/// of windows that failed. Replay values hang on them, and OFFERs and NAKs with one wait for no write.
+const CHANGES_AHEAD: u64 = 1 << 20;
+
 /// How often the two clocks are persisted.
 const META_EVERY: Duration = Duration::from_secs(10);
 
@@ -292,8 +296,7 @@ impl Engine {
         let (made, changed) = meta.map_or((0, 0), |m| (m.sessions_made, m.change));
         self.sessions_made = made.max(sessions_made);
         self.sessions_reserved = self.sessions_made;
-        // One more: replay values hang on it, and those behind the last change may have been used.
-        self.change = changed.max(change) + 1;
+        self.change = changed.max(change) + CHANGES_AHEAD;
     }
 
     pub(crate) fn meta(&self) -> MetaRecord {

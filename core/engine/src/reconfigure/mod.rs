@@ -227,7 +227,8 @@ impl Engine {
         let Some(record) = self.sessions.get(slot).copied() else { return };
         let reconfigure = self.reconfigure_of(&config, &record);
         let nonce = self.sessions.nonce(slot);
-        let replay = replay_of(record.change, 0);
+        // Not that of the attempt's own change: a NAK may have left since with a later one.
+        let replay = self.next_replay();
         let mut reply = core::mem::take(&mut self.reply);
         reply.reset();
         reply.xid = record.xid;

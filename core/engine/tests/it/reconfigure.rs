@@ -503,6 +503,31 @@ fn the_token_goes_to_clients_that_use_one() {
     assert_eq!(lab.discover(2).unwrap().option(OptionCode::AUTHENTICATION), None);
 }
 
+#[test]
+fn replay_values_grow_past_writes_that_never_reached_storage() {
+    let with_token = || with(Reconfigure { token: Some((*b"s3cret").into()), ..Reconfigure::default() });
+    let wants = |message: MessageBuilder| message.option(OptionCode::AUTHENTICATION, &token_head(0));
+    let replay = |heard: &Heard| match Authentication::parse(&heard.option(OptionCode::AUTHENTICATION).unwrap()) {
+        Some(Authentication::Token { replay, .. }) => replay,
+        other => panic!("{other:?}"),
+    };
+    let mut lab = Lab::new(with_token());
+    let offer = lab.broadcast(&wants(MessageBuilder::discover(mac(1)))).unwrap();
+    let select = wants(MessageBuilder::request_selecting(mac(1), offer.yiaddr(), SERVER));
+    lab.broadcast(&select).unwrap();
+    // Others are under way to storage when the client is offered its address again; then the process dies.
+    let others: Vec<_> = (2..=4).map(|last| (last, lab.discover(last).unwrap().yiaddr())).collect();
+    lab.prompt = false;
+    for (last, address) in others {
+        lab.select(last, address);
+    }
+    let last = replay(&lab.broadcast(&wants(MessageBuilder::discover(mac(1)))).unwrap());
+    lab.mutations.clear();
+    let mut lab = lab.restart(with_token(), 1);
+    assert_eq!(reconfigure(&mut lab, Filter::Mac(mac(1)), Purpose::Renumber).started, 1);
+    assert!(replay(&forcerenews(&mut lab).remove(0)) > last);
+}
+
 /// Answers `disconnect` as the first attribute says.
 struct ByAttribute;
 
