@@ -105,6 +105,17 @@ impl Capture {
         }
         Ok(())
     }
+
+    /// How many packets tshark's display filter `wanted` likes.
+    ///
+    /// # Errors
+    /// When tshark fails.
+    pub fn count(&self, wanted: &str) -> Result<usize> {
+        let mut command = Command::new("tshark");
+        command.env("HOME", "/nonexistent").arg("-r").arg(&self.path).args(["-Y", wanted]);
+        let found = capture(command.args(["-T", "fields", "-e", "frame.number"]))?;
+        Ok(found.lines().count())
+    }
 }
 
 /// Cuts a pcap file into its frames. An unfinished last one is left for the next look.

@@ -124,7 +124,20 @@ impl Namespace {
         ))
     }
 
-    /// Ends [`Namespace::lose`].
+    /// Loses every DHCP message of type `kind` to a client's port that arrives on `interface`, below every socket. It
+    /// knows those that have the type as their first option, as the daemon's do.
+    ///
+    /// # Errors
+    /// When `nft` says no.
+    pub fn lose_kind(&self, interface: &str, kind: u8) -> Result<()> {
+        // Behind 8 octets of UDP, 236 of the fixed part and 4 of the cookie: option 53 of length 1.
+        self.nft(&format!(
+            "table netdev loss {{ chain {interface} {{ type filter hook ingress device {interface} priority 0; \
+             ip protocol udp udp dport 68 @th,1984,24 0x3501{kind:02x} counter drop; }}; }}"
+        ))
+    }
+
+    /// Ends [`Namespace::lose`] and [`Namespace::lose_kind`].
     ///
     /// # Errors
     /// When nothing was being lost.

@@ -22,12 +22,18 @@ pub mod kind {
     pub const RELEASE: u8 = 7;
     /// DHCPINFORM.
     pub const INFORM: u8 = 8;
+    /// DHCPFORCERENEW: RFC 3203 §2.
+    pub const FORCERENEW: u8 = 9;
 }
 
-/// Option codes: RFC 2132, RFC 3046 §2.0.
+/// Option codes: RFC 2132, RFC 3046 §2.0, RFC 3118 §2, RFC 6704 §3.1.1.
 pub mod option {
     /// Subnet mask.
     pub const MASK: u8 = 1;
+    /// Domain name servers.
+    pub const NAME_SERVERS: u8 = 6;
+    /// Domain name.
+    pub const DOMAIN_NAME: u8 = 15;
     /// Requested IP address.
     pub const REQUESTED: u8 = 50;
     /// IP address lease time.
@@ -42,6 +48,10 @@ pub mod option {
     pub const CLIENT_ID: u8 = 61;
     /// Relay agent information.
     pub const RELAY: u8 = 82;
+    /// Authentication.
+    pub const AUTHENTICATION: u8 = 90;
+    /// Forcerenew nonce capable.
+    pub const NONCE_CAPABLE: u8 = 145;
 }
 
 const COOKIE: [u8; 4] = [99, 130, 83, 99];

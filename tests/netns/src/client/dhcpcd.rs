@@ -8,10 +8,11 @@ pub(super) fn recipe(place: &Place<'_>) -> Result<Recipe> {
     std::fs::create_dir_all(&state)?;
     let config = place.folder.join("dhcpcd.conf");
     let probe = if place.options.probe { "" } else { "noarp\n" };
+    let lines = place.options.lines;
     std::fs::write(
         &config,
         format!(
-            "noipv6\nnoipv4ll\nnohook resolv.conf, hostname\noption subnet_mask, routers, vendor_encapsulated_options\n{probe}"
+            "noipv6\nnoipv4ll\nnohook resolv.conf, hostname\noption subnet_mask, routers, vendor_encapsulated_options\n{probe}{lines}\n"
         ),
     )?;
     let prepare = format!("mkdir -p /var/lib/dhcpcd\nmount --bind {} /var/lib/dhcpcd\n", state.display());

@@ -44,6 +44,8 @@ pub enum Ability {
 pub struct Options {
     /// Look for another user of the offered address (ARP), and decline if there is one.
     pub probe: bool,
+    /// Lines for the configuration of dhcpcd; the other clients do not look at them.
+    pub lines: &'static str,
 }
 
 /// What a runner is told.

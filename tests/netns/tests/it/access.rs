@@ -84,6 +84,17 @@ impl Access {
         Self::start(lab, server, client, config).map(Some)
     }
 
+    /// As [`Access::new`] with the server's address on `lo` instead of `s0`.
+    pub(crate) fn unnumbered(programs: &[&str], config: &Config) -> Result<Option<Self>> {
+        let Some(lab) = Lab::new(programs) else {
+            return Ok(None);
+        };
+        let (server, client) = (lab.namespace("srv")?, lab.namespace("cli")?);
+        lab.veth((&server, "s0"), (&client, "c0"))?;
+        server.address("lo", &format!("{SERVER}/32"))?;
+        Self::start(lab, server, client, config).map(Some)
+    }
+
     /// As [`Access::new`] on an Ethernet segment, with room for others on it.
     pub(crate) fn on_segment(programs: &[&str], config: &Config) -> Result<Option<(Self, Namespace)>> {
         let Some(lab) = Lab::new(programs) else {

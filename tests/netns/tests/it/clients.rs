@@ -129,7 +129,8 @@ fn decline(client: ClientKind) -> Result<()> {
         networkd_may_decline(&access.client, "c0", &taken.to_string())?;
     }
     let mac = access.client.mac("c0")?;
-    let running = Client::start(&access.lab, client, &access.client, "c0", Options { probe: true })?;
+    let running =
+        Client::start(&access.lab, client, &access.client, "c0", Options { probe: true, ..Options::default() })?;
     let decline = access.capture.wait("a DECLINE", 0, |sent| sent.message.kind() == kind::DECLINE)?;
     // networkd names the address in ciaddr, against table 5 of RFC 2131; there is no doubt which address it means.
     let named = decline.message.address_option(option::REQUESTED).unwrap_or(decline.message.ciaddr);

@@ -85,7 +85,7 @@ fn declines(kind_of_client: ClientKind) -> Result<()> {
     if kind_of_client == ClientKind::Networkd {
         networkd_may_decline(&client, "c0", "10.77.0.100")?;
     }
-    let _running = Client::start(&lab, kind_of_client, &client, "c0", Options { probe: true })?;
+    let _running = Client::start(&lab, kind_of_client, &client, "c0", Options { probe: true, ..Options::default() })?;
     capture.wait("a DECLINE", 0, |sent| sent.message.kind() == kind::DECLINE).map(drop)
 }
 

@@ -8,20 +8,20 @@ use bindery_netns::{Capture, Client, ClientKind, Daemon, Lab, Namespace, relay, 
 use std::net::Ipv4Addr;
 
 /// The server's address towards the relay.
-const SERVER: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 1);
+pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 1);
 
 /// Server `s0` to relay `r1`, relay `r0` to client `c0`.
-struct Scene {
-    daemon: Daemon,
-    capture: Capture,
-    server: Namespace,
-    relay: Namespace,
-    client: Namespace,
-    lab: Lab,
+pub(crate) struct Scene {
+    pub(crate) daemon: Daemon,
+    pub(crate) capture: Capture,
+    pub(crate) server: Namespace,
+    pub(crate) relay: Namespace,
+    pub(crate) client: Namespace,
+    pub(crate) lab: Lab,
 }
 
 impl Scene {
-    fn new(programs: &[&str], config: &Config) -> Result<Option<Self>> {
+    pub(crate) fn new(programs: &[&str], config: &Config) -> Result<Option<Self>> {
         let Some(lab) = Lab::new(programs) else {
             return Ok(None);
         };
