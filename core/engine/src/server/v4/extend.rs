@@ -1,7 +1,7 @@
 //! RENEWING and REBINDING (RFC 2131 §4.3.2, §4.4.5), and what is kept of bindings that ended.
 
 use super::{
-    Outcome, Request, reply,
+    OF_ONE_HW_MAX, Outcome, Request, reply,
     request::{ClientState, Grant},
 };
 use crate::{
@@ -17,9 +17,6 @@ use crate::{
 };
 use bindery_types::{HwAddr, InstanceId, Ipv4Addr};
 use bindery_wire::v4::OptionCode;
-
-/// Most sessions of one hardware address that are looked at: who makes more of them gains nothing.
-const OF_ONE_HW_MAX: usize = 16;
 
 impl Engine {
     /// RENEWING and REBINDING: the client extends the lease of its ciaddr.

@@ -12,6 +12,7 @@ mod steer;
 
 use crate::{
     Engine,
+    classify::client_key,
     commit::Answer,
     config::{Config, Pool},
     engine::Turn,
@@ -19,7 +20,8 @@ use crate::{
     input::RxMeta,
     output::Destination,
     policy::Policy,
-    session::{ClientKey, NameId, Slot},
+    reconfigure,
+    session::{ClientKey, NameId, Record, Slot},
 };
 use alloc::{sync::Arc, vec::Vec};
 use bindery_types::{InstanceId, Ipv4Addr};
@@ -29,6 +31,9 @@ use steer::Admission;
 
 /// Most relays a request may have passed (RFC 1542 §4.1.1).
 const HOPS_MAX: u8 = 16;
+
+/// Most sessions of one hardware address that are looked at: who makes more of them gains nothing.
+const OF_ONE_HW_MAX: usize = 16;
 
 /// Ended in silence, with the counter that says why.
 pub(crate) type Outcome = Result<(), DropReason>;
@@ -138,10 +143,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Builds a DHCPNAK (RFC 2131 §4.3.1 table 3: no addresses, no options but 53, 54, 56, 61, 82).
+    /// Builds a DHCPNAK (RFC 2131 §4.3.1 table 3: no addresses, no options but 53, 54, 56, 61, 82; and 90 for a client
+    /// that takes no message without its token).
     pub(crate) fn build_nak4(&mut self, request: Request<'_>, server_id: Ipv4Addr) -> Result<Answer, DropReason> {
-        let served = self.links.get(request.meta.link).and_then(|l| l.served);
+        let link = self.links.get(request.meta.link);
+        let served = link.and_then(|l| l.served);
         let echoes = served.is_some_and(|s| s.overrides(request.config).is_some_and(|o| o.option_82_in_nak));
+        let holder = self.holder_of(&request);
+        // A direct client is on its link, also once its route is gone.
+        let is_here = holder.is_some_and(|r| r.giaddr.is_unspecified() && link.is_some_and(|l| l.name == r.link()));
+        let token = self.token_for(request, holder.as_ref());
         let mut reply = core::mem::take(&mut self.reply);
         let built = reply::begin(&mut reply, request.packet, MessageType::Nak, server_id).and_then(|()| {
             // A relay drops a reply without the option that it put in (RFC 3046 §2.2), so it gets it back in any
@@ -154,18 +165,49 @@ impl Engine {
             if request.is_relayed() {
                 reply.set_broadcast(true);
             }
+            if let Some(token) = &token {
+                reply.options.set(OptionCode::AUTHENTICATION, token).map_err(|_| DropReason::EncodeError)?;
+            }
             self.encode(&reply, request.packet)
         });
         self.reply = reply;
         let payload = built?;
-        let (to, also_to) = nak_destinations(request, server_id, self.source(&request, server_id));
+        let (to, also_to) = nak_destinations(request, server_id, self.source(&request, server_id), is_here);
         Ok(Answer { to, also_to, message: MessageType::Nak, payload })
+    }
+
+    /// The client's session of its ciaddr, live or what is left of it.
+    fn holder_of(&self, request: &Request<'_>) -> Option<Record> {
+        let (packet, instance) = (request.packet, self.instance_of(&request.meta));
+        let id = client_id(packet);
+        let key = client_key(packet, Some(&id));
+        let is_it = |slot: &Slot| self.sessions.identity(*slot).is_some_and(|identity| identity.key() == key);
+        let of_hw = self.sessions.by_hw(&packet.hw_addr()).take(OF_ONE_HW_MAX).filter(is_it);
+        let mut records = of_hw.filter_map(|slot| self.sessions.get(slot));
+        records.find(|record| record.instance() == instance && record.address() == packet.ciaddr()).copied()
+    }
+
+    /// Option 90 for a client that authenticates by a token (RFC 3118 §4).
+    fn token_for(&mut self, request: Request<'_>, holder: Option<&Record>) -> Option<Vec<u8>> {
+        if !reconfigure::offers_token(request.packet) {
+            return None;
+        }
+        let served = self.links.get(request.meta.link).and_then(|l| l.served);
+        let of_session = holder.and_then(|record| self.reconfigure_of(request.config, record));
+        let reconfigure = of_session.or_else(|| served?.reconfigure(request.config))?;
+        let token = reconfigure.token.as_deref()?;
+        Some(reconfigure::token_value(self.next_replay(), token))
     }
 }
 
 /// Where a NAK goes. RFC 2131 §4.1 broadcasts it when giaddr is zero; a client that renews listens on its address
 /// alone, so it gets the same message there too.
-fn nak_destinations(request: Request<'_>, server_id: Ipv4Addr, source: Ipv4Addr) -> (Destination, Option<Destination>) {
+fn nak_destinations(
+    request: Request<'_>,
+    server_id: Ipv4Addr,
+    source: Ipv4Addr,
+    is_here: bool,
+) -> (Destination, Option<Destination>) {
     let packet = request.packet;
     let link = request.meta.link;
     if request.is_relayed() {
@@ -180,7 +222,9 @@ fn nak_destinations(request: Request<'_>, server_id: Ipv4Addr, source: Ipv4Addr)
     let unicast = reply::to_address(ciaddr, source);
     let direct = match (request.meta.src_mac, packet.hw_addr().mac()) {
         // On the client's own link the frame needs neither route nor neighbour entry.
-        (Some(seen), Some(mac)) if seen == mac => Destination::Frame { link, mac, src: server_id, dst: ciaddr },
+        (seen, Some(mac)) if seen == Some(mac) || (seen.is_none() && is_here) => {
+            Destination::Frame { link, mac, src: server_id, dst: ciaddr }
+        }
         _ => unicast,
     };
     (direct, Some(broadcast))
