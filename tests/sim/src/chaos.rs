@@ -1,12 +1,15 @@
 //! What goes wrong, and what operators do meanwhile.
 
 use crate::{
-    audit::{Cleared, Finding},
+    audit::{Cleared, Finding, Move},
     clock::{MS, SEC},
     random::Random,
     world::{Event, Message, World},
 };
-use bindery_engine::command::{Cursor, Filter, Verb};
+use bindery_engine::{
+    command::{Cursor, DisconnectKeys, Filter, Verb},
+    reconfigure::Purpose,
+};
 use bindery_types::IfIndex;
 
 /// How much goes wrong, per thousand.
@@ -20,8 +23,10 @@ pub(crate) struct Rates {
     pub(crate) store_slow_ms: u64,
     pub(crate) route_refuse: u64,
     pub(crate) route_slow_ms: u64,
+    /// Crashes during a reconfiguration.
+    pub(crate) crash_in_move: u64,
     /// Each of [`World::chaos`]'s kinds: 0 or its weight.
-    weights: [u64; 9],
+    weights: [u64; 10],
     /// Longest pause between two of them, seconds.
     every: u64,
     /// How long it goes on, seconds.
@@ -30,7 +35,7 @@ pub(crate) struct Rates {
 
 impl Rates {
     pub(crate) fn new(random: &mut Random) -> Self {
-        let mut weights = [0; 9];
+        let mut weights = [0; 10];
         for weight in &mut weights {
             *weight = if random.chance(500) { random.range(1, 5) } else { 0 };
         }
@@ -43,6 +48,7 @@ impl Rates {
             store_slow_ms: random.pick(&[2, 20, 400]),
             route_refuse: random.pick(&[0, 0, 50]),
             route_slow_ms: random.pick(&[1, 20, 500]),
+            crash_in_move: random.pick(&[0, 100, 400]),
             weights,
             every: random.pick(&[15, 60, 200]),
             secs: random.range(150, 1_500),
@@ -90,12 +96,16 @@ impl World {
                 self.clear();
                 Ok(())
             }
-            6 => self.reconfigure(),
+            6 => self.commit(),
             7 => {
                 self.move_client();
                 Ok(())
             }
             8 => self.look(),
+            9 => {
+                self.reconfigure();
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -203,10 +213,11 @@ impl World {
         }
     }
 
-    fn clear(&mut self) {
+    /// Some of the clients, as a command names them.
+    fn some_clients(&mut self) -> (Cleared, Filter) {
         let client = self.random.below(self.clients.len() as u64) as usize;
         let client = &self.clients[client];
-        let (what, filter) = match (self.random.below(6), client.lease) {
+        match (self.random.below(6), client.lease) {
             (0, _) => (Cleared::All, Filter::All),
             (1, _) => {
                 let name = self.plan.ports[client.place.port].name;
@@ -214,7 +225,11 @@ impl World {
             }
             (2 | 3, Some(lease)) => (Cleared::Address(lease.address), Filter::Address(lease.address)),
             _ => (Cleared::Mac(client.mac), Filter::Mac(client.mac)),
-        };
+        }
+    }
+
+    fn clear(&mut self) {
+        let (what, filter) = self.some_clients();
         self.trace.note(self.now, || format!("clear {what:?}"));
         if self.engine.is_some() {
             self.auditor.clear(what);
@@ -224,7 +239,41 @@ impl World {
         }
     }
 
-    fn reconfigure(&mut self) -> Result<(), Finding> {
+    /// Operator or RADIUS want clients moved; often something goes wrong in the middle of it.
+    fn reconfigure(&mut self) {
+        let (what, filter) = self.some_clients();
+        if self.engine.is_none() {
+            return;
+        }
+        let cursor = Cursor::START;
+        let (wanted, purpose) = match self.random.chance(700) {
+            true => (Move::Renumber, Purpose::Renumber),
+            false => (Move::Refresh, Purpose::Refresh),
+        };
+        let verb = match filter {
+            Filter::Address(address) if self.random.chance(400) => {
+                // A plugin may say either.
+                self.auditor.clear(what.clone());
+                self.auditor.asked(what.clone(), Move::Renumber);
+                let keys = DisconnectKeys { address: Some(address), ..DisconnectKeys::default() };
+                Verb::Disconnect { keys, attributes: Vec::new() }
+            }
+            filter => {
+                self.auditor.asked(what.clone(), wanted);
+                Verb::Reconfigure { filter, cursor, purpose }
+            }
+        };
+        self.trace.note(self.now, || format!("{verb:?}"));
+        let boot = self.boot;
+        self.push(0, Event::Inbox { boot, message: Message::Command(verb) });
+        if self.random.chance(self.rates.crash_in_move) {
+            let far = self.random.pick(&[20, 500, 20_000]);
+            let (wait, power) = (self.random.below(far) * MS, self.random.chance(500));
+            self.push(wait, Event::End { boot, power });
+        }
+    }
+
+    fn commit(&mut self) -> Result<(), Finding> {
         let edit = self.plan.edit(&mut self.random);
         self.trace.note(self.now, || format!("commit: {edit}"));
         let plan = Box::new(self.plan.clone());

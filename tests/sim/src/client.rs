@@ -1,12 +1,16 @@
 //! DHCP clients: the state machine of RFC 2131 §4.4, and those that do not keep to it.
 
 use crate::{
+    audit::seals,
     clock::{Instant, SEC},
-    plan::client_mac,
+    plan::{TOKEN, client_mac},
     random::Random,
 };
 use bindery_types::{Ipv4Addr, MacAddr};
-use bindery_wire::v4::{MessageBuilder, MessageType, OptionCode, Packet};
+use bindery_wire::v4::{
+    MessageBuilder, MessageType, OptionCode, Packet,
+    authentication::{Authentication, HMAC_MD5, token_head},
+};
 
 /// Where a client is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,6 +56,19 @@ pub(crate) enum Kind {
     Liar,
 }
 
+/// Which FORCERENEWs a client believes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Trust {
+    /// Those sealed with its nonce (RFC 6704).
+    Nonce,
+    /// Those with its token (RFC 3118 §4).
+    Token,
+    /// Any.
+    Plain,
+    /// None.
+    Deaf,
+}
+
 /// A message on its way to the network.
 pub(crate) struct Outgoing {
     pub(crate) message: MessageBuilder,
@@ -66,6 +83,12 @@ pub(crate) struct Client {
     pub(crate) client_id: Option<Vec<u8>>,
     pub(crate) place: Place,
     pub(crate) kind: Kind,
+    pub(crate) trust: Trust,
+    /// FORCERENEWs that it obeyed.
+    pub(crate) obeyed: u64,
+    /// Nonce and last replay value.
+    nonce: Option<([u8; 16], u64)>,
+    token_replay: u64,
     pub(crate) state: State,
     pub(crate) lease: Option<Lease>,
     /// When it wakes up next.
@@ -103,6 +126,10 @@ impl Client {
             client_id,
             place: places[random.below(places.len() as u64) as usize].clone(),
             kind,
+            trust: random.pick(&[Trust::Nonce, Trust::Nonce, Trust::Token, Trust::Plain, Trust::Deaf]),
+            obeyed: 0,
+            nonce: None,
+            token_replay: 0,
             state: State::Off,
             lease: None,
             timer: Some(random.below(20 * SEC)),
@@ -137,6 +164,13 @@ impl Client {
             && matches!(message, MessageType::Discover | MessageType::Request)
         {
             builder = builder.lease_time(secs);
+        }
+        if matches!(message, MessageType::Discover | MessageType::Request) {
+            builder = match self.trust {
+                Trust::Nonce => builder.option(OptionCode::FORCERENEW_NONCE_CAPABLE, &[HMAC_MD5]),
+                Trust::Token => builder.option(OptionCode::AUTHENTICATION, &token_head(0)),
+                Trust::Plain | Trust::Deaf => builder,
+            };
         }
         builder.option(OptionCode::PARAMETER_REQUEST_LIST, &[1, 3, 6, 51, 43])
     }
@@ -194,6 +228,8 @@ impl Client {
         let Some(lease) = self.lease else {
             return self.init(now, random);
         };
+        // Who boots has lost its nonce, and is told another.
+        self.nonce = None;
         self.begin(now, random, State::Rebooting);
         self.timer = self.backoff(now, random);
         Self::out(self.base(MessageType::Request).requested(lease.address), ANY, ALL)
@@ -222,6 +258,7 @@ impl Client {
 
     /// The lease is gone.
     fn forget(&mut self) {
+        self.nonce = None;
         self.former = self.lease.map(|l| l.address).or(self.former);
         self.lease = None;
         self.state = State::Off;
@@ -334,6 +371,7 @@ impl Client {
             (MessageType::Ack, State::Requesting | State::Rebooting | State::Renewing | State::Rebinding) => {
                 self.acked(now, random, packet, server)
             }
+            (MessageType::ForceRenew, State::Bound) => self.forced(now, random, packet),
             (MessageType::Nak, State::Requesting | State::Rebooting | State::Renewing | State::Rebinding) => {
                 self.forget();
                 self.timer = Some(now + random.range(1, 3) * SEC);
@@ -343,9 +381,54 @@ impl Client {
         }
     }
 
+    /// Told to renew (RFC 3203 §3): as if T1 had come.
+    fn forced(&mut self, now: Instant, random: &mut Random, packet: &Packet<'_>) -> Option<Outgoing> {
+        let lease = self.lease.filter(|lease| now < lease.end)?;
+        if !self.believes(packet) {
+            return None;
+        }
+        self.obeyed += 1;
+        let lease = Lease { t1: now, ..lease };
+        self.lease = Some(lease);
+        self.extend(now, random, lease)
+    }
+
+    fn believes(&mut self, packet: &Packet<'_>) -> bool {
+        let value = packet.option(OptionCode::AUTHENTICATION);
+        let proof = value.as_deref().and_then(Authentication::parse);
+        match (self.trust, proof) {
+            (Trust::Deaf, _) => false,
+            (Trust::Plain, _) => true,
+            (Trust::Token, Some(Authentication::Token { replay, token })) => {
+                let fresh = token == TOKEN && replay > self.token_replay;
+                self.token_replay = self.token_replay.max(replay);
+                fresh
+            }
+            (Trust::Nonce, Some(Authentication::Digest { replay, digest })) => match &mut self.nonce {
+                Some((nonce, last)) if *last < replay && seals(packet.bytes(), nonce, &digest) => {
+                    *last = replay;
+                    true
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Keeps the nonce, or the replay value of the token, of an OFFER or ACK.
+    fn take_proof(&mut self, packet: &Packet<'_>) {
+        let value = packet.option(OptionCode::AUTHENTICATION);
+        match value.as_deref().and_then(Authentication::parse) {
+            Some(Authentication::Nonce { replay, nonce }) => self.nonce = Some((nonce, replay)),
+            Some(Authentication::Token { replay, .. }) => self.token_replay = self.token_replay.max(replay),
+            _ => {}
+        }
+    }
+
     fn acked(&mut self, now: Instant, random: &mut Random, packet: &Packet<'_>, server: Ipv4Addr) -> Option<Outgoing> {
         let secs = packet.u32_option(OptionCode::IP_ADDRESS_LEASE_TIME)?;
         let address = packet.yiaddr();
+        self.take_proof(packet);
         if self.state == State::Requesting && random.chance(self.decline_permille) {
             // Somebody else answers ARP for it (RFC 2131 §4.4.1).
             let message = self.base(MessageType::Decline).requested(address).server(server);

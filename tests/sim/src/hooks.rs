@@ -6,9 +6,11 @@ use crate::{
 };
 use bindery_engine::{
     config::PluginId,
-    policy::{Hook, Policy, PolicyAnswer, ShapeReply, Verdict},
+    policy::{
+        Disconnect, DisconnectVerdict, Exhausted, ExhaustedVerdict, Hook, Policy, PolicyAnswer, ShapeReply, Verdict,
+    },
 };
-use bindery_types::Now;
+use bindery_types::{Now, SessionId};
 use bindery_wire::v4::OptionCode;
 
 /// The simulated chain of plugins.
@@ -21,7 +23,13 @@ pub(crate) struct Hooks {
     pending_permille: u64,
     /// Answers that come later, with their delay.
     pub(crate) later: Vec<(Instant, PolicyAnswer)>,
+    /// What is said of every client that answers nothing; none: one or the other.
+    abort: Option<ExhaustedVerdict>,
+    /// What was said of those so far.
+    pub(crate) aborted: Vec<(SessionId, ExhaustedVerdict)>,
 }
+
+const ABORTS: [ExhaustedVerdict; 3] = [ExhaustedVerdict::Restore, ExhaustedVerdict::Clear, ExhaustedVerdict::Defer];
 
 /// Options that a plugin may not touch (design §5), with a value that would show.
 const FORBIDDEN: [(u8, &[u8]); 9] = [
@@ -40,7 +48,8 @@ impl Hooks {
     pub(crate) fn new(mut random: Random) -> Self {
         let drop_permille = random.pick(&[0, 0, 20, 150]);
         let pending_permille = random.pick(&[0, 150, 500]);
-        Self { random, calm: false, drop_permille, pending_permille, later: Vec::new() }
+        let abort = random.chance(600).then(|| random.pick(&ABORTS));
+        Self { random, calm: false, drop_permille, pending_permille, later: Vec::new(), abort, aborted: Vec::new() }
     }
 
     fn late_answer(&mut self, exchange: &ShapeReply<'_>) {
@@ -80,5 +89,16 @@ impl Policy for Hooks {
             let _ = exchange.remove_option(OptionCode(self.random.pick(&[3, 6, 51, 54, 61, 82])));
         }
         Hook::Done(Verdict::Continue)
+    }
+
+    fn reconfigure_exhausted(&mut self, _: Now, _: &[PluginId], question: &Exhausted<'_>) -> ExhaustedVerdict {
+        let verdict = self.abort.unwrap_or_else(|| self.random.pick(&ABORTS));
+        self.aborted.push((question.subject.session, verdict));
+        verdict
+    }
+
+    fn disconnect(&mut self, _: Now, _: &[PluginId], _: &Disconnect<'_>) -> Option<DisconnectVerdict> {
+        use DisconnectVerdict as V;
+        self.random.pick(&[None, Some(V::Clear), Some(V::Reconfigure), Some(V::Reconfigure), Some(V::Ignore)])
     }
 }

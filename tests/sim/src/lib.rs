@@ -38,6 +38,12 @@ pub struct Report {
     pub acks: u64,
     /// NAKs that left.
     pub naks: u64,
+    /// FORCERENEWs that left.
+    pub forcerenews: u64,
+    /// Of those: that a client obeyed.
+    pub obeyed: u64,
+    /// Bindings that ended because their client was moved.
+    pub moved: u64,
     /// Starts of the engine.
     pub boots: u64,
 }
@@ -93,8 +99,15 @@ fn play(seed: u64, trace: Trace) -> Result<Report, Box<Failure>> {
         let until = world.rates.secs * SEC;
         let done = world.run(until).and_then(|()| world.settle());
         steps = world.steps;
-        let report =
-            Report { steps, acks: world.auditor.acks, naks: world.auditor.naks, boots: u64::from(world.boot) + 1 };
+        let report = Report {
+            steps,
+            acks: world.auditor.acks,
+            naks: world.auditor.naks,
+            forcerenews: world.auditor.forcerenews,
+            obeyed: world.clients.iter().map(|client| client.obeyed).sum(),
+            moved: world.auditor.moved_clients,
+            boots: u64::from(world.boot) + 1,
+        };
         done.map(|()| report)
     }));
     let finding = match ran {

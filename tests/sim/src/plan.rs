@@ -2,7 +2,9 @@
 
 use crate::{audit, random::Random};
 use bindery_engine::{
-    config::{Attributes, Chains, Config, Group, Host, Interface, Lease, Overrides, PluginId, Pool, Range, Timer},
+    config::{
+        Attributes, Chains, Config, Group, Host, Interface, Lease, Overrides, PluginId, Pool, Range, Reconfigure, Timer,
+    },
     input::{Link, LinkAddress},
     policy::Stage,
 };
@@ -75,7 +77,13 @@ pub(crate) struct Plan {
     pub(crate) pools: Vec<PlanPool>,
     pub(crate) overrides: Overrides,
     pub(crate) plugins: bool,
+    pub(crate) reconfigure: Option<Reconfigure>,
+    /// Plugins are asked about RADIUS's wishes and about clients that answer no attempt.
+    pub(crate) asks: bool,
 }
+
+/// The token that clients were configured with, where they use one.
+pub(crate) const TOKEN: &[u8] = b"s3cret";
 
 /// Lease lengths; `u32::MAX` is infinite.
 pub(crate) const LEASES: [u32; 7] = [60, 90, 120, 300, 900, 3_600, u32::MAX];
@@ -141,7 +149,15 @@ impl Plan {
         ];
         pools[0].linked = random.chance(300);
         pools[0].server_id = random.chance(200).then_some(SET_SERVER_ID);
-        Self { ports, relays, pools, overrides: random_overrides(random), plugins: random.chance(500) }
+        Self {
+            ports,
+            relays,
+            pools,
+            overrides: random_overrides(random),
+            plugins: random.chance(500),
+            reconfigure: random_reconfigure(random),
+            asks: random.chance(700),
+        }
     }
 
     /// The engine's configuration.
@@ -150,12 +166,16 @@ impl Plan {
         if self.plugins {
             chains.set(Stage::ShapeReply, vec![PluginId(0)]);
         }
+        if self.asks {
+            chains.set(Stage::ReconfigureExhausted, vec![PluginId(1)]);
+            chains.set(Stage::Disconnect, vec![PluginId(1)]);
+        }
         let group = |name: &str, instance| Group {
             name: name.into(),
             instance: InstanceId(instance),
             overrides: self.overrides.clone(),
             chains: chains.clone(),
-            reconfigure: None,
+            reconfigure: self.reconfigure.clone(),
             allow_leasequery: false,
         };
         let interface = |pattern: &str, group| Interface {
@@ -203,6 +223,12 @@ impl Plan {
             renegotiates: self.overrides.delete_binding_on_renegotiation,
             client_limit: self.overrides.interface_client_limit,
             no_arp: self.overrides.no_arp,
+            reconfigure: self.reconfigure.as_ref().map(|r| audit::SiteReconfigure {
+                attempts: r.attempts,
+                timeout_secs: r.timeout_secs,
+                token: r.token.as_deref().map(<[u8]>::to_vec),
+            }),
+            asks_when_exhausted: self.asks,
         }
     }
 
@@ -210,7 +236,7 @@ impl Plan {
     pub(crate) fn edit(&mut self, random: &mut Random) -> String {
         let at = random.below(self.pools.len() as u64) as usize;
         let pool = &mut self.pools[at];
-        match random.below(9) {
+        match random.below(11) {
             0 => pool.high = pool.high.saturating_sub(random.range(1, 4) as u8).max(pool.low),
             1 => pool.high = pool.high.saturating_add(random.range(1, 6) as u8).min(250),
             2 => {
@@ -222,9 +248,13 @@ impl Plan {
             5 => pool.hold_down = !pool.hold_down,
             6 => pool.excluded = if pool.excluded.is_some() { None } else { Some(pool.low) },
             7 => self.overrides = random_overrides(random),
+            8 => self.reconfigure = random_reconfigure(random),
+            9 => self.asks = !self.asks,
             _ => self.plugins = !self.plugins,
         }
-        format!("{:?}, {:?}, plugins: {}", self.pools[at], self.overrides, self.plugins)
+        let (pool, overrides) = (&self.pools[at], &self.overrides);
+        let plugins = (self.plugins, self.asks);
+        format!("{pool:?}, {overrides:?}, {:?}, plugins: {plugins:?}", self.reconfigure)
     }
 }
 
@@ -272,6 +302,16 @@ fn random_overrides(random: &mut Random) -> Overrides {
         nak_unknown_rebind: random.chance(300),
         option_82_in_nak: random.chance(500),
     }
+}
+
+fn random_reconfigure(random: &mut Random) -> Option<Reconfigure> {
+    let token: Option<&[u8]> = random.pick(&[None, None, Some(TOKEN), Some(b"another")]);
+    random.chance(850).then(|| Reconfigure {
+        attempts: random.pick(&[1, 2, 3, 5, 8, 10]),
+        timeout_secs: random.pick(&[1, 1, 2, 2, 5, 10]),
+        token: token.map(Into::into),
+        on_radius_disconnect: false,
+    })
 }
 
 /// The MAC address of the `n`th client.

@@ -42,6 +42,7 @@ impl World {
         self.push(0, Event::Reconcile { boot });
         self.run(self.now + 2 * SEC)?;
         self.all_agree()?;
+        self.auditor.no_move_stands_still()?;
         // The server looks at what it held back within a minute of the clock's catching up.
         let held = self.auditor.expiry_held_until();
         if held.is_none_or(|until| self.clocks.now(self.now).wall.0 > until + 70) {
@@ -65,6 +66,7 @@ impl World {
         self.push(0, Event::Reconcile { boot });
         self.run(self.now + 2 * SEC)?;
         self.auditor.nothing_lingers()?;
+        self.auditor.no_move_runs_for_ever()?;
         self.all_agree()
     }
 

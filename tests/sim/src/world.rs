@@ -1,7 +1,7 @@
 //! The world: one queue of events in true time, the engine in the middle, the auditor beside it.
 
 use crate::{
-    audit::{Auditor, Finding, Towards},
+    audit::{Abort, Auditor, Finding, Towards},
     chaos::Rates,
     client::{Client, Kind, Place},
     clock::{Clocks, Instant, MS, SEC},
@@ -18,7 +18,7 @@ use bindery_engine::{
     event::{DropReason, Event as EngineEvent},
     input::{CommandId, Link, RxMeta, StoreSeq},
     output::{Destination, Transmit},
-    policy::PolicyAnswer,
+    policy::{ExhaustedVerdict, PolicyAnswer},
     record::StoredSession,
     route::{RouteFailure, RouteSeq},
 };
@@ -47,19 +47,52 @@ pub(crate) enum Message {
 /// What happens at some moment. `boot` numbers the engine's lives: what was meant for an earlier one is lost.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    ToServer { port: usize, meta: RxMeta, bytes: Vec<u8> },
-    ToClient { client: usize, bytes: Vec<u8> },
-    Wake { client: usize, generation: u32 },
-    StoreDone { boot: u32 },
-    StoreOpen { boot: u32 },
-    RouteWork { boot: u32 },
-    Reconcile { boot: u32 },
-    Inbox { boot: u32, message: Message },
-    Flush { boot: u32 },
-    Tick { boot: u32, generation: u32 },
+    ToServer {
+        port: usize,
+        meta: RxMeta,
+        bytes: Vec<u8>,
+    },
+    ToClient {
+        client: usize,
+        bytes: Vec<u8>,
+    },
+    Wake {
+        client: usize,
+        generation: u32,
+    },
+    StoreDone {
+        boot: u32,
+    },
+    StoreOpen {
+        boot: u32,
+    },
+    RouteWork {
+        boot: u32,
+    },
+    Reconcile {
+        boot: u32,
+    },
+    Inbox {
+        boot: u32,
+        message: Message,
+    },
+    Flush {
+        boot: u32,
+    },
+    Tick {
+        boot: u32,
+        generation: u32,
+    },
     Chaos,
+    /// The process ends; with `power` the whole machine.
+    End {
+        boot: u32,
+        power: bool,
+    },
     Boot,
-    LinkUp { port: usize },
+    LinkUp {
+        port: usize,
+    },
 }
 
 /// Most ticks in a second: more is a loop that burns the processor.
@@ -227,6 +260,7 @@ impl World {
             Event::Flush { boot } if boot == self.boot => self.flush(),
             Event::Tick { boot, generation } if boot == self.boot => self.tick(generation),
             Event::Chaos => self.chaos(),
+            Event::End { boot, power } if boot == self.boot && !self.calm => self.end(power),
             Event::Boot => self.start(),
             Event::LinkUp { port } => {
                 self.link_up(port);
@@ -247,6 +281,15 @@ impl World {
         self.steps += 1;
         engine.handle(now, input, &mut self.hooks);
         engine.check_invariants();
+        for (session, said) in std::mem::take(&mut self.hooks.aborted) {
+            let said = match said {
+                ExhaustedVerdict::Restore => Abort::Restore,
+                ExhaustedVerdict::Clear => Abort::Clear,
+                ExhaustedVerdict::Defer => Abort::Defer,
+            };
+            self.trace.note(self.now, || format!("session {session} answered nothing: {said:?}"));
+            self.auditor.exhausted(session, said);
+        }
         let boot = self.boot;
         for (delay, answer) in std::mem::take(&mut self.hooks.later) {
             self.push(delay, Event::Inbox { boot, message: Message::Policy(answer) });

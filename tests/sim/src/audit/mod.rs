@@ -6,12 +6,15 @@
 
 mod down_time;
 mod promise;
+mod reconfigure;
 mod reply;
 mod request;
 mod settle;
 mod site;
 
 pub use down_time::WallHistory;
+pub(crate) use reconfigure::seals;
+pub use reconfigure::{Abort, Move, SiteReconfigure};
 pub use request::Key;
 pub use site::{Site, SiteLink, SitePool};
 
@@ -19,6 +22,7 @@ use crate::clock::{Instant, SEC};
 use bindery_engine::record::{BindingKey, Bound, DurableState, IdentityRecord, LeaseRecord, MetaRecord, RouteRecord};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr, SessionId};
 use down_time::DownTime;
+use reconfigure::Moves;
 use request::Request;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -181,10 +185,15 @@ pub struct Auditor {
     moved_away: BTreeMap<At, Instant>,
     /// Addresses that the kernel lost without our doing, and since which link event, if the server was not told yet.
     disturbed: BTreeMap<At, Option<IfIndex>>,
+    moves: Moves,
     /// ACKs seen: the measure of how much happened.
     pub acks: u64,
     /// NAKs seen.
     pub naks: u64,
+    /// FORCERENEWs seen.
+    pub forcerenews: u64,
+    /// Bindings that ended because their client was moved.
+    pub moved_clients: u64,
 }
 
 impl Auditor {
@@ -273,6 +282,9 @@ impl Auditor {
     /// # Errors
     /// A broken promise.
     pub fn wrote(&mut self, batch: Vec<(Write, Instant)>, acknowledged: bool) -> Result<(), Finding> {
+        if !batch.is_empty() {
+            self.life_writes();
+        }
         for (write, emitted) in batch {
             match write {
                 Write::Put(lease, identity) => {
@@ -334,6 +346,7 @@ impl Auditor {
     /// # Errors
     /// A broken promise.
     pub fn ended(&mut self) -> Result<(), Finding> {
+        self.life_ends();
         self.requests.clear();
         self.holds.clear();
         self.disturbed.clear();
@@ -355,6 +368,7 @@ impl Auditor {
 
     /// The server starts on the disk as it is.
     pub fn started(&mut self, wall: &dyn WallHistory) {
+        self.life_begins();
         if let Some((meta, emitted)) = self.meta {
             self.down_time.restart(self.now, emitted, meta.wall.0, wall);
         }

@@ -22,12 +22,15 @@ impl Auditor {
         }
         let repeated = before.is_some_and(|b| b.state == lease.state && address(&b) == at.1);
         match lease.state {
-            DurableState::Bound => self.bound_is_fair(&lease, &key, &who),
+            DurableState::Bound => {
+                self.run_is_fair(before.as_ref(), &lease, &key, &who)?;
+                self.bound_is_fair(&lease, &key, &who)
+            }
             // Written again, as it was: what a failed write left uncertain.
             _ if repeated => Ok(()),
             DurableState::Released => self.release_is_fair(at, &key, &who),
             DurableState::Expired => self.expiry_is_fair(at, &key, &who),
-            DurableState::Cleared => self.clear_is_fair(&lease, &key, &who),
+            DurableState::Cleared => self.clear_is_fair(before.as_ref(), &lease, &key, &who),
             DurableState::Declined => self.decline_is_fair(at, &key, &who),
         }
     }
@@ -96,15 +99,25 @@ impl Auditor {
         Ok(())
     }
 
-    fn clear_is_fair(&mut self, lease: &LeaseRecord, key: &Key, who: &str) -> Result<(), Finding> {
+    fn clear_is_fair(
+        &mut self,
+        before: Option<&LeaseRecord>,
+        lease: &LeaseRecord,
+        key: &Key,
+        who: &str,
+    ) -> Result<(), Finding> {
         let at = (lease.instance, address(lease));
         let identity = self.identities.get(&lease.key.session);
         let asked = self.clears.iter().any(|clear| {
             let covered = identity.is_some_and(|i| clear.what.covers(lease, i));
             self.recent(Some(&clear.since)) && (covered || clear.sessions.contains(&lease.key.session))
         });
-        if !asked && self.site.has(at.0, at.1) && !self.recent(self.moved_away.get(&at)) {
+        let moved = before.is_some_and(|before| self.move_explains_end(before, key));
+        if !asked && !moved && self.site.has(at.0, at.1) && !self.recent(self.moved_away.get(&at)) {
             return Err(format!("{who}: cleared, but nobody asked for it"));
+        }
+        if let Some(before) = before {
+            self.note_end(before, key);
         }
         if let Some(until) = self.end_claim(at, key) {
             self.ended.insert((at, key.clone()), Ended { since: self.now, until });
@@ -136,6 +149,7 @@ impl Auditor {
             return Ok(());
         };
         let at = (lease.instance, address(&lease));
+        self.forget_moves(&lease, &of);
         self.freed.insert(at, self.now);
         let now = self.lease_clock();
         let who = format!("session {} ({of:?}, {})", key.session, at.1);

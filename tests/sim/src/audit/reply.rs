@@ -6,8 +6,8 @@ use bindery_engine::record::{DurableState, RouteRecord};
 use bindery_types::{Ipv4Addr, LeaseTime, MacAddr};
 use bindery_wire::v4::{MessageType, Op, OptionCode, Packet, ParseRules};
 
-/// Options that no reply has, whatever a plugin wants: the client's own, and those the engine never sends.
-const NEVER: [OptionCode; 4] = [OptionCode::REQUESTED_IP_ADDRESS, OptionCode(57), OptionCode(90), OptionCode(145)];
+/// Options that no reply has, whatever a plugin wants: they are the client's own.
+const NEVER: [OptionCode; 2] = [OptionCode::REQUESTED_IP_ADDRESS, OptionCode(57)];
 
 impl Auditor {
     /// A packet leaves the server.
@@ -19,6 +19,9 @@ impl Auditor {
         let message = packet.message_type().ok_or("a reply without option 53")?;
         if packet.op() != Op::BootReply {
             return Err("a reply is no BOOTREPLY".into());
+        }
+        if message == MessageType::ForceRenew {
+            return self.forcerenew_is_fair(to, &packet);
         }
         let mut candidates: Vec<Request> = self.requests.iter().filter(|r| echoes(&packet, r)).cloned().collect();
         // What came in on an interface that the server did not know yet is answered least.
@@ -43,7 +46,10 @@ impl Auditor {
         match message {
             MessageType::Offer => self.offer_is_fair(&packet, &request),
             MessageType::Ack => self.ack_is_fair(&packet, &request, kernel),
-            MessageType::Nak => self.nak_is_fair(&packet, &candidates),
+            MessageType::Nak => {
+                self.note_refusal(&packet, &request);
+                self.nak_is_fair(&packet, &candidates)
+            }
             other => Err(format!("the server sent a {other:?}")),
         }
     }
@@ -54,6 +60,7 @@ impl Auditor {
                 return Err(format!("option {} in a {message:?}", code.0));
             }
         }
+        self.authentication_is_sound(packet, message, request)?;
         let server = packet.address_option(OptionCode::SERVER_IDENTIFIER).ok_or("a reply without option 54")?;
         if !self.own_ever.contains(&server) && Some(server) != self.site.set_server_id {
             return Err(format!("option 54 is {server}, which is not ours"));
@@ -107,6 +114,8 @@ impl Auditor {
         let at = (request.instance, packet.yiaddr());
         self.may_be_given(at, &request.key, "offered")?;
         let scope = self.scope_of(request).unwrap_or(Ipv4Addr::UNSPECIFIED);
+        self.offer_moves_on(at, scope, &request.key)?;
+        self.note_authentication(packet, (at.0, scope, request.key.clone()), None)?;
         let now = self.now;
         if let Some(hold) = self.holds.get(&at)
             && hold.until > now
@@ -163,6 +172,9 @@ impl Auditor {
         if !long_enough {
             return Err(format!("{who} for {secs} s: on disk it ends at {:?}, last heard {:?}", lease.end, lease.cltt));
         }
+        let of = (at.0, super::v4(lease.scope), request.key.clone());
+        self.note_authentication(packet, of, Some(&lease))?;
+        self.note_acked(at, request);
         self.route_stands(&lease, request, kernel).map_err(|why| format!("{who}: {why}"))?;
         let until = match secs {
             u32::MAX => u64::MAX,

@@ -4,7 +4,10 @@ use super::{Auditor, SEC, v4};
 use crate::clock::Instant;
 use bindery_engine::record::{DurableState, IdentityRecord};
 use bindery_types::{HwAddr, IfIndex, InstanceId, Ipv4Addr, Xid};
-use bindery_wire::v4::{MessageType, Op, OptionCode, Packet, ParseRules, RelayAgentInformation};
+use bindery_wire::v4::{
+    MessageType, Op, OptionCode, Packet, ParseRules, RelayAgentInformation,
+    authentication::{Authentication, HMAC_MD5},
+};
 
 /// Who a client is to the server (RFC 2131 §4.2): option 61, else the hardware address.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -50,6 +53,10 @@ pub(super) struct Request {
     pub(super) client_id: Option<Vec<u8>>,
     pub(super) relay_info: Option<Vec<u8>>,
     pub(super) asked_108: bool,
+    /// It offers the nonce of RFC 6704.
+    pub(super) offers_nonce: bool,
+    /// It authenticates by a token (RFC 3118 §4).
+    pub(super) offers_token: bool,
     pub(super) link: IfIndex,
     /// The server had been told of the interface.
     pub(super) link_known: bool,
@@ -103,6 +110,12 @@ impl Auditor {
             server: packet.address_option(OptionCode::SERVER_IDENTIFIER),
             client_id,
             relay_info: packet.option(OptionCode::RELAY_AGENT_INFORMATION).map(|v| v.into_owned()),
+            offers_nonce: packet
+                .option(OptionCode::FORCERENEW_NONCE_CAPABLE)
+                .is_some_and(|algorithms| algorithms.contains(&HMAC_MD5)),
+            offers_token: packet
+                .option(OptionCode::AUTHENTICATION)
+                .is_some_and(|value| matches!(Authentication::parse(&value), Some(Authentication::Token { .. }))),
             asked_108: list.is_some_and(|list| list.contains(&108)),
             link,
             link_known: self.site.links.contains_key(&link),
@@ -127,6 +140,9 @@ impl Auditor {
     fn weigh(&mut self, request: &Request) {
         let instance = request.instance;
         let key = request.key.clone();
+        if request.message == MessageType::Request {
+            self.note_request(request);
+        }
         match request.message {
             MessageType::Release => {
                 let at = (instance, request.ciaddr);

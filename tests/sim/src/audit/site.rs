@@ -1,5 +1,6 @@
 //! What the auditor knows of the site: interfaces, and pools as the operator configured them.
 
+use super::SiteReconfigure;
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr, Prefix4};
 use std::collections::BTreeMap;
 
@@ -48,6 +49,10 @@ pub struct Site {
     pub client_limit: Option<u32>,
     /// `no-arp`.
     pub no_arp: bool,
+    /// `reconfigure`, where it is enabled.
+    pub reconfigure: Option<SiteReconfigure>,
+    /// Whether a plugin is asked about clients that answer no attempt.
+    pub asks_when_exhausted: bool,
 }
 
 impl Default for SiteLink {

@@ -163,7 +163,8 @@ fn workspace(manifest: &str) -> String {
         if line.starts_with("members = [") {
             out.push_str(&format!("members = [{members}]\n"));
             skipping = !line.ends_with(']');
-        } else if line.starts_with("exclude = ") {
+        } else if line.starts_with("exclude = [") {
+            skipping = !line.ends_with(']');
         } else if skipping {
             skipping = line != "]";
         } else {
