@@ -1,10 +1,10 @@
 //! Dynamic reconfiguration: the schedule, its ends, and what a restart leaves (junos.md §8).
 
-use crate::lab::{Heard, LEASE_SECS, Lab, SERVER, config, ip, mac};
+use crate::lab::{Heard, LEASE_SECS, LINK, Lab, SERVER, config, ip, mac};
 use bindery_engine::{
     command::{Cursor, DisconnectKeys, Disconnected, Filter, PublicState, ReconfigureView, Reconfigured, Reply, Verb},
     config::{Config, PluginId, Reconfigure},
-    input::{CommandId, Input},
+    input::{CommandId, Input, RxMeta},
     output::Destination,
     policy::{
         Attribute, Disconnect, DisconnectVerdict, Exhausted, ExhaustedVerdict, Hook, Policy, ShapeReply, Stage, Verdict,
@@ -212,6 +212,23 @@ fn renewal_gets_a_nak_and_the_client_another_address() {
         lab.pass(600);
         assert!(forcerenews(&mut lab).is_empty(), "{kind}: it is over");
         assert_eq!(view(&mut lab, offer.yiaddr()).1.capability, Capability::Plain, "{kind}: known also afterwards");
+    }
+}
+
+/// The UDP socket does not say from which MAC a renewal came, and the client's route ends with its binding.
+#[test]
+fn a_nak_goes_to_the_mac_of_a_direct_client_also_the_second_time() {
+    let mut lab = lab();
+    let address = lab.lease(1);
+    renumber(&mut lab);
+    let bytes = MessageBuilder::request_renewing(mac(1), address).build();
+    for _ in 0..2 {
+        lab.heard.clear();
+        let meta = RxMeta { link: LINK, src: address, src_port: 68, dst: SERVER, src_mac: None };
+        lab.input(Input::Datagram4 { meta, bytes: &bytes });
+        let wanted = Destination::Frame { link: LINK, mac: mac(1), src: SERVER, dst: address };
+        assert!(lab.heard.iter().any(|heard| heard.message() == MessageType::Nak && heard.to == wanted));
+        assert!(!lab.kernel.contains_key(&address));
     }
 }
 
@@ -491,7 +508,11 @@ fn the_token_goes_to_clients_that_use_one() {
     let mut last = 0;
     renumber(&mut lab);
     let force = forcerenews(&mut lab).remove(0);
-    for message in [&offer, &ack, &force] {
+    // A client with a token hears no NAK without it.
+    let renewal = wants(MessageBuilder::request_renewing(mac(1), offer.yiaddr()));
+    let nak = lab.unicast(&renewal, offer.yiaddr()).unwrap();
+    assert_eq!(nak.message(), MessageType::Nak);
+    for message in [&offer, &ack, &force, &nak] {
         let value = message.option(OptionCode::AUTHENTICATION).unwrap();
         let Some(Authentication::Token { replay, token: b"s3cret" }) = Authentication::parse(&value) else {
             panic!("{value:?}");
