@@ -57,11 +57,67 @@ impl ServerConfig {
     }
 }
 
-/// The servers of an `access profile`, in the order in which they are asked.
+/// How a subscriber is judged.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Method {
+    /// RADIUS.
+    Radius,
+    /// Everybody is taken.
+    None,
+    /// Local passwords.
+    Password,
+}
+
+/// `accounting statistics`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Statistics {
+    /// Time only: no counter is read.
+    #[default]
+    Time,
+    /// Time, bytes and packets.
+    VolumeTime,
+}
+
+/// `access profile ... accounting`: when records are made. Read by whoever makes them; this crate only checks ranges.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct AccountingConfig {
+    /// `update-interval`, minutes, 10 to 1440: how often an Interim-Update is made; none where absent. An
+    /// Acct-Interim-Interval of the Access-Accept wins.
+    pub update_interval: Option<u16>,
+    /// `statistics`.
+    pub statistics: Statistics,
+    /// `immediate-update`: an Interim-Update follows the Start at once.
+    pub immediate_update: bool,
+    /// `coa-immediate-update`: a CoA-Request that was obeyed makes an Interim-Update.
+    pub coa_immediate_update: bool,
+    /// `address-change-immediate-update`: another address makes an Interim-Update.
+    pub address_change_immediate_update: bool,
+    /// `accounting-stop-on-failure`: a Stop also for a session that was accepted and then could not be served.
+    pub stop_on_failure: bool,
+    /// `accounting-stop-on-access-deny`: a Stop also for a subscriber that was rejected.
+    pub stop_on_access_deny: bool,
+}
+
+/// `access profile ... session-options`. Read by whoever ends sessions; this crate only checks ranges.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SessionConfig {
+    /// `client-session-timeout`, minutes, 1 to 527040, where the Access-Accept has no Session-Timeout.
+    pub client_session_timeout: Option<u32>,
+    /// `client-idle-timeout`, minutes, 10 to 1440, where the Access-Accept has no Idle-Timeout.
+    pub client_idle_timeout: Option<u16>,
+}
+
+/// An `access profile`. Servers come in the order in which they are asked.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ProfileConfig {
     /// Name of the profile, 1 to 63 characters.
     pub name: Arc<str>,
+    /// `authentication-order`: the methods in turn, as long as one has no answer. Empty: RADIUS.
+    pub authentication_order: Vec<Method>,
+    /// `accounting`, but for its servers.
+    pub records: AccountingConfig,
+    /// `session-options`.
+    pub session: SessionConfig,
     /// `radius authentication-server`.
     pub authentication: Vec<IpAddr>,
     /// `radius accounting-server`.
@@ -89,6 +145,9 @@ pub struct Options {
     pub request_rate: u16,
     /// `interim-rate`, 50 to 4000: Interim-Updates a second among them.
     pub interim_rate: u16,
+    /// `interim-update-tolerance`, seconds, 1 to 600: how far an Interim-Update may be moved from its time, so that they
+    /// spread. Read by whoever makes them.
+    pub interim_update_tolerance: u16,
     /// Requests that the client holds, waiting ones included. When full, new ones are refused.
     pub queue_limit: usize,
     /// Accounting records that wait on disk. When full, the oldest Interim-Update is dropped, else the oldest record.
@@ -106,6 +165,7 @@ impl Default for Options {
             timeout_grace: 10,
             request_rate: 500,
             interim_rate: 500,
+            interim_update_tolerance: 60,
             queue_limit: 8192,
             accounting_limit: 65_536,
             event_window: 300,
@@ -193,7 +253,7 @@ impl Config {
         }
         let mut names = BTreeSet::new();
         for profile in &self.profiles {
-            range("profile", profile.name.len() as u64, 1, 63)?;
+            profile.check()?;
             once(&mut names, profile.name.clone())?;
             for address in profile.authentication.iter().chain(&profile.accounting) {
                 if !seen.contains(address) {
@@ -248,12 +308,22 @@ impl ServerConfig {
     }
 }
 
+impl ProfileConfig {
+    fn check(&self) -> Result<(), ConfigError> {
+        range("profile", self.name.len() as u64, 1, 63)?;
+        range("update-interval", self.records.update_interval.unwrap_or(10).into(), 10, 1440)?;
+        range("client-session-timeout", self.session.client_session_timeout.unwrap_or(1).into(), 1, 527_040)?;
+        range("client-idle-timeout", self.session.client_idle_timeout.unwrap_or(10).into(), 10, 1440)
+    }
+}
+
 impl Options {
     fn check(&self) -> Result<(), ConfigError> {
         range("revert-interval", self.revert_interval.into(), 0, 604_800)?;
         range("timeout-grace", self.timeout_grace.into(), 0, 30)?;
         range("request-rate", self.request_rate.into(), 100, 4000)?;
         range("interim-rate", self.interim_rate.into(), 50, 4000)?;
+        range("interim-update-tolerance", self.interim_update_tolerance.into(), 1, 600)?;
         range("queue-limit", self.queue_limit as u64, 1, 1_000_000)?;
         range("accounting-limit", self.accounting_limit as u64, 1, 1_000_000)
     }
@@ -274,7 +344,12 @@ mod tests {
 
     fn good() -> Config {
         let address = IpAddr::from([192, 0, 2, 1]);
-        let profile = ProfileConfig { name: "p".into(), authentication: vec![address], accounting: vec![address] };
+        let profile = ProfileConfig {
+            name: "p".into(),
+            authentication: vec![address],
+            accounting: vec![address],
+            ..ProfileConfig::default()
+        };
         let servers = vec![ServerConfig::new(address, "s".into())];
         Config { servers, profiles: vec![profile], ..Config::default() }
     }
@@ -283,7 +358,7 @@ mod tests {
     fn each_fault_is_found() {
         assert_eq!(good().check(), Ok(()));
         type Fault = (&'static str, fn(&mut Config));
-        let faults: [Fault; 12] = [
+        let faults: [Fault; 15] = [
             ("timeout 0 is not in 1..1000", |c| c.servers[0].timeout = 0),
             ("retry 101 is not in 1..100", |c| c.servers[0].retry = 101),
             ("accounting-timeout 1001 is not in 0..1000", |c| c.servers[0].accounting_timeout = 1001),
@@ -296,6 +371,11 @@ mod tests {
             ("192.0.2.1 is there twice", |c| c.servers.push(c.servers[0].clone())),
             ("p is there twice", |c| c.profiles.push(c.profiles[0].clone())),
             ("profile p names server 192.0.2.1, which is not configured", |c| c.servers.clear()),
+            ("update-interval 9 is not in 10..1440", |c| c.profiles[0].records.update_interval = Some(9)),
+            ("client-session-timeout 0 is not in 1..527040", |c| {
+                c.profiles[0].session.client_session_timeout = Some(0);
+            }),
+            ("client-idle-timeout 1441 is not in 10..1440", |c| c.profiles[0].session.client_idle_timeout = Some(1441)),
             ("request-rate 99 is not in 100..4000", |c| c.options.request_rate = 99),
             ("revert-interval 604801 is not in 0..604800", |c| c.options.revert_interval = 604_801),
         ];

@@ -16,7 +16,8 @@ fn secret() -> Secret {
 fn config() -> Config {
     let servers = vec![ServerConfig::new(address(1), secret()), ServerConfig::new(address(2), secret())];
     let list = vec![address(1), address(2)];
-    let profile = ProfileConfig { name: "p".into(), authentication: list.clone(), accounting: list };
+    let profile =
+        ProfileConfig { name: "p".into(), authentication: list.clone(), accounting: list, ..ProfileConfig::default() };
     Config { servers, profiles: vec![profile], ..Config::default() }
 }
 

@@ -1,6 +1,6 @@
 //! Against the small server of this test.
 
-use crate::support::{Admin, LOOPBACK, Radius, SECRET, Small, config, free_ports, start, stop, user};
+use crate::support::{Admin, DEADLINE, LOOPBACK, Radius, SECRET, Small, config, free_ports, start, stop, user};
 use bindery_radius::access::Grant;
 use bindery_radius::accounting::Usage;
 use bindery_radius::client::{Answer, Failure, Request};
@@ -164,7 +164,7 @@ async fn a_request_that_the_receiver_has_no_room_for_may_come_again() {
     for _ in 0..2 {
         admin.send_to(&bytes, handle.listening()[0]).await.unwrap();
     }
-    let event = tokio::time::timeout(crate::support::DEADLINE, events.recv()).await.unwrap();
+    let event = tokio::time::timeout(DEADLINE, events.recv()).await.unwrap();
     assert!(matches!(event, Some(Event::Dynamic { .. })));
     assert_eq!(handle.status().await.unwrap().lost_events, 1);
 }
@@ -230,4 +230,41 @@ async fn records_go_out_though_the_file_fails() {
     assert_eq!(radius.event().await, Event::AccountingRestored);
     radius.handle.stop().await;
     assert!(file.exists());
+}
+
+#[tokio::test]
+async fn requests_come_from_the_source_address() {
+    let server = UdpSocket::bind((LOOPBACK, 0)).await.unwrap();
+    let port = server.local_addr().unwrap().port();
+    let mut settings = config(port, port ^ 1);
+    let source = Ipv4Addr::new(127, 0, 0, 2);
+    settings.servers[0].source_address = Some(source.into());
+    let radius = Radius::start(settings, None);
+    radius.handle.access(1, Request::access("p".into(), user("alice"))).unwrap();
+    let mut buffer = [0; 4096];
+    let (_, from) = tokio::time::timeout(DEADLINE, server.recv_from(&mut buffer)).await.unwrap().unwrap();
+    assert_eq!(from.ip(), source);
+}
+
+#[tokio::test]
+async fn a_flood_of_disconnects_is_answered_one_by_one() {
+    const COUNT: usize = 3000;
+    let mut radius = Radius::start(dynamic_config(1), None);
+    let admin = Admin::of(&radius).await;
+    let mut answered = HashSet::new();
+    // Never more under way than a socket buffer holds for sure.
+    for round in 0..COUNT / 100 {
+        for nth in 0..100 {
+            let session = format!("s{}", round * 100 + nth);
+            admin.send(&disconnect(nth as u8, &session, SECRET)).await;
+        }
+        for _ in 0..100 {
+            let (request, session) = asked(&mut radius).await;
+            radius.handle.answer(request.reply, Ok(())).unwrap();
+            assert!(answered.insert(session));
+            let answer = admin.receive().await;
+            assert_eq!(Packet::decode(&answer).unwrap().code(), Code::DisconnectAck);
+        }
+    }
+    assert_eq!(radius.handle.status().await.unwrap().dynamic.acks, COUNT as u64);
 }

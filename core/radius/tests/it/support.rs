@@ -66,7 +66,8 @@ pub(crate) fn config(port: u16, accounting_port: u16) -> Config {
     let mut server = ServerConfig::new(LOOPBACK, SECRET.into());
     (server.port, server.accounting_port) = (port, accounting_port);
     (server.timeout, server.retry) = (1, 2);
-    let profile = ProfileConfig { name: "p".into(), authentication: vec![LOOPBACK], accounting: vec![LOOPBACK] };
+    let (authentication, accounting) = (vec![LOOPBACK], vec![LOOPBACK]);
+    let profile = ProfileConfig { name: "p".into(), authentication, accounting, ..ProfileConfig::default() };
     let mut config = Config { servers: vec![server], profiles: vec![profile], nas: nas(), ..Config::default() };
     config.options.request_rate = 4000;
     config
