@@ -160,3 +160,14 @@ unsafe fn log(host: *const abi::Host, level: u32, text: &str) {
         unsafe { log(host.context, level, start, text.as_bytes().len()) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_panic_leaves_the_driver() {
+        assert_eq!(guard(|| panic!("on purpose")), abi::PANICKED);
+        assert_eq!(guard(|| EINVAL), EINVAL);
+    }
+}

@@ -20,6 +20,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bindery-radius", &["bindery-types"]),
     ("bindery-config", PURE),
     ("bindery-plugin-host", PURE),
+    ("bindery-plane-abi", &[]),
+    ("bindery-plane-rust", &["bindery-plane-abi"]),
+    ("bindery-plugin-native", &["bindery-types", "bindery-engine", "bindery-plane-abi"]),
     ("bindery-api", &["bindery-types"]),
     ("bindery-control", &["bindery-types", "bindery-wire", "bindery-engine", "bindery-api", "bindery-config"]),
     ("bindery-cli", &["bindery-types", "bindery-api"]),
@@ -44,6 +47,7 @@ const EVERYTHING: &[&str] = &[
     "bindery-radius",
     "bindery-config",
     "bindery-plugin-host",
+    "bindery-plugin-native",
     "bindery-api",
     "bindery-control",
 ];
@@ -54,6 +58,7 @@ const PURE_FOREIGN: &[&str] = &["arrayvec", "hashbrown", "foldhash", "hmac", "md
 /// A foreign crate (or the start of a family's name), and the only crates that may name it.
 const OWNERS: &[(&str, &[&str])] = &[
     ("wasmtime", &["bindery-plugin-host"]),
+    ("libloading", &["bindery-plugin-native"]),
     ("wit-component", &["bindery-plugin-tool"]),
     ("fjall", &["bindery-store"]),
     ("netlink-", &["bindery-netlink"]),
