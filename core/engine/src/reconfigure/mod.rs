@@ -286,8 +286,8 @@ impl Engine {
         replay_of(self.change, self.replays.1)
     }
 
-    /// The nonce that an ACK gives a client that offers RFC 6704, and whether it is new: it must be told then. A
-    /// client that starts anew has lost the one it had.
+    /// The nonce that an ACK gives a client that offers RFC 6704, and whether it is new: it must be told then
+    /// (RFC 6704 §3.1.3). A client that starts anew has lost the one it had.
     pub(crate) fn nonce_for(&self, slot: Slot, packet: &Packet<'_>, starts: bool) -> Option<(Nonce, bool)> {
         if !offers_nonce(packet) {
             return None;

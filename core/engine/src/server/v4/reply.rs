@@ -6,7 +6,7 @@ use crate::{
     binding::{self, BindingEvent, Transition},
     classify::Class,
     commit::{Answer, Change},
-    config::{Attributes, Config, Lease, Pool, Reconfigure, Timer},
+    config::{Attributes, Config, Lease, Pool, Reconfigure},
     engine::Turn,
     event::DropReason,
     exchange::{self, ExchangeEvent, ExchangeState},
@@ -244,7 +244,7 @@ impl Engine {
             for (code, timer) in
                 [(OptionCode::RENEWAL_TIME, attributes.t1), (OptionCode::REBINDING_TIME, attributes.t2)]
             {
-                if let Some(secs) = timer_secs(timer, secs) {
+                if let Some(secs) = timer.secs_of(secs) {
                     set(reply, code, &secs.to_be_bytes())?;
                 }
             }
@@ -349,22 +349,6 @@ fn fill_field(field: &mut [u8], value: Option<&[u8]>) {
     }
 }
 
-/// T1 or T2 for a lease; none for an infinite lease, or where it would not come before the lease ends.
-fn timer_secs(timer: Timer, lease_secs: u32) -> Option<u32> {
-    if lease_secs == INFINITE {
-        return None;
-    }
-    match timer {
-        Timer::Percent(percent) => share(lease_secs, percent.min(100), 100),
-        Timer::Eighths(eighths) => share(lease_secs, eighths.min(8), 8),
-        Timer::Secs(secs) => (secs < lease_secs).then_some(secs),
-    }
-}
-
-fn share(lease_secs: u32, part: u8, of: u8) -> Option<u32> {
-    u32::try_from(u64::from(lease_secs) * u64::from(part) / u64::from(of)).ok()
-}
-
 /// The lease for a client: the pool's, or what it asked for when that is shorter (RFC 2131 §4.3.1).
 pub(crate) fn lease_secs(pool: &Pool, packet: &Packet<'_>) -> u32 {
     let longest = match pool.attributes.lease {
@@ -404,18 +388,4 @@ pub(crate) fn to_newcomer(request: Request<'_>, class: &Class, yiaddr: Ipv4Addr)
 /// A MAC address that names one station.
 fn unicast_mac(hw: HwAddr) -> Option<MacAddr> {
     hw.mac().filter(|mac| mac.0[0] & 1 == 0 && mac.0 != [0; 6])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn timers() {
-        assert_eq!(timer_secs(Timer::Percent(50), 3600), Some(1800));
-        assert_eq!(timer_secs(Timer::Eighths(7), u32::MAX - 1), Some(3_758_096_382));
-        assert_eq!(timer_secs(Timer::Eighths(7), 3600), Some(3150));
-        assert_eq!(timer_secs(Timer::Percent(50), INFINITE), None);
-        assert_eq!(timer_secs(Timer::Secs(3600), 3600), None);
-    }
 }
