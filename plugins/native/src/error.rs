@@ -24,6 +24,11 @@ pub enum LoadReason {
         "a driver is code with the daemon's rights: it must belong to root or to the daemon's user, and others must not be able to write it or its directory"
     )]
     Untrusted,
+    /// Another file was loaded from this path before, and stays loaded.
+    #[error(
+        "this process has loaded another version of the file, and a library is never unloaded: give the new version a name of its own, or restart the daemon"
+    )]
+    Replaced,
     /// The dynamic linker refused it: it is no shared library of this machine, or it needs something that is not here.
     #[error("it is no library that can be loaded: {0}")]
     Link(String),

@@ -9,13 +9,14 @@ use crate::{
 use bindery_plane_abi as abi;
 use libloading::os::unix::{Library as Opened, RTLD_LOCAL, RTLD_NOW};
 use std::{
+    collections::BTreeMap,
     ffi::{CStr, CString, c_char},
     fs,
     mem::{ManuallyDrop, MaybeUninit, offset_of},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     ptr,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 /// Octets of the shortest descriptor of this major version: up to and with `health`, which 1.0 ended with.
@@ -24,10 +25,15 @@ const SIZE_MIN: u32 = (offset_of!(abi::Driver, health) + size_of::<usize>()) as 
 /// Octets that are read to know the rest: magic, versions and size.
 const HEAD: usize = offset_of!(abi::Driver, name);
 
+/// Device, inode and time of change of a file.
+type Identity = (u64, u64, i64, i64);
+
+/// Every file that was ever loaded, refused ones too. As many as the operator has named, each once.
+static LOADED: Mutex<BTreeMap<PathBuf, Identity>> = Mutex::new(BTreeMap::new());
+
 /// A driver that is loaded and fits. It stays loaded for the life of the process: threads that it has started and
 /// destructors of its thread-local data may run at any time until then, and unloading would take their code away. A
-/// new version of a file at the same path is loaded beside the old one, where it was put there by renaming; writing
-/// into a loaded file breaks the process, whatever the host does.
+/// new version can be loaded beside an old one under another path.
 #[derive(Clone)]
 pub struct Library {
     path: PathBuf,
@@ -49,10 +55,19 @@ impl Library {
     fn read(path: &Path) -> Result<Self, LoadReason> {
         // The linker would look for a name without a slash somewhere else.
         let path = fs::canonicalize(path).map_err(LoadReason::File)?;
-        check_trust(&path)?;
+        let metadata = fs::metadata(&path).map_err(LoadReason::File)?;
+        check_trust(&path, &metadata)?;
+        let identity = (metadata.dev(), metadata.ino(), metadata.mtime(), metadata.mtime_nsec());
+        let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+        // The linker goes by the path and would hand out the old file again.
+        if loaded.get(&path).is_some_and(|before| *before != identity) {
+            return Err(LoadReason::Replaced);
+        }
         // SAFETY: the file is trusted, which was checked as far as permissions tell.
         let opened = unsafe { Opened::open(Some(&path), RTLD_NOW | RTLD_LOCAL) };
         let opened = ManuallyDrop::new(opened.map_err(|error| LoadReason::Link(chain(&error)))?);
+        loaded.insert(path.clone(), identity);
+        drop(loaded);
         // SAFETY: only the address is taken here.
         let symbol = unsafe { opened.get::<*const u8>(abi::SYMBOL.as_bytes()) };
         let start = symbol.map_err(|_| LoadReason::NoSymbol)?.as_raw_ptr().cast::<u8>();
@@ -159,16 +174,15 @@ unsafe fn words(text: *const c_char, what: &'static str) -> Result<String, LoadR
 }
 
 /// Whether nobody but root and the daemon's user could have put other code there.
-fn check_trust(path: &Path) -> Result<(), LoadReason> {
+fn check_trust(path: &Path, file: &fs::Metadata) -> Result<(), LoadReason> {
     const OTHERS_WRITE: u32 = 0o002;
     const STICKY: u32 = 0o1000;
     let us = fs::metadata("/proc/self").map_err(LoadReason::File)?.uid();
-    let file = fs::metadata(path).map_err(LoadReason::File)?;
     let directory = fs::metadata(path.parent().unwrap_or(Path::new("/"))).map_err(LoadReason::File)?;
     let owned = |metadata: &fs::Metadata| metadata.uid() == 0 || metadata.uid() == us;
     // In a sticky directory others can make files, but not replace this one.
     let open = directory.mode() & (OTHERS_WRITE | STICKY) == OTHERS_WRITE;
-    if owned(&file) && owned(&directory) && file.mode() & OTHERS_WRITE == 0 && !open {
+    if owned(file) && owned(&directory) && file.mode() & OTHERS_WRITE == 0 && !open {
         Ok(())
     } else {
         Err(LoadReason::Untrusted)

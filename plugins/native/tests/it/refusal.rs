@@ -82,6 +82,20 @@ fn what_others_can_write_is_refused() {
     assert!(!refused(&driver.path(), 0o755));
 }
 
+/// The linker would hand out the old code under the old name.
+#[test]
+fn a_replaced_file_is_refused_and_taken_under_another_name() {
+    let (old, new) = (Built::odd(&[]), Built::odd(&["-DODD_NAME=\"new\""]));
+    for _ in 0..2 {
+        assert_eq!(Library::load(&old.path()).unwrap().name(), "odd");
+    }
+    let beside = old.folder().join("driver-2.so");
+    fs::copy(new.path(), &beside).unwrap();
+    fs::rename(new.path(), old.path()).unwrap();
+    assert!(refuse(&old.path()).starts_with("this process has loaded another version of the file"));
+    assert_eq!(Library::load(&beside).unwrap().name(), "new");
+}
+
 /// Older and newer minor versions are taken.
 #[test]
 fn a_newer_minor_version_is_taken() {
