@@ -114,9 +114,10 @@ pub(crate) async fn run(mut updates: mpsc::UnboundedReceiver<Update>, inbox: Inb
             }
             received = receive(socket.as_deref(), &mut buffer) => {
                 let Ok((len, source)) = received else { continue };
+                let Some(Ok(local)) = socket.as_deref().map(UdpSocket::local_addr) else { continue };
                 let now = clock::now();
                 let datagram = buffer.get(..len).unwrap_or_default();
-                match server.judge(now.mono, now.wall, source, datagram) {
+                match server.judge(now.mono, now.wall, local, source, datagram) {
                     Verdict::Request(request) if waiting.len() < WAITING_MAX => {
                         waiting.spawn(carry_out(request, inbox.clone()));
                     }
