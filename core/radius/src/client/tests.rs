@@ -238,6 +238,26 @@ fn a_server_that_comes_back_silent_is_dead_again_without_grace() {
 }
 
 #[test]
+fn a_probe_that_failed_or_was_cancelled_makes_room_for_the_next() {
+    let mut config = config();
+    config.options.timeout_grace = 0;
+    config.profiles[0].authentication.pop();
+    let mut client = client(&config);
+    client.submit(at(0), user("a")).unwrap();
+    starve(&mut client, at(0));
+    assert!(!client.status()[0].alive);
+    for start in [10, 20] {
+        client.submit(at(start), user("probe")).unwrap();
+        assert_eq!(starve(&mut client, at(start)).1.len(), 3, "a probe has all its tries");
+    }
+    let id = client.submit(at(40), user("probe")).unwrap();
+    client.poll_transmit(at(40)).unwrap();
+    client.cancel(id);
+    client.submit(at(40), user("probe")).unwrap();
+    assert!(client.poll_transmit(at(40)).is_some());
+}
+
+#[test]
 fn without_a_revert_interval_nobody_is_dead() {
     let mut config = config();
     config.options.revert_interval = 0;

@@ -1,4 +1,6 @@
 use super::*;
+use hmac::{Hmac, Mac};
+use md5::{Digest, Md5};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
 
@@ -71,10 +73,18 @@ fn a_message_authenticator_protects_every_byte_but_does_not_come_twice() {
     let accept = response(Code::AccessAccept, 9, &authenticator, &attributes, &secret(), true).unwrap();
     let packet = Packet::decode(&accept).unwrap();
     assert_eq!(verify_response(&packet, &authenticator, &secret(), true), Ok(()));
-    let mut twice = packet.to_list();
+    // Two, of which the last is right.
+    let mut twice = AttributeList::new();
     twice.push(Type::MESSAGE_AUTHENTICATOR, &[0; 16]).unwrap();
-    let twice = response(Code::AccessAccept, 9, &authenticator, &twice, &secret(), false).unwrap();
-    let verdict = verify_response(&Packet::decode(&twice).unwrap(), &authenticator, &secret(), true);
+    twice.push(Type::MESSAGE_AUTHENTICATOR, &[0; 16]).unwrap();
+    let mut bytes = response(Code::AccessAccept, 9, &authenticator, &twice, &secret(), false).unwrap();
+    bytes[4..20].copy_from_slice(&authenticator);
+    let mut mac = <Hmac<Md5> as Mac>::new_from_slice(b"xyzzy5461").unwrap();
+    mac.update(&bytes);
+    bytes[40..56].copy_from_slice(&mac.finalize().into_bytes());
+    let digest = Md5::new().chain_update(&bytes).chain_update(b"xyzzy5461").finalize();
+    bytes[4..20].copy_from_slice(&digest);
+    let verdict = verify_response(&Packet::decode(&bytes).unwrap(), &authenticator, &secret(), true);
     assert_eq!(verdict, Err(VerifyError::MessageAuthenticator));
 }
 

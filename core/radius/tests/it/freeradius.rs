@@ -144,7 +144,10 @@ async fn freeradius_accepts_rejects_and_keeps_accounting() {
     let folder = tempfile::tempdir().unwrap();
     let (port, accounting_port) = free_ports().await;
     let Some(mut child) = server(folder.path(), port, accounting_port).await else { return };
-    let mut radius = Radius::start(config(port, accounting_port), Some(folder.path().join("accounting")));
+    let mut settings = config(port, accounting_port);
+    // A record that is sent again is another packet, which the server would write down twice.
+    settings.servers[0].timeout = 30;
+    let mut radius = Radius::start(settings, Some(folder.path().join("accounting")));
     let ask = |tag, name: &str, password: Option<&str>| {
         let password = password.map(|password| password.as_bytes().into());
         radius.handle.access(tag, Request { password, ..Request::access("p".into(), user(name)) }).unwrap();

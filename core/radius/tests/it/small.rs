@@ -38,7 +38,9 @@ async fn requests_are_accepted_rejected_or_time_out() {
 #[tokio::test]
 async fn more_than_256_requests_are_under_way_at_once() {
     let server = Small::start().await;
-    let mut radius = Radius::start(config(server.port, server.accounting_port), None);
+    let mut settings = config(server.port, server.accounting_port);
+    settings.servers[0].retry = 100;
+    let mut radius = Radius::start(settings, None);
     for tag in 0..600 {
         let name = if tag < 400 { "silent" } else { "alice" };
         radius.handle.access(tag, Request::access("p".into(), user(name))).unwrap();

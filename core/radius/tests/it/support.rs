@@ -61,11 +61,11 @@ impl Radius {
     }
 }
 
-/// One server on loopback in profile "p", fast to give up.
+/// One server on loopback in profile "p". Tries are many: a busy machine may lose or delay some.
 pub(crate) fn config(port: u16, accounting_port: u16) -> Config {
     let mut server = ServerConfig::new(LOOPBACK, SECRET.into());
     (server.port, server.accounting_port) = (port, accounting_port);
-    (server.timeout, server.retry) = (1, 2);
+    (server.timeout, server.retry) = (1, 5);
     let (authentication, accounting) = (vec![LOOPBACK], vec![LOOPBACK]);
     let profile = ProfileConfig { name: "p".into(), authentication, accounting, ..ProfileConfig::default() };
     let mut config = Config { servers: vec![server], profiles: vec![profile], nas: nas(), ..Config::default() };
