@@ -2,7 +2,7 @@
 //!
 //! A driver is a shared library that exports one symbol, [`SYMBOL`]: a constant [`Driver`]. The host checks its head
 //! before it calls anything. The C header `plugins/native/include/bindery_plane.h` is made from these definitions by
-//! [`header`]; the comments of both are the same text, and bind drivers and hosts alike.
+//! [`header()`]; the comments of both are the same text, and bind drivers and hosts alike.
 //!
 //! Rules of growth: a new minor version appends members to the structs that carry their size, takes reserved members
 //! into use where 0 means what was before, and adds constants. Whatever else changes is a new major version, with

@@ -4,3 +4,4 @@ mod build;
 mod odd;
 mod refusal;
 mod samples;
+mod thread;
