@@ -13,7 +13,8 @@ pub struct Plugin {
     pub path: String,
     /// SHA-256 of the component, hexadecimal.
     pub sha256: String,
-    /// `running`, or `open` while its circuit breaker keeps it from being called.
+    /// `running` on the packet thread; `deferred` to a thread of its own, since it was too slow; `open` while its
+    /// circuit breaker keeps it from being called.
     pub state: String,
     /// Calls.
     pub calls: u64,

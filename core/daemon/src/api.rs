@@ -3,13 +3,14 @@
 use crate::{
     commit::Configuration,
     packet::{Inbox, Message},
+    policy::Seen,
     prepare::Component,
     revision::hex,
 };
 use bindery_api::{Counter, Plugin, Reloaded};
 use bindery_control::{Answer, Backend, ReloadError};
 use bindery_engine::command::{Reply, Verb};
-use bindery_plugin_host::{BreakerState, Failure, PluginStats};
+use bindery_plugin_host::{BreakerState, Failure};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// What the API's verbs are answered from.
@@ -51,15 +52,8 @@ impl Backend for Daemon {
     fn plugins(&self) -> Answer<'_, Option<Vec<Plugin>>> {
         Box::pin(async {
             let configuration = self.configuration.lock().await;
-            let stats = self.ask(Message::PluginStats).await?;
-            Some(
-                configuration
-                    .components()
-                    .iter()
-                    .zip(stats)
-                    .map(|(component, stats)| plugin(component, stats))
-                    .collect(),
-            )
+            let seen = self.ask(Message::PluginStats).await?;
+            Some(configuration.components().iter().zip(seen).map(|(component, seen)| plugin(component, seen)).collect())
         })
     }
 
@@ -87,7 +81,7 @@ impl Backend for Daemon {
     }
 }
 
-fn plugin(component: &Component, stats: PluginStats) -> Plugin {
+fn plugin(component: &Component, Seen { stats, deferred }: Seen) -> Plugin {
     let failures = Failure::ALL.into_iter().map(|failure| Counter {
         name: failure.name().to_owned(),
         label: failure.to_string(),
@@ -99,6 +93,7 @@ fn plugin(component: &Component, stats: PluginStats) -> Plugin {
         path: component.path.display().to_string(),
         sha256: hex(&component.hash),
         state: match stats.breaker {
+            BreakerState::Closed if deferred => "deferred",
             BreakerState::Closed => "running",
             _ => "open",
         }

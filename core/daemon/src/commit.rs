@@ -121,6 +121,7 @@ impl Configuration {
         prune(&self.revisions, &self.copies);
         let Prepared { loaded, plugins, components } = prepared;
         let (done, applied) = oneshot::channel();
+        let plugins = inbox.take_answers_of(plugins);
         inbox.send(Message::Configure(Arc::clone(&loaded.engine), plugins, done));
         applied.await.map_err(|_| CommitError::Ending)?;
         self.dynamic.apply(dynamic, &loaded);

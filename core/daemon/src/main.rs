@@ -7,6 +7,7 @@ mod args;
 mod clock;
 mod commit;
 mod copies;
+mod deferred;
 mod dynamic;
 mod log;
 mod packet;

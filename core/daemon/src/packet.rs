@@ -3,7 +3,12 @@
 //! poll -> up to 64 packets and all messages of other threads -> engine -> flush. No lock, no runtime, nothing that
 //! blocks but the poll.
 
-use crate::{clock, log::Log, policy::Plugins};
+use crate::{
+    clock,
+    deferred::Shaped,
+    log::Log,
+    policy::{Plugins, Seen},
+};
 use bindery_engine::{
     Engine, Input,
     command::{Reply, Verb},
@@ -13,7 +18,6 @@ use bindery_engine::{
 };
 use bindery_net::{Sockets, Waker};
 use bindery_netlink::{RouteEvent, RouteHandle};
-use bindery_plugin_host::PluginStats;
 use bindery_store::{StoreEvent, Writer};
 use bindery_types::Now;
 use crossbeam_channel::{Receiver, Sender};
@@ -45,7 +49,9 @@ pub(crate) enum Message {
     /// The new route thread; it is seeded with the routes that the sessions want.
     AttachRoutes(RouteHandle, oneshot::Sender<()>),
     /// Counters of the plugins, in configuration order.
-    PluginStats(oneshot::Sender<Vec<PluginStats>>),
+    PluginStats(oneshot::Sender<Vec<Seen>>),
+    /// A deferred plugin has answered.
+    Shaped(Box<Shaped>),
     /// The process ends.
     Stop,
 }
@@ -58,6 +64,12 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
+    /// The plugins, which may be deferred from now on: their late answers come here.
+    pub(crate) fn take_answers_of(&self, plugins: Plugins) -> Plugins {
+        let inbox = self.clone();
+        plugins.reporting(move |shaped| inbox.send(Message::Shaped(Box::new(shaped))))
+    }
+
     /// Sends one; waits while the inbox is full. A thread that has ended takes nothing more.
     pub(crate) fn send(&self, message: Message) {
         if self.sender.send(message).is_ok() {
@@ -162,9 +174,13 @@ impl PacketThread {
                 return;
             }
             Message::PluginStats(reply) => {
-                let _ = reply.send(self.plugins.stats());
+                let _ = reply.send(self.plugins.seen());
                 return;
             }
+            Message::Shaped(shaped) => match self.plugins.resume(now, *shaped) {
+                Some(answer) => Input::PolicyDone(answer),
+                None => return,
+            },
             Message::Stop => return,
         };
         self.engine.handle(now, input, &mut self.plugins);

@@ -102,7 +102,8 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     let configuration =
         Configuration::start(host, args.config.clone(), recorded, &prepared, routes, dynamic).map_err(state_dir)?;
     let routes = configuration.routes();
-    let packets = start_packets(engine, sockets, prepared.plugins, store, routes, &inbox, messages)?;
+    let packets =
+        start_packets(engine, sockets, inbox.take_answers_of(prepared.plugins), store, routes, &inbox, messages)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::System)?;
     let (end, ended) = mpsc::channel(1);
     let daemon = Arc::new(Daemon { inbox: inbox.clone(), configuration: Mutex::new(configuration), end });

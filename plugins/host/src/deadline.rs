@@ -40,6 +40,14 @@ struct Reading {
 pub(crate) struct Meter(Option<Reading>);
 
 impl Meter {
+    /// What of the time `took` since the latest deadline was made this thread had the processor. For a short time all
+    /// of it: asking costs a system call.
+    pub(crate) fn processor_part(&self, took: Duration) -> Duration {
+        let then = self.0.filter(|reading| took >= READING_AGE_MAX && reading.thread == thread::current().id());
+        let used = then.and_then(|reading| processor_time()?.checked_sub(reading.processor?));
+        used.map_or(took, |used| used.min(took))
+    }
+
     /// The deadline of a call that starts at `now` and may take `limit`.
     pub(crate) fn deadline(&mut self, now: Instant, limit: Duration) -> Deadline {
         let thread = thread::current().id();

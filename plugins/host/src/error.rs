@@ -22,12 +22,24 @@ pub enum Failure {
     BadVerdict,
     /// It was not called, because it failed too often lately.
     BreakerOpen,
+    /// It was not called, because too many calls wait for it: it is deferred.
+    QueueFull,
+    /// It was not called, because it is deferred and the stage cannot wait.
+    Deferred,
 }
 
 impl Failure {
     /// Every kind.
-    pub const ALL: [Failure; 6] =
-        [Failure::Deadline, Failure::Trap, Failure::Memory, Failure::Output, Failure::BadVerdict, Failure::BreakerOpen];
+    pub const ALL: [Failure; 8] = [
+        Failure::Deadline,
+        Failure::Trap,
+        Failure::Memory,
+        Failure::Output,
+        Failure::BadVerdict,
+        Failure::BreakerOpen,
+        Failure::QueueFull,
+        Failure::Deferred,
+    ];
 
     /// The kind's name, for counters.
     #[must_use]
@@ -39,10 +51,14 @@ impl Failure {
             Failure::Output => "output",
             Failure::BadVerdict => "bad-verdict",
             Failure::BreakerOpen => "breaker-open",
+            Failure::QueueFull => "queue-full",
+            Failure::Deferred => "deferred",
         }
     }
 
-    pub(crate) const fn index(self) -> usize {
+    /// Its place in [`Failure::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
         self as usize
     }
 }
@@ -56,6 +72,8 @@ impl fmt::Display for Failure {
             Failure::Output => "gave more output than its limit",
             Failure::BadVerdict => "gave an answer that is not allowed",
             Failure::BreakerOpen => "failed too often and is suspended",
+            Failure::QueueFull => "is deferred and has too many calls waiting",
+            Failure::Deferred => "is deferred and the stage cannot wait",
         })
     }
 }

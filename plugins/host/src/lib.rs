@@ -10,6 +10,7 @@
 //! stage, are for the packet thread.
 
 mod breaker;
+mod budget;
 mod cache;
 mod deadline;
 mod edits;
@@ -31,6 +32,7 @@ mod wit;
 
 pub use bindery_engine::policy::Stage;
 pub use breaker::{BREAKER_FAILURES, BREAKER_OPEN, BREAKER_WINDOW, BreakerState};
+pub use budget::{BUDGET, CALL_MIN, Slow, WINDOW};
 pub use edits::{EDITS_MAX, Edit, Edits};
 pub use error::{Failure, HostError, LoadError, LoadReason};
 pub use host::{Host, HostConfig, Origin, sha256};

@@ -7,6 +7,7 @@ use wasmtime::component::InstancePre;
 use wasmtime::{Store, Trap};
 
 use crate::breaker::{Breaker, BreakerState};
+use crate::budget::{Budget, CALL_MIN, Slow};
 use crate::deadline::{Meter, ticks};
 use crate::edits::Edits;
 use crate::error::{Failure, LoadReason};
@@ -45,6 +46,8 @@ pub struct Plugin {
     indexes: Indexes,
     live: Option<Live>,
     breaker: Breaker,
+    budget: Budget,
+    slow: Option<Slow>,
     counts: Counts,
     latency: Latency,
     _ticker: Arc<Ticker>,
@@ -106,6 +109,8 @@ impl Plugin {
             pre,
             live: None,
             breaker: Breaker::default(),
+            budget: Budget::default(),
+            slow: None,
             counts: Counts::default(),
             latency: Latency::new(),
             _ticker: ticker,
@@ -191,9 +196,26 @@ impl Plugin {
         let started = Instant::now();
         let answer = self.guarded(started, started, call);
         if !matches!(answer, Err(Failure::BreakerOpen)) {
-            self.latency.record(started.elapsed());
+            let ended = Instant::now();
+            let took = ended.saturating_duration_since(started);
+            self.latency.record(took);
+            if took >= CALL_MIN && self.budget.charge(ended, self.meter.processor_part(took)) {
+                self.slow.get_or_insert(Slow::Budget);
+            }
         }
         answer
+    }
+
+    /// Whether the plugin is too slow for the packet thread, and why.
+    #[must_use]
+    pub const fn slow(&self) -> Option<Slow> {
+        self.slow
+    }
+
+    /// What happens to the packet when the plugin fails.
+    #[must_use]
+    pub const fn on_failure(&self) -> OnFailure {
+        self.on_failure
     }
 
     /// One call under deadline, limits and breaker. `now` is for the breaker, `started` for the deadline.
@@ -218,6 +240,9 @@ impl Plugin {
                     self.live = None;
                 }
                 self.breaker.failed(now);
+                if failed.failure == Failure::Deadline {
+                    self.slow = Some(Slow::Deadline);
+                }
                 self.counts.failures[failed.failure.index()] += 1;
                 self.counts.last_failure = failed.detail;
                 Err(failed.failure)

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bindery_plugin_host::{BreakerState, Failure, OnFailure, Outcome, Plugin};
+use bindery_plugin_host::{BreakerState, Failure, OnFailure, Outcome, Plugin, Slow};
 
 use crate::exchange::Exchange;
 use crate::text::{self, Guest};
@@ -108,7 +108,31 @@ fn a_slow_call_within_its_deadline_is_good() {
     let mut spec = Guest::new(BUSY).spec();
     spec.deadline = Duration::from_secs(60);
     let mut plugin = text::host().load(&spec).unwrap();
+    assert_eq!(plugin.slow(), None);
     assert_eq!(call(&mut plugin).0, Outcome::Continue);
+    assert_eq!(plugin.slow(), Some(Slow::Budget), "but it holds up the packet thread");
+}
+
+#[test]
+fn one_missed_deadline_makes_a_plugin_slow() {
+    let mut plugin = text::plugin(text::SPIN);
+    call(&mut plugin);
+    assert_eq!(plugin.slow(), Some(Slow::Deadline));
+}
+
+#[test]
+fn no_other_failure_and_no_number_of_quick_calls_makes_a_plugin_slow() {
+    let mut trapping = text::plugin(text::TRAP);
+    call(&mut trapping);
+    assert_eq!(trapping.slow(), None);
+    let mut quick = text::plugin(text::GOOD);
+    let mut exchange = Exchange::new();
+    for _ in 0..20_000 {
+        quick.shape_reply(&mut exchange);
+    }
+    // A call that the machine held up is charged; one in a window is not enough.
+    println!("{:?} in all", quick.stats().time_total);
+    assert_ne!(quick.slow(), Some(Slow::Deadline));
 }
 
 /// Time in which other threads have the processor is not held against a plugin.

@@ -1,0 +1,194 @@
+//! Plugins that are too slow for the packet thread (design §5): each has a thread of its own and a bounded queue.
+//!
+//! The exchange waits in the engine; a copy of it goes to the thread and comes back by the inbox with what the plugin
+//! made of it. Then the packet thread goes on with the rest of the chain.
+
+use bindery_engine::{config::PluginId, policy::Token};
+use bindery_plugin_host::{
+    BreakerState, Edit, EditRefused, Edits, Failure, OnFailure, Outcome, Plugin, PluginStats, ShapeExchange, ShapeMeta,
+};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use std::{
+    borrow::Cow,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Exchanges that may wait for one plugin. When it is full, its `on-failure` holds for a further one.
+pub(crate) const QUEUE: usize = 256;
+
+/// How long an exchange waits for deferred plugins: less than a client's first retransmission (RFC 2131 §4.1).
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A change of a reply; `None` removes the option.
+pub(crate) type Change = (u16, Option<Vec<u8>>);
+
+/// A copy of an exchange, with the changes that were made to its reply.
+#[derive(Clone, Debug)]
+pub(crate) struct Owned {
+    pub(crate) meta: ShapeMeta,
+    pub(crate) group: String,
+    pub(crate) interface: String,
+    pub(crate) raw_request: Vec<u8>,
+    pub(crate) request: Vec<(u16, Vec<u8>)>,
+    pub(crate) reply: Vec<(u16, Vec<u8>)>,
+    pub(crate) changes: Vec<Change>,
+}
+
+impl Owned {
+    /// A copy of `exchange`, in which `changes` were made already.
+    pub(crate) fn copy(exchange: &dyn ShapeExchange, changes: Vec<Change>) -> Self {
+        let (mut request, mut reply) = (Vec::new(), Vec::new());
+        exchange.visit_request_options(&mut |code, value| request.push((code, value.to_vec())));
+        exchange.visit_reply_options(&mut |code, value| reply.push((code, value.to_vec())));
+        Self {
+            meta: exchange.meta(),
+            group: exchange.group().to_owned(),
+            interface: exchange.interface_name().to_owned(),
+            raw_request: exchange.raw_request_options().into_owned(),
+            request,
+            reply,
+            changes,
+        }
+    }
+}
+
+impl ShapeExchange for Owned {
+    fn meta(&self) -> ShapeMeta {
+        self.meta
+    }
+
+    fn group(&self) -> &str {
+        &self.group
+    }
+
+    fn interface_name(&self) -> &str {
+        &self.interface
+    }
+
+    fn raw_request_options(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.raw_request)
+    }
+
+    fn visit_request_options(&self, visit: &mut dyn FnMut(u16, &[u8])) {
+        self.request.iter().for_each(|(code, value)| visit(*code, value));
+    }
+
+    fn visit_reply_options(&self, visit: &mut dyn FnMut(u16, &[u8])) {
+        self.reply.iter().for_each(|(code, value)| visit(*code, value));
+    }
+
+    /// The engine judges the changes again when the answer comes; here only what cannot even be told to it.
+    fn check(&self, edits: &Edits) -> Result<(), EditRefused> {
+        let codes = edits.iter().all(|edit| {
+            let (Edit::Set(code, _) | Edit::Remove(code)) = edit;
+            u8::try_from(code).is_ok()
+        });
+        if codes { Ok(()) } else { Err(EditRefused(Cow::Borrowed("no such DHCPv4 option"))) }
+    }
+
+    fn set_option(&mut self, code: u16, value: &[u8]) {
+        self.reply.retain(|(found, _)| *found != code);
+        self.reply.push((code, value.to_vec()));
+        self.changes.push((code, Some(value.to_vec())));
+    }
+
+    fn remove_option(&mut self, code: u16) {
+        self.reply.retain(|(found, _)| *found != code);
+        self.changes.push((code, None));
+    }
+}
+
+/// An exchange for a deferred plugin.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// The configuration that the chain belongs to.
+    pub(crate) epoch: u64,
+    pub(crate) token: Token,
+    pub(crate) exchange: Owned,
+    /// The plugins behind this one.
+    pub(crate) rest: Vec<PluginId>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Shaped {
+    pub(crate) job: Job,
+    pub(crate) outcome: Outcome,
+}
+
+/// A deferred plugin, seen from the packet thread. Dropping it ends the thread behind the last job.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    jobs: Sender<Job>,
+    on_failure: OnFailure,
+    stats: Arc<Mutex<PluginStats>>,
+    /// Calls that did not reach the plugin, by kind.
+    queue_full: u64,
+    not_called: u64,
+}
+
+impl Worker {
+    /// Gives the plugin a thread of its own; `report` is called there. Where the system has no thread to give, the
+    /// plugin is gone and its queue always full.
+    pub(crate) fn start(plugin: Plugin, report: impl Fn(Shaped) + Send + 'static) -> (Self, io::Result<()>) {
+        let (jobs, queue) = bounded(QUEUE);
+        let stats = Arc::new(Mutex::new(plugin.stats()));
+        let (on_failure, shared) = (plugin.on_failure(), Arc::clone(&stats));
+        let name = "plugin".to_owned();
+        let work = move || work(plugin, &queue, &shared, report);
+        let started = std::thread::Builder::new().name(name).spawn(work).map(drop);
+        (Self { jobs, on_failure, stats, queue_full: 0, not_called: 0 }, started)
+    }
+
+    /// Hands an exchange over; what it comes to if the queue is full.
+    ///
+    /// # Errors
+    /// The job comes back with its outcome.
+    pub(crate) fn submit(&mut self, job: Job) -> Result<(), Box<Shaped>> {
+        self.jobs.try_send(job).map_err(|refused| {
+            let (TrySendError::Full(job) | TrySendError::Disconnected(job)) = refused;
+            self.queue_full += 1;
+            Box::new(Shaped { job, outcome: Outcome::Failed(Failure::QueueFull, self.on_failure) })
+        })
+    }
+
+    /// Whether every refusal so far is the first: then somebody should be told.
+    pub(crate) const fn first_refusal(&self) -> bool {
+        self.queue_full == 1
+    }
+
+    /// A call at a stage that cannot wait.
+    pub(crate) fn not_called(&mut self) -> Outcome {
+        self.not_called += 1;
+        Outcome::Failed(Failure::Deferred, self.on_failure)
+    }
+
+    /// The counters.
+    pub(crate) fn stats(&self) -> PluginStats {
+        let mut stats = self.stats.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (failure, count) in [(Failure::QueueFull, self.queue_full), (Failure::Deferred, self.not_called)] {
+            stats.calls += count;
+            if let Some(failures) = stats.failures.get_mut(failure.index()) {
+                *failures += count;
+            }
+        }
+        stats
+    }
+}
+
+fn work(mut plugin: Plugin, queue: &Receiver<Job>, stats: &Mutex<PluginStats>, report: impl Fn(Shaped)) {
+    let mut open = false;
+    for mut job in queue {
+        let outcome = plugin.shape_reply(&mut job.exchange);
+        let seen = plugin.stats();
+        let opened = seen.breaker == BreakerState::Open;
+        if opened && !open {
+            tracing::warn!(plugin = plugin.name(), last = seen.last_failure, "failed too often: suspended for a while");
+        }
+        open = opened;
+        *stats.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        report(Shaped { job, outcome });
+    }
+}
