@@ -2,7 +2,7 @@
 
 use super::request::{Answer, Dropped, Kind, RequestId, SocketId};
 use super::{Client, server::Endpoint};
-use crate::packet::{self, Code, Packet};
+use crate::packet::{self, Code, Packet, VerifyError};
 use std::net::SocketAddr;
 
 impl Client {
@@ -29,8 +29,12 @@ impl Client {
                 .copied()
                 .find(|(slot, _)| slot.socket == socket.0 && slot.id == packet.id())
                 .ok_or(Dropped::Unexpected)?;
-            packet::verify_response(&packet, &authenticator, &endpoint.secret, endpoint.signed)
-                .map_err(|_| Dropped::NotAuthentic)?;
+            packet::verify_response(&packet, &authenticator, &endpoint.secret, endpoint.signed).map_err(|error| {
+                match error {
+                    VerifyError::Unsigned => Dropped::Unsigned,
+                    _ => Dropped::NotAuthentic,
+                }
+            })?;
             Ok((id, answer))
         })();
         match found {
@@ -64,6 +68,7 @@ fn count(endpoint: &mut Endpoint, dropped: Dropped) {
     match dropped {
         Dropped::Malformed | Dropped::WrongCode => counters.malformed += 1,
         Dropped::NotAuthentic => counters.bad_authenticators += 1,
+        Dropped::Unsigned => counters.unsigned += 1,
         Dropped::Unexpected | Dropped::Stranger => counters.unexpected += 1,
     }
 }

@@ -122,6 +122,9 @@ pub enum Dropped {
     Unexpected,
     /// Not an answer to what was asked.
     WrongCode,
-    /// Not signed with the secret, or without the Message-Authenticator that is required.
+    /// Not signed with the secret.
     NotAuthentic,
+    /// Without the Message-Authenticator that is required. Servers of before 2024 answer so unless they are told
+    /// otherwise; `no-message-authenticator` takes them as they are.
+    Unsigned,
 }

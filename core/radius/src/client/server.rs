@@ -22,6 +22,9 @@ pub struct Counters {
     pub malformed: u64,
     /// Answers that are not authentic.
     pub bad_authenticators: u64,
+    /// Answers without the Message-Authenticator that is required: the server has to be told to send one, or
+    /// `no-message-authenticator` to be configured.
+    pub unsigned: u64,
     /// Answers to nothing that waits.
     pub unexpected: u64,
 }

@@ -110,13 +110,14 @@ fn each_unwanted_datagram_is_passed_over_and_the_request_goes_on() {
     assert_eq!(client.handle_datagram(other, sent.destination, &good), Err(Dropped::Unexpected));
     assert_eq!(hear(&mut client, &sent, &good[..19]), Err(Dropped::Malformed));
     let unsigned = reply(&sent, Code::AccessAccept, false);
-    assert_eq!(hear(&mut client, &sent, &unsigned), Err(Dropped::NotAuthentic));
+    assert_eq!(hear(&mut client, &sent, &unsigned), Err(Dropped::Unsigned));
     let wrong = reply(&sent, Code::AccountingResponse, true);
     assert_eq!(hear(&mut client, &sent, &wrong), Err(Dropped::WrongCode));
     let mut bent = good.clone();
     bent[5] ^= 1;
     assert_eq!(hear(&mut client, &sent, &bent), Err(Dropped::NotAuthentic));
-    assert_eq!(client.status()[0].counters.bad_authenticators, 2);
+    let counters = client.status()[0].counters;
+    assert_eq!((counters.bad_authenticators, counters.unsigned, counters.malformed), (1, 1, 2));
     assert_eq!(hear(&mut client, &sent, &reply(&sent, Code::AccessChallenge, true)), Ok(id));
     assert!(matches!(client.take_outcome().unwrap().answer, Answer::Reject(_)));
 }

@@ -145,7 +145,8 @@ pub struct Handle {
 
 /// Starts the task on a runtime. It ends at [`Handle::stop`], or when all handles are gone.
 ///
-/// `events` is called on the task and must not wait; it returns false when there is no room.
+/// `events` is called on the task and must not wait; it returns false when there is no room. The runtime must have I/O
+/// and time enabled.
 ///
 /// # Errors
 /// The configuration has a fault, a socket cannot be bound, or the accounting file cannot be opened.

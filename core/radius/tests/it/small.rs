@@ -4,12 +4,12 @@ use crate::support::{Admin, DEADLINE, LOOPBACK, Radius, SECRET, Small, config, f
 use bindery_radius::access::Grant;
 use bindery_radius::accounting::Usage;
 use bindery_radius::client::{Answer, Failure, Request};
-use bindery_radius::config::DisconnectClient;
+use bindery_radius::config::{DYNAMIC_PORT, DisconnectClient};
 use bindery_radius::dynamic::{ErrorCause, Kind};
 use bindery_radius::packet::{self, AttributeList, Code, Packet, Secret, Type};
 use bindery_radius::shell::{Event, SpawnError};
 use std::collections::{HashMap, HashSet};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tokio::net::UdpSocket;
 
 #[tokio::test]
@@ -232,6 +232,33 @@ async fn records_go_out_though_the_file_fails() {
     assert_eq!(radius.event().await, Event::AccountingRestored);
     radius.handle.stop().await;
     assert!(file.exists());
+}
+
+#[tokio::test]
+async fn servers_may_have_an_address_of_ipv6_and_clients_too() {
+    let loopback = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    let server = match Small::at(loopback).await {
+        Ok(server) => server,
+        Err(error) => return println!("SKIP radius-ipv6: no IPv6 on loopback ({error})"),
+    };
+    let mut settings = config(server.port, server.accounting_port);
+    settings.servers[0].address = loopback;
+    settings.servers[0].dynamic_request_port = Some(DYNAMIC_PORT);
+    settings.profiles[0].authentication = vec![loopback];
+    settings.profiles[0].accounting.clear();
+    settings.listen = vec![SocketAddr::new(LOOPBACK, 0), SocketAddr::new(loopback, 0)];
+    let mut radius = Radius::start(settings, None);
+    radius.handle.access(1, Request::access("p".into(), user("alice"))).unwrap();
+    assert!(matches!(radius.access().await, (1, Answer::Accept(_))));
+    let admin = UdpSocket::bind((loopback, 0)).await.unwrap();
+    admin.send_to(&disconnect(1, "s1", SECRET), radius.handle.listening()[1]).await.unwrap();
+    let (request, _) = asked(&mut radius).await;
+    assert_eq!(request.reply.local, radius.handle.listening()[1]);
+    radius.handle.answer(request.reply, Ok(())).unwrap();
+    let mut buffer = [0; 4096];
+    let (length, from) = tokio::time::timeout(DEADLINE, admin.recv_from(&mut buffer)).await.unwrap().unwrap();
+    assert_eq!(from, radius.handle.listening()[1]);
+    assert_eq!(Packet::decode(&buffer[..length]).unwrap().code(), Code::DisconnectAck);
 }
 
 #[tokio::test]

@@ -113,9 +113,11 @@ pub(crate) struct Small {
 
 impl Small {
     pub(crate) async fn start() -> Self {
-        let socket = UdpSocket::bind((LOOPBACK, 0)).await.unwrap();
-        let accounting = UdpSocket::bind((LOOPBACK, 0)).await.unwrap();
-        Self::on(socket, accounting)
+        Self::at(LOOPBACK).await.unwrap()
+    }
+
+    pub(crate) async fn at(address: IpAddr) -> std::io::Result<Self> {
+        Ok(Self::on(UdpSocket::bind((address, 0)).await?, UdpSocket::bind((address, 0)).await?))
     }
 
     pub(crate) fn on(socket: UdpSocket, accounting: UdpSocket) -> Self {
