@@ -1,4 +1,4 @@
-//! From the sources of guests to components.
+//! Guests in Rust.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,52 +7,59 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::toolchain::Toolchain;
 use crate::encode;
-use crate::toolchain::Toolchain;
 
 /// Where the guests of this repository have their workspace.
 const GUESTS: &str = "plugins/guests";
 /// Where guests are compiled, apart from everything else: another compiler, another target.
 const TARGET_DIR: &str = "target/guests";
 
-/// What to build.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Request {
-    /// The guests of this repository.
-    pub(crate) all: bool,
-    /// Directories of Cargo packages.
-    pub(crate) guests: Vec<PathBuf>,
-    /// Directory for the components.
-    pub(crate) out: PathBuf,
-}
-
-/// Build everything that is asked for. Quick if nothing has changed.
-pub(crate) fn run(request: &Request) -> Result<()> {
+/// Build the guests of this repository, or those in these Cargo packages, into `out`.
+pub(super) fn guests(all: bool, guests: &[PathBuf], out: &Path) -> Result<()> {
     let toolchain = Toolchain::find()?;
     println!("guest compiler: {}", toolchain.version);
     let here = std::env::current_dir().context("the current directory cannot be found")?;
-    let root = here.ancestors().find(|dir| dir.join(GUESTS).join("Cargo.toml").exists());
+    let root = repository(&here);
     let mut modules = Vec::new();
-    if request.all {
+    if all {
         let root = root.with_context(|| format!("{GUESTS} is neither here nor above: run this in the repository"))?;
         // Some fixtures are examples of their package: a package has one library only.
         modules.extend(compile(&toolchain, root, &root.join(GUESTS), &["--workspace", "--lib", "--examples"])?);
     }
-    for guest in &request.guests {
+    for guest in guests {
         let guest = guest.canonicalize().with_context(|| format!("{} cannot be found", guest.display()))?;
         modules.extend(compile(&toolchain, root.unwrap_or(&here), &guest, &["--lib"])?);
     }
     if modules.is_empty() {
-        bail!("no guest was built: its library must have crate-type = [\"cdylib\"]");
+        bail!(NO_GUEST);
     }
-    fs::create_dir_all(&request.out).with_context(|| format!("{} cannot be made", request.out.display()))?;
+    fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
     for module in &modules {
         let name = module.file_stem().and_then(|name| name.to_str()).unwrap_or("guest").replace('_', "-");
-        let component = request.out.join(name).with_extension("wasm");
+        let component = out.join(name).with_extension("wasm");
         let written = encode::file(module, &component)?;
         println!("{}{}", component.display(), if written { "" } else { " (unchanged)" });
     }
     Ok(())
+}
+
+/// Build the Cargo package in `dir`.
+pub(super) fn project(dir: &Path, component: &Path) -> Result<()> {
+    let toolchain = Toolchain::find()?;
+    // In this repository the standard library is there already.
+    let root = repository(dir).unwrap_or(dir);
+    let modules = compile(&toolchain, root, dir, &["--lib"])?;
+    let [module] = modules.as_slice() else { bail!(NO_GUEST) };
+    encode::file(module, component)?;
+    Ok(())
+}
+
+const NO_GUEST: &str = "no guest was built: its library must have crate-type = [\"cdylib\"]";
+
+/// This repository, if `dir` is in it.
+fn repository(dir: &Path) -> Option<&Path> {
+    dir.ancestors().find(|dir| dir.join(GUESTS).join("Cargo.toml").exists())
 }
 
 /// Compile the guests of a package or workspace; the paths of their core modules.

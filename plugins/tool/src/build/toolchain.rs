@@ -18,19 +18,19 @@ const LINKER: &str = "wasm-ld-19";
 /// What wit-bindgen needs, as the minor version of Rust 1.
 const OLDEST: u32 = 85;
 /// The target of every guest: no WASI, so nothing is imported but our own interfaces.
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+pub(super) const TARGET: &str = "wasm32-unknown-unknown";
 
 const INSTALL: &str = "install what guests need: apt-get install -y rustc-web rust-web-src lld-19";
 
 /// A compiler that was found to be usable.
-pub(crate) struct Toolchain {
+pub(super) struct Toolchain {
     rustc: PathBuf,
-    pub(crate) version: String,
+    pub(super) version: String,
 }
 
 impl Toolchain {
     /// Look for the compiler, its library's sources and the linker.
-    pub(crate) fn find() -> Result<Toolchain> {
+    pub(super) fn find() -> Result<Toolchain> {
         let rustc = std::env::var_os(RUSTC_VARIABLE).map_or_else(|| PathBuf::from(RUSTC), PathBuf::from);
         let version = output(&rustc, &["--version"])?;
         match minor(&version) {
@@ -48,7 +48,7 @@ impl Toolchain {
 
     /// A Cargo command that builds for the guests' target. `root` is left out of what the guest remembers of its
     /// sources, so that the same sources give the same component anywhere.
-    pub(crate) fn cargo(&self, root: &Path) -> Command {
+    pub(super) fn cargo(&self, root: &Path) -> Command {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut flags = format!("-Clinker={LINKER}\x1f--remap-path-prefix={}=.", root.display());
         if let Some(home) = cargo_home() {
