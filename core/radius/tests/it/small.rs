@@ -94,6 +94,24 @@ async fn records_outlive_a_dead_server_and_a_restart() {
     assert!(matches!(radius.event().await, Event::Access { .. }), "nothing was left to recover");
 }
 
+#[tokio::test]
+async fn a_record_that_no_server_took_is_sent_again_later() {
+    let socket = UdpSocket::bind((LOOPBACK, 0)).await.unwrap();
+    let accounting = UdpSocket::bind((LOOPBACK, 0)).await.unwrap();
+    let mut settings = config(socket.local_addr().unwrap().port(), accounting.local_addr().unwrap().port());
+    settings.servers[0].accounting_retry = 1;
+    let radius = Radius::start(settings, None);
+    radius.handle.account(start("a")).unwrap();
+    radius.handle.account(stop("a", Usage::default())).unwrap();
+    radius.until("the server let one time out", |status| status.servers[1].counters.timeouts == 1).await;
+    let mut lost = [0; 4096];
+    accounting.recv(&mut lost).await.unwrap();
+    let mut server = Small::on(socket, accounting);
+    assert_eq!(server.record().await, ("a".into(), 1));
+    radius.until("all delivered", |status| status.accounting.delivered == 2).await;
+    assert_eq!(radius.handle.status().await.unwrap().accounting.dropped_others, 0);
+}
+
 fn dynamic_config(port: u16) -> bindery_radius::config::Config {
     let mut config = config(port, port + 1);
     config.servers.clear();
