@@ -15,6 +15,7 @@ mod leasequery;
 mod order;
 mod plugins;
 mod reconfigure;
+mod reconfigure_deaf;
 mod relayed;
 mod reload;
 mod routes;

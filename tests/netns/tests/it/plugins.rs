@@ -31,7 +31,7 @@ fn with_plugin(file: &str, limits: &str, settings: &str) -> Result<Config> {
 }
 
 /// Whether the machine can have built the components; prints the skip otherwise.
-fn built() -> bool {
+pub(crate) fn built() -> bool {
     // Without root nothing here runs, whether built or not; the lab says so.
     if Lab::new(&[]).is_none() {
         return false;

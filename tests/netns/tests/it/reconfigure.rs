@@ -131,7 +131,7 @@ impl<'a> Subscriber<'a> {
     }
 
     /// The client renews after `before`.
-    fn renewal(&self, before: &Sent) -> Result<Sent> {
+    pub(crate) fn renewal(&self, before: &Sent) -> Result<Sent> {
         after(self.capture, "a renewal", before, |sent| {
             sent.message.kind() == kind::REQUEST
                 && sent.message.ciaddr == self.address
@@ -221,7 +221,7 @@ fn direct(profile: Profile, block: &str) -> Result<()> {
     judge(&access.capture, "udp.srcport == 67")
 }
 
-const QUICK: &str = "attempts 2; timeout 1";
+pub(crate) const QUICK: &str = "attempts 2; timeout 1";
 
 #[test]
 fn by_nonce() -> Result<()> {
