@@ -31,6 +31,13 @@ pub(crate) struct DriverSweep {
     report: SweepReport,
 }
 
+impl DriverSweep {
+    pub(crate) fn start(desired: &mut Desired) -> Self {
+        desired.start_sweep();
+        Self::default()
+    }
+}
+
 impl<D> Fib for Driven<D>
 where
     D: Driver,
@@ -65,8 +72,7 @@ where
     }
 
     fn start_sweep(&self, desired: &mut Desired) -> Result<DriverSweep, SweepFault<D::Fault>> {
-        desired.start_sweep();
-        Ok(DriverSweep::default())
+        Ok(DriverSweep::start(desired))
     }
 
     fn step_sweep(&mut self, sweep: &mut DriverSweep, desired: &mut Desired) -> Result<Option<SweepReport>, D::Fault> {

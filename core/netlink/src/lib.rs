@@ -2,7 +2,7 @@
 //!
 //! - [`Plane`] makes routes stand: batches of requests on one socket, one acknowledgement each.
 //! - [`contract`] is the suite that every [`bindery_engine::route::ForwardingPlane`] passes.
-//! - [`RouteThread`] owns a plane, or a [`bindery_engine::route::Driver`] in its place, and the set of routes that the engine wants. It carries out the engine's operations
+//! - [`RouteThread`] owns a plane, or a [`bindery_engine::route::Driver`] in its place or beside it, and the set of routes that the engine wants. It carries out the engine's operations
 //!   in order, repairs what others break, and tells the engine about links and addresses.
 //!
 //! Our routes and neighbours carry a protocol number of their own. Whatever carries another is foreign and is never
@@ -12,6 +12,7 @@
 //! no unsafe code. Read [`Plane`] first.
 
 mod backoff;
+mod beside;
 mod conflict;
 pub mod contract;
 mod desired;

@@ -11,7 +11,8 @@ use bindery_types::{IfIndex, Ipv4Addr};
 use netlink_packet_core::NLM_F_DUMP;
 use netlink_packet_route::RouteNetlinkMessage;
 
-/// What a sweep found.
+/// What a sweep found. With a driver in the place of the kernel's routes the figures are the driver's, with one beside
+/// them both are counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct SweepReport {
     /// Routes that are wanted.

@@ -2,6 +2,7 @@
 
 use crate::{
     OpenError, Plane, PlaneSettings, SweepReport,
+    beside::Beside,
     driver::Driven,
     fib::Fib,
     inbox::{Inbox, Request},
@@ -158,6 +159,24 @@ impl RouteThread {
         D::Fault: fmt::Display,
     {
         Self::spawn(Driven::new(driver), sweep_interval, on_event)
+    }
+
+    /// Starts the thread with the kernel's routes and, beside them, a driver: each route stands in both or in neither.
+    /// Where the kernel itself must reach subscribers. What [`RouteThread::start_driver`] says of hanging holds here too.
+    ///
+    /// # Errors
+    /// [`OpenError`], as [`RouteThread::start`].
+    pub fn start_beside<D>(
+        settings: RouteThreadSettings,
+        driver: D,
+        on_event: impl FnMut(RouteEvent) + Send + 'static,
+    ) -> Result<Self, OpenError>
+    where
+        D: Driver + Send + 'static,
+        D::Fault: fmt::Display,
+    {
+        let plane = Plane::open(settings.plane)?;
+        Self::spawn(Beside::new(plane, driver), settings.sweep_interval, on_event)
     }
 
     fn spawn<F>(

@@ -1,10 +1,10 @@
 //! The route thread with a driver in the place of the kernel's routes.
 
-use crate::lab::{GATEWAY, Lab, PATIENCE, subscriber};
+use crate::lab::{GATEWAY, Lab, PATIENCE, subscriber, until};
 use bindery_engine::route::{
     Counters, Destination, Driver, ForwardingPlane, Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq,
 };
-use bindery_netlink::{RouteEvent, RouteThread, SweepReport, contract};
+use bindery_netlink::{OpenError, RouteEvent, RouteThread, RouteThreadSettings, SweepReport, contract};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr};
 use std::{
     sync::{Arc, Mutex, mpsc},
@@ -71,6 +71,11 @@ fn set(seq: u64, route: Route) -> RouteOp {
     RouteOp { seq: RouteSeq(seq), urgent: true, change: RouteChange::Set(route) }
 }
 
+type Tell = Box<dyn FnMut(RouteEvent) + Send>;
+
+/// A sweep interval that is longer than any test.
+const NEVER: Duration = Duration::from_secs(3600);
+
 struct Rig {
     lab: Lab,
     driver: Seen,
@@ -80,18 +85,25 @@ struct Rig {
 
 impl Rig {
     fn new(test: &str) -> Option<Self> {
+        Self::start(test, |driver, tell| RouteThread::start_driver(driver, NEVER, tell))
+    }
+
+    /// With the kernel's routes too.
+    fn beside(test: &str) -> Option<Self> {
+        let settings = RouteThreadSettings { sweep_interval: NEVER, ..RouteThreadSettings::default() };
+        Self::start(test, |driver, tell| RouteThread::start_beside(settings, driver, tell))
+    }
+
+    fn start(
+        test: &str,
+        start: impl FnOnce(Seen, Tell) -> Result<RouteThread, OpenError> + Send + 'static,
+    ) -> Option<Self> {
         let lab = Lab::new(test)?;
         let links = [lab.index("s0"), lab.index("s1")];
         let driver = Seen(Arc::new(Mutex::new(contract::Memory::new(links))));
         let (sender, events) = mpsc::channel();
         let plane = driver.clone();
-        let thread = lab
-            .run(move || {
-                RouteThread::start_driver(plane, Duration::from_secs(3600), move |event| {
-                    let _ = sender.send(event);
-                })
-            })
-            .unwrap();
+        let thread = lab.run(move || start(plane, Box::new(move |event| drop(sender.send(event))))).unwrap();
         Some(Self { lab, driver, thread, events })
     }
 
@@ -220,4 +232,35 @@ fn counters_come_from_the_driver() {
     rig.thread.stop();
     assert_eq!(ask(&handle), Err(mpsc::RecvTimeoutError::Disconnected));
     assert_eq!(handle.withdraw(), None);
+}
+
+/// A route stands in the kernel and in the driver, or in neither, whichever of them refuses it or loses it.
+#[test]
+fn a_driver_stands_beside_netlink() {
+    let Some(rig) = Rig::beside("a_driver_stands_beside_netlink") else { return };
+    let route = |number| rig.lab.route(number);
+    let both_hold = |wanted: &[Route]| {
+        wanted.iter().all(|route| rig.lab.observe(route.dst) == Some(*route))
+            && rig.lab.count() == wanted.len()
+            && rig.driver.holds(wanted)
+    };
+    rig.driver.with(|memory| memory.foreign.insert(at(&route(2))));
+    rig.lab.sh("ip route add 10.1.0.3/32 dev s1 proto static");
+    rig.thread.handle().seed(vec![route(0), route(1)]);
+    rig.swept();
+    let moved = Route { link: rig.lab.index("s1"), ..route(4) };
+    let ops = [route(2), route(3), route(4), Route { link: IfIndex(9999), ..route(4) }, moved];
+    rig.thread.handle().submit(&mut (1..).zip(ops).map(|(seq, route)| set(seq, route)).collect());
+    let failure = |seq, error| RouteFailure { seq: RouteSeq(seq), error };
+    let expected = [failure(1, RouteError::Foreign), failure(2, RouteError::Foreign), failure(4, RouteError::LinkDown)];
+    assert_eq!(rig.routed(5), expected);
+    let wanted = [route(0), route(1), moved];
+    until("both to hold what can stand", || both_hold(&wanted));
+    rig.driver.with(|memory| memory.lose(at(&route(0))));
+    rig.lab.sh("ip route del 10.1.0.1/32 proto 201");
+    rig.thread.handle().sweep();
+    rig.swept();
+    until("both to hold it again", || both_hold(&wanted));
+    assert_eq!(rig.thread.handle().withdraw(), Some(6));
+    assert!(both_hold(&[]));
 }
