@@ -25,6 +25,8 @@ pub struct Subscriber<'a> {
     pub circuit_id: &'a [u8],
     /// Sub-option 2 of option 82, as it came.
     pub remote_id: &'a [u8],
+    /// Sub-option 9 of option 82 (RFC 4243), as it came: what an access node says about the line.
+    pub vendor_info: &'a [u8],
     /// DHCP options of the request, as they came, for servers that judge them.
     pub dhcp_options: &'a [u8],
     /// Relay that the request came through.
@@ -43,6 +45,9 @@ impl Subscriber<'_> {
             if (1..=247).contains(&value.len()) {
                 list.push_vendor(vendor::DSL_FORUM, code, value)?;
             }
+        }
+        for (code, value) in line_characteristics(self.vendor_info) {
+            list.push_vendor(vendor::DSL_FORUM, code, value)?;
         }
         if !self.dhcp_options.is_empty() {
             let cut = self.dhcp_options.get(..247).unwrap_or(self.dhcp_options);
@@ -77,6 +82,28 @@ impl Subscriber<'_> {
         push_text(&mut list, Type::ACCT_MULTI_SESSION_ID, self.multi_session_id)?;
         Ok(list)
     }
+}
+
+/// The DSL Forum's part of sub-option 9: line characteristics have the same codes there and in RADIUS (RFC 4679 §3.3).
+/// What is torn ends the list; the ids of circuit and remote (1, 2) come from sub-options of their own.
+fn line_characteristics(bytes: &[u8]) -> Vec<(u8, &[u8])> {
+    let mut found = Vec::new();
+    let mut rest = bytes;
+    while let Some((&[a, b, c, d, length], after)) = rest.split_first_chunk::<5>() {
+        let Some((mut data, next)) = after.split_at_checked(length.into()) else { break };
+        rest = next;
+        if u32::from_be_bytes([a, b, c, d]) != vendor::DSL_FORUM {
+            continue;
+        }
+        while let Some((&[code, length], after)) = data.split_first_chunk::<2>() {
+            let Some((value, next)) = after.split_at_checked(length.into()) else { break };
+            data = next;
+            if code > 2 && (1..=247).contains(&value.len()) {
+                found.push((code, value));
+            }
+        }
+    }
+    found
 }
 
 /// Adds text where there is some: an empty attribute must not be sent (RFC 2865 §5).
@@ -230,6 +257,9 @@ mod tests {
             mac: Some(mac),
             interface: "eth1",
             circuit_id: b"eth 1/2",
+            vendor_info: &[
+                0, 0, 0, 9, 1, 7, 0, 0, 0x0d, 0xe9, 11, 1, 1, b'x', 0x81, 4, b'r', b'a', b't', b'e', 0x82, 9,
+            ],
             giaddr: Some(Ipv4Addr::UNSPECIFIED),
             ..Subscriber::default()
         };
@@ -241,6 +271,12 @@ mod tests {
         assert_eq!(flat[1], text(0, 32, "bng-1"));
         assert!(flat.contains(&text(0, 31, "02:00:1a:01:12:34")));
         assert!(flat.contains(&text(3561, 1, "eth 1/2")));
+        assert!(flat.contains(&text(3561, 0x81, "rate")));
+        assert_eq!(
+            flat.iter().filter(|(vendor, ..)| *vendor == 3561).count(),
+            2,
+            "a circuit id comes once, a torn rate not"
+        );
         assert!(flat.contains(&text(4874, 56, "0200.1a01.1234")));
         assert!(flat.iter().all(|(vendor, code, _)| (*vendor, *code) != (4874, 57) && *code != 44 && *code != 2));
     }

@@ -70,6 +70,8 @@ pub fn interpret(request: &Request, nas: &NasConfig) -> Result<Order, ErrorCause
     for attribute in &request.attributes {
         match attribute.kind {
             Type::NAS_IP_ADDRESS | Type::NAS_IDENTIFIER => check_nas(attribute, nas)?,
+            // This router names itself by IPv4.
+            Type::NAS_IPV6_ADDRESS => return Err(ErrorCause::NasIdentificationMismatch),
             Type::USER_NAME => selector.username = Some(text(attribute)?),
             Type::FRAMED_IP_ADDRESS => {
                 selector.address = Some(attribute.address().ok_or(ErrorCause::InvalidAttributeValue)?);

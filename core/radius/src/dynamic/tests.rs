@@ -184,11 +184,12 @@ fn each_attribute_names_a_session_changes_it_or_is_refused() {
     const OURS: (Type, &[u8]) = (Type::NAS_IP_ADDRESS, &[192, 0, 2, 9]);
     const IP: (Type, &[u8]) = (Type::FRAMED_IP_ADDRESS, &[10, 0, 0, 1]);
     type Row = (Kind, &'static [(Type, &'static [u8])], Option<ErrorCause>);
-    let table: [Row; 16] = [
+    let table: [Row; 17] = [
         (Disconnect, &[SESSION, OURS, (Type::NAS_IDENTIFIER, b"bng-1")], None),
         (Disconnect, &[OURS], Some(MissingAttribute)),
         (Disconnect, &[SESSION, (Type::NAS_IP_ADDRESS, &[192, 0, 2, 8])], Some(NasIdentificationMismatch)),
         (Disconnect, &[SESSION, (Type::NAS_IDENTIFIER, b"bng-2")], Some(NasIdentificationMismatch)),
+        (Disconnect, &[SESSION, (Type::NAS_IPV6_ADDRESS, &[0; 16])], Some(NasIdentificationMismatch)),
         (Disconnect, &[SESSION, (Type::SESSION_TIMEOUT, &[0, 0, 0, 1])], Some(UnsupportedAttribute)),
         (Disconnect, &[SESSION, (Type::SERVICE_TYPE, &[0, 0, 0, 17])], Some(UnsupportedAttribute)),
         (Disconnect, &[SESSION, (Type::FRAMED_IPV6_PREFIX, &[0, 0])], Some(UnsupportedAttribute)),
