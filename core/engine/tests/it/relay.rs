@@ -43,6 +43,15 @@ fn a_unicast_renewal_keeps_relay_and_option_82() {
 }
 
 #[test]
+fn a_rebinding_from_an_interface_that_is_not_known_yet_is_answered_through_the_relay() {
+    let mut lab = Lab::new(config());
+    let address = lease(&mut lab, 1);
+    let rebind = MessageBuilder::request_renewing(mac(1), address).giaddr(RELAY).relay_agent(CIRCUIT);
+    let ack = lab.packet_on(IfIndex(77), &rebind, RELAY, SERVER).unwrap();
+    assert_eq!(ack.to, Destination::Udp { link: IfIndex(0), src: SERVER, dst: RELAY, port: 67 });
+}
+
+#[test]
 fn a_nak_through_a_relay_asks_it_to_broadcast() {
     let mut lab = Lab::new(config());
     let address = lease(&mut lab, 1);

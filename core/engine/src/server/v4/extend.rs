@@ -181,7 +181,11 @@ impl Engine {
         }
         let served = self.served_by_name(request.config, record).or(here.map(|(_, served)| served));
         let served = self.admitted(served.ok_or(DropReason::NoInterfaceCfg)?, &request);
-        let to = reply::to_address(ciaddr, self.source(&request, record.server_id));
+        // Also from an interface that is not known yet: a relay hears on giaddr alone (RFC 2131 §4.1).
+        let to = match request.is_relayed() {
+            true => reply::to_relay(request),
+            false => reply::to_address(ciaddr, self.source(&request, record.server_id)),
+        };
         let (link, server_id) = (record.link(), record.server_id);
         Ok(Grant { served, link, index: None, local: server_id, server_id, to, ciaddr })
     }
