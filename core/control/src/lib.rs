@@ -7,6 +7,7 @@
 
 mod backend;
 mod handlers;
+mod limit;
 mod peer;
 mod present;
 mod socket;
@@ -18,6 +19,9 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 /// Most bytes of a request's body. No verb has one.
 pub(crate) const BODY_MAX: usize = 4_096;
+
+/// Most connections at once; further ones wait.
+const CONNECTIONS_MAX: usize = 64;
 
 /// Longest time for one request of a paged list, so that a stalled reader holds nothing for ever.
 pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(300);
@@ -33,5 +37,6 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let router = handlers::router(backend);
     let service = router.into_make_service_with_connect_info::<peer::Peer>();
-    axum::serve(socket.into_listener()?, service).with_graceful_shutdown(end).await
+    let listener = limit::Limited::new(socket.into_listener()?, CONNECTIONS_MAX);
+    axum::serve(listener, service).with_graceful_shutdown(end).await
 }

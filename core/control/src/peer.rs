@@ -1,8 +1,8 @@
 //! Who is at the other end of a connection.
 
+use crate::limit::Limited;
 use axum::{extract::connect_info::Connected, serve::IncomingStream};
 use bindery_api::Permission;
-use tokio::net::UnixListener;
 
 /// The peer's user id, as the kernel tells it.
 #[derive(Clone, Copy, Debug)]
@@ -10,9 +10,9 @@ pub(crate) struct Peer {
     uid: Option<u32>,
 }
 
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self { uid: stream.io().peer_cred().ok().map(|credentials| credentials.uid()) }
+impl Connected<IncomingStream<'_, Limited>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Limited>) -> Self {
+        Self { uid: stream.io().stream().peer_cred().ok().map(|credentials| credentials.uid()) }
     }
 }
 
