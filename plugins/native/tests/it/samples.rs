@@ -11,7 +11,14 @@ use std::{path::Path, sync::mpsc};
 
 /// Runs `test` with each sample.
 fn with_each(test: impl Fn(&Path)) {
-    test(Built::c("../../examples/plugins/plane-c/plane.c", &["-Wpedantic"]).path().as_path());
+    test(
+        Built::c(
+            "../../examples/plugins/plane-c/plane.c",
+            &["-Wpedantic", "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error"],
+        )
+        .path()
+        .as_path(),
+    );
     test(&rust_sample());
 }
 
