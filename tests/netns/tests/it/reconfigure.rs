@@ -8,6 +8,7 @@ use crate::relayed::{self, Scene};
 use anyhow::{Context, Result, ensure};
 use bindery_netns::client::Options;
 use bindery_netns::packet::{Message, kind, mac_text, option};
+use bindery_netns::process::Process;
 use bindery_netns::{Capture, Client, ClientKind, Daemon, Namespace, Sent, relay, until};
 use serde_json::Value;
 use std::net::Ipv4Addr;
@@ -148,7 +149,12 @@ impl<'a> Subscriber<'a> {
                 && sent.envelope.to == self.address
                 && sent.envelope.to_port == 68
         })?;
-        let discover = after(self.capture, "a DISCOVER", &nak, |sent| sent.message.kind() == kind::DISCOVER)?;
+        self.comes_back(&nak)
+    }
+
+    /// After `nak` the client starts anew, and has another address at the end.
+    fn comes_back(&self, nak: &Sent) -> Result<Ipv4Addr> {
+        let discover = after(self.capture, "a DISCOVER", nak, |sent| sent.message.kind() == kind::DISCOVER)?;
         let ack = after(self.capture, "an ACK", &discover, |sent| sent.message.kind() == kind::ACK)?;
         let address = ack.message.yiaddr;
         ensure!(address != self.address, "{address} again:\n{}", self.capture.summary()?);
@@ -244,33 +250,81 @@ fn by_nonce_where_a_token_is_configured() -> Result<()> {
     direct(Profile::Nonce, "attempts 2; timeout 1; token \"a token\"")
 }
 
-/// Behind a relay: its REQUEST passes the relay by, so FORCERENEW and NAK are routed to the client.
+/// A client behind dhcrelay, with giaddr in the server's own subnet. Its REQUEST passes the relay by, so FORCERENEW and NAK
+/// are routed to it.
+struct Relayed {
+    // Fields drop in this order.
+    _client: Client,
+    _relay: Process,
+    scene: Scene,
+    old: Ipv4Addr,
+}
+
+impl Relayed {
+    const GIADDR: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 3);
+
+    fn new(profile: Profile, block: &str, times: &str) -> Result<Option<Self>> {
+        let config = Config {
+            group: format!("interface s0; reconfigure {{ {block} }}"),
+            pool: "network \"10.1.0.0/24\"; range r1 { low \"10.1.0.130\"; high \"10.1.0.250\" }".into(),
+            attributes: format!("maximum-lease-time 600; {times}router \"{}\"", Self::GIADDR),
+            ..Config::default()
+        };
+        let Some(scene) = Scene::new(&["dhcpcd", "dhcrelay", "nft"], &config)? else {
+            return Ok(None);
+        };
+        scene.relay.address("r0", &format!("{}/32", Self::GIADDR))?;
+        scene.relay.ip(&["route", "add", "10.1.0.128/25", "dev", "r0"])?;
+        scene.relay.sysctl("net/ipv4/conf/r0/proxy_arp", "1")?;
+        let relay = relay::dhcrelay(&scene.relay, "r0", "r1", relayed::SERVER)?;
+        let mut client = Client::start(&scene.lab, ClientKind::Dhcpcd, &scene.client, "c0", profile.options())?;
+        let old = client.wait_address(&scene.client)?;
+        until("the route", || scene.server.route(old).ok()?)?;
+        Ok(Some(Self { _client: client, _relay: relay, scene, old }))
+    }
+
+    fn subscriber(&self) -> Result<Subscriber<'_>> {
+        let Scene { daemon, capture, client, .. } = &self.scene;
+        Ok(Subscriber { daemon, capture, client, server: relayed::SERVER, mac: client.mac("c0")?, address: self.old })
+    }
+
+    /// The routes follow the client.
+    fn check(&self, moved: Ipv4Addr) -> Result<()> {
+        let Scene { daemon, capture, server, .. } = &self.scene;
+        let route = until("the other route", || server.route(moved).ok()?)?;
+        ensure!(route.via == Some(Self::GIADDR.to_string()), "{route:?}");
+        until("the end of the old route", || server.route(self.old).ok()?.is_none().then_some(()))?;
+        crate::access::database_is_kernel(daemon, server)?;
+        judge(capture, "udp.srcport == 67 && ip.src == 10.1.0.1")
+    }
+}
+
 fn behind_dhcrelay(profile: Profile, block: &str) -> Result<()> {
-    let config = Config {
-        group: format!("interface s0; reconfigure {{ {block} }}"),
-        pool: "network \"10.1.0.0/24\"; range r1 { low \"10.1.0.130\"; high \"10.1.0.250\" }".into(),
-        attributes: "maximum-lease-time 600; router \"10.1.0.3\"".into(),
-        ..Config::default()
-    };
-    let Some(scene) = Scene::new(&["dhcpcd", "dhcrelay"], &config)? else {
-        return Ok(());
-    };
-    let giaddr = Ipv4Addr::new(10, 1, 0, 3);
-    scene.relay.address("r0", &format!("{giaddr}/32"))?;
-    scene.relay.ip(&["route", "add", "10.1.0.128/25", "dev", "r0"])?;
-    scene.relay.sysctl("net/ipv4/conf/r0/proxy_arp", "1")?;
-    let _relay = relay::dhcrelay(&scene.relay, "r0", "r1", relayed::SERVER)?;
-    let mut client = Client::start(&scene.lab, ClientKind::Dhcpcd, &scene.client, "c0", profile.options())?;
-    let old = client.wait_address(&scene.client)?;
-    until("the route", || scene.server.route(old).ok()?)?;
-    let Scene { daemon, capture, server, client, .. } = &scene;
-    let mac = client.mac("c0")?;
-    let moved = Subscriber { daemon, capture, client, server: relayed::SERVER, mac, address: old }.forced(profile)?;
-    let route = until("the other route", || server.route(moved).ok()?)?;
-    ensure!(route.via == Some(giaddr.to_string()), "{route:?}");
-    until("the end of the old route", || server.route(old).ok()?.is_none().then_some(()))?;
-    crate::access::database_is_kernel(daemon, server)?;
-    judge(capture, "udp.srcport == 67 && ip.src == 10.1.0.1")
+    let Some(relayed) = Relayed::new(profile, block, "")? else { return Ok(()) };
+    let moved = relayed.subscriber()?.forced(profile)?;
+    relayed.check(moved)
+}
+
+/// Nothing leads past the relay any more once the client's route is gone: it hears the NAK when it rebinds.
+#[test]
+fn the_first_nak_is_lost_behind_dhcrelay() -> Result<()> {
+    let times = "t1-renewal-time 10; t2-rebinding-time 12; ";
+    let Some(relayed) = Relayed::new(Profile::Nonce, QUICK, times)? else { return Ok(()) };
+    let Scene { daemon, capture, client, .. } = &relayed.scene;
+    let one = relayed.subscriber()?;
+    client.lose_kind("c0", kind::NAK)?;
+    let ack = one.last_ack()?;
+    request(daemon, &[&relayed.old.to_string()])?;
+    let renewal = one.renewal(&one.force(&ack)?)?;
+    let lost =
+        after(capture, "a NAK", &renewal, |sent| sent.message.kind() == kind::NAK && sent.envelope.to == relayed.old)?;
+    daemon.wait_unbound(relayed.old)?;
+    client.lose_nothing()?;
+    let refused = after(capture, "a NAK by the relay", &lost, |sent| {
+        sent.message.kind() == kind::NAK && sent.envelope.to == Relayed::GIADDR
+    })?;
+    let moved = one.comes_back(&refused)?;
+    relayed.check(moved)
 }
 
 #[test]
