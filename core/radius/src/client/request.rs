@@ -33,7 +33,8 @@ pub struct Request {
     pub profile: Arc<str>,
     /// Attributes without those that the client adds: User-Password, Message-Authenticator, Acct-Delay-Time.
     pub attributes: AttributeList,
-    /// Password, hidden with the secret of each server; Access-Requests only.
+    /// Password, hidden with the secret of each server; Access-Requests only. RFC 2865 §4.1 wants one in each of them,
+    /// though most servers take a request without; an empty one is hidden like any other.
     pub password: Option<Box<[u8]>>,
     /// How long ago the recorded event was, when the request was submitted; Accounting-Requests only.
     pub age: Duration,
