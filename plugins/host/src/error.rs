@@ -183,6 +183,9 @@ pub enum LoadReason {
     /// It imports something that plugins do not get.
     #[error("it imports {0}, which plugins do not get: build it without (no WASI; see wit/)")]
     ForbiddenImport(String),
+    /// It imports something that plugins get if the configuration grants it.
+    #[error("it imports bindery:host/{0}, which is not granted to it: add `grants {0}` to the plugin, or use another")]
+    NotGranted(String),
     /// The names are right, but the types behind them are not those in `wit/`.
     #[error("its interfaces differ from those in wit/: build it again from these ({0})")]
     Mismatch(String),

@@ -15,6 +15,7 @@ use wasmtime::{Config, Engine, Precompiled};
 
 use crate::cache::{self, Cache, Distrust, Lookup};
 use crate::error::{HostError, LoadError, LoadReason};
+use crate::grants::Grants;
 use crate::plugin::Plugin;
 use crate::spec::{PluginSpec, Source, Stages};
 use crate::ticker::Ticker;
@@ -115,7 +116,7 @@ impl Host {
         };
         let hash = sha256(&bytes);
         let (component, origin) = self.compile(path, &bytes, &hash)?;
-        let stages = self.inspect(&component)?;
+        let stages = self.inspect(&component, &spec.grants)?;
         if let Some(stage) = spec.stages.iter().find(|stage| !stages.contains(*stage)) {
             return Err(LoadReason::MissingExport { stage });
         }
@@ -172,12 +173,12 @@ impl Host {
     }
 
     /// The stages that a component exports, if it imports nothing that it may not have.
-    fn inspect(&self, component: &Component) -> Result<Stages, LoadReason> {
+    fn inspect(&self, component: &Component, grants: &Grants) -> Result<Stages, LoadReason> {
         let ty = component.component_type();
         for (name, import) in ty.imports(&self.engine) {
             // A type that is imported by name is no capability.
             if !matches!(import.ty, ComponentItem::Type(_)) {
-                check_import(name)?;
+                check_import(name, grants)?;
             }
         }
         let mut stages = Stages::NONE;
@@ -279,7 +280,7 @@ impl<'a> Interface<'a> {
     }
 }
 
-fn check_import(text: &str) -> Result<(), LoadReason> {
+fn check_import(text: &str, grants: &Grants) -> Result<(), LoadReason> {
     let forbidden = || LoadReason::ForbiddenImport(text.to_owned());
     let interface = Interface::parse(text).ok_or_else(forbidden)?;
     let package = interface.package().ok_or_else(forbidden)?;
@@ -288,6 +289,9 @@ fn check_import(text: &str) -> Result<(), LoadReason> {
     }
     if !package.offers.contains(&interface.name) {
         return Err(forbidden());
+    }
+    if package.name == wit::HOST && !grants.has(interface.name) {
+        return Err(LoadReason::NotGranted(interface.name.to_owned()));
     }
     Ok(())
 }

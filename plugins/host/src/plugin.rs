@@ -11,6 +11,7 @@ use crate::budget::{Budget, CALL_MIN, Slow};
 use crate::deadline::{Meter, ticks};
 use crate::edits::Edits;
 use crate::error::{Failure, LoadReason};
+use crate::grants::Used;
 use crate::hooks::{Hooks, Indexes};
 use crate::host::Origin;
 use crate::limits::Limits;
@@ -36,6 +37,8 @@ pub struct Plugin {
     stages: Stages,
     on_failure: OnFailure,
     settings: Vec<wit::Setting>,
+    /// Its grants and what it did by them, while there is no instance to hold them.
+    used: Used,
     memory_max: usize,
     output_max: usize,
     deadline: Duration,
@@ -100,6 +103,7 @@ impl Plugin {
             stages,
             on_failure: spec.on_failure,
             settings: spec.settings.iter().map(wit::Setting::from).collect(),
+            used: Used::new(spec.grants.clone(), &spec.name),
             memory_max: spec.memory_max_bytes,
             output_max: spec.output_max_bytes,
             deadline: spec.deadline,
@@ -183,6 +187,7 @@ impl Plugin {
             failures: self.counts.failures,
             restarts: self.counts.restarts,
             last_failure: self.counts.last_failure.clone(),
+            counters: self.live.as_ref().map_or(&self.used, |live| &live.store.data().used).counters().clone(),
             breaker: self.breaker.state(now),
             memory_bytes: self.live.as_ref().map_or(0, |live| live.store.data().limits.memory()),
             time_total: self.latency.total(),
@@ -230,14 +235,20 @@ impl Plugin {
             self.counts.failures[Failure::BreakerOpen.index()] += 1;
             return Err(Failure::BreakerOpen);
         }
-        match self.attempt(started, call) {
+        let answer = self.attempt(started, call);
+        if let Some(live) = &mut self.live {
+            live.store.data_mut().used.ended(answer.is_ok());
+        }
+        match answer {
             Ok(answer) => {
                 self.breaker.succeeded();
                 Ok(answer)
             }
             Err(failed) => {
-                if failed.fatal {
-                    self.live = None;
+                if failed.fatal
+                    && let Some(mut dead) = self.live.take()
+                {
+                    self.used = std::mem::take(&mut dead.store.data_mut().used);
                 }
                 self.breaker.failed(now);
                 if failed.failure == Failure::Deadline {
@@ -297,10 +308,11 @@ impl Plugin {
         }
     }
 
-    fn start(&self) -> Result<Live, StartError> {
+    fn start(&mut self) -> Result<Live, StartError> {
         let state = State {
             view: View::new(),
             session: SessionView::default(),
+            used: std::mem::take(&mut self.used),
             edits: Edits::new(self.output_max),
             limits: Limits::new(self.memory_max),
             deadline: Meter::default().deadline(Instant::now(), self.start_deadline),
@@ -310,20 +322,35 @@ impl Plugin {
         store.set_hostcall_fuel(self.output_max.saturating_add(COPIED_MAX));
         store.epoch_deadline_callback(|context| Ok(context.data().deadline.decide()));
         store.set_epoch_deadline(ticks(self.start_deadline));
-        let instance = self.pre.instantiate(&mut store).map_err(|error| failed_start(&mut store, &error))?;
+        let begun = self.begin(&mut store);
+        let state = store.data_mut();
+        state.used.ended(begun.is_ok());
+        match begun {
+            Ok(hooks) => {
+                // What configuring left behind is no failure of the first call.
+                state.limits.take_refused();
+                Ok(Live { store, hooks })
+            }
+            Err(error) => {
+                self.used = std::mem::take(&mut state.used);
+                Err(error)
+            }
+        }
+    }
+
+    /// Make an instance in `store` and give it its settings.
+    fn begin(&self, store: &mut Store<State>) -> Result<Hooks, StartError> {
+        let mismatch = |error: wasmtime::Error| StartError::Mismatch(format!("{error:#}"));
+        let instance = self.pre.instantiate(&mut *store).map_err(|error| failed_start(store, &error))?;
         if let Some(index) = &self.indexes.configure {
             let configure = instance
-                .get_typed_func::<wit::ConfigureParams<'_>, wit::ConfigureResult>(&mut store, index)
-                .map_err(|error| StartError::Mismatch(format!("{error:#}")))?;
-            let (answer,) =
-                configure.call(&mut store, (&self.settings,)).map_err(|error| failed_start(&mut store, &error))?;
+                .get_typed_func::<wit::ConfigureParams<'_>, wit::ConfigureResult>(&mut *store, index)
+                .map_err(mismatch)?;
+            let called = configure.call(&mut *store, (&self.settings,));
+            let (answer,) = called.map_err(|error| failed_start(store, &error))?;
             answer.map_err(StartError::Settings)?;
         }
-        let hooks = Hooks::find(&self.indexes, &instance, &mut store)
-            .map_err(|error| StartError::Mismatch(format!("{error:#}")))?;
-        // What configuring left behind is no failure of the first call.
-        store.data_mut().limits.take_refused();
-        Ok(Live { store, hooks })
+        Hooks::find(&self.indexes, &instance, store).map_err(mismatch)
     }
 }
 

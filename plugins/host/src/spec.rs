@@ -7,6 +7,7 @@ use std::time::Duration;
 use bindery_engine::policy::Stage;
 
 use crate::error::Failure;
+use crate::grants::Grants;
 
 /// A set of stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -107,6 +108,8 @@ pub struct PluginSpec {
     pub on_failure: OnFailure,
     /// Settings to hand over.
     pub settings: Vec<Setting>,
+    /// What it may call beside its stages.
+    pub grants: Grants,
 }
 
 impl PluginSpec {
@@ -129,6 +132,7 @@ impl PluginSpec {
             output_max_bytes: PluginSpec::OUTPUT_MAX_BYTES,
             on_failure: OnFailure::default(),
             settings: Vec::new(),
+            grants: Grants::default(),
         }
     }
 }

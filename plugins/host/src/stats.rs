@@ -1,5 +1,6 @@
 //! What a plugin has done and what it cost.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::breaker::BreakerState;
@@ -18,6 +19,8 @@ pub struct PluginStats {
     pub restarts: u64,
     /// What the engine or the host said of the latest failure; empty if there was none.
     pub last_failure: String,
+    /// Its own counters, by name (`grants counters`).
+    pub counters: BTreeMap<String, u64>,
     /// Whether the plugin is called at present.
     pub breaker: BreakerState,
     /// Linear memory of the instance in bytes; 0 if there is none at present.

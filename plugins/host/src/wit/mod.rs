@@ -3,6 +3,7 @@
 //! Written by hand rather than generated: the getters hand out and take bytes without a copy more than the
 //! canonical ABI needs, and a component is bound to the stages that it exports, not to a whole world.
 
+mod host;
 pub(crate) mod session;
 pub(crate) mod shape;
 pub(crate) mod steer;
@@ -16,6 +17,7 @@ use wasmtime::{Engine, StoreContextMut};
 use crate::deadline::Deadline;
 use crate::edits::{Edits, Refused};
 use crate::error::Failure;
+use crate::grants::Used;
 use crate::limits::Limits;
 use crate::plugin::Failed;
 use crate::session::SessionView;
@@ -32,11 +34,12 @@ pub(crate) struct Package {
 }
 
 /// Every package of `wit/`.
-pub(crate) const PACKAGES: [Package; 11] = [
+pub(crate) const PACKAGES: [Package; 12] = [
     Package { name: "bindery:types", version: "1.0.0", offers: &["types"] },
     Package { name: "bindery:shape-reply", version: "1.0.0", offers: &["exchanges"] },
     Package { name: "bindery:admit", version: "1.0.0", offers: &["requests"] },
     Package { name: "bindery:sessions", version: "0.1.0", offers: &["sessions"] },
+    Package { name: HOST, version: "0.1.0", offers: &["log", "counters", "kv"] },
     Package { name: "bindery:authorize", version: "0.1.0", offers: &[] },
     Package { name: "bindery:select-address", version: "0.1.0", offers: &[] },
     Package { name: "bindery:disconnect", version: "0.1.0", offers: &[] },
@@ -46,6 +49,8 @@ pub(crate) const PACKAGES: [Package; 11] = [
     Package { name: "bindery:session-events", version: "0.1.0", offers: &[] },
 ];
 
+/// The package of which each interface has to be granted.
+pub(crate) const HOST: &str = "bindery:host";
 const TYPES: &str = "bindery:types/types@1.0.0";
 /// How a component gets its settings.
 pub(crate) const CONFIGURATION: &str = "bindery:types/configuration@1.0.0";
@@ -186,6 +191,7 @@ pub(crate) type ConfigureResult = (Result<(), SettingError>,);
 pub(crate) struct State {
     pub(crate) view: View,
     pub(crate) session: SessionView,
+    pub(crate) used: Used,
     pub(crate) edits: Edits,
     pub(crate) limits: Limits,
     pub(crate) deadline: Deadline,
@@ -212,5 +218,6 @@ pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     shape::link(&mut linker)?;
     steer::link(&mut linker)?;
     session::link(&mut linker)?;
+    host::link(&mut linker)?;
     Ok(linker)
 }

@@ -5,6 +5,7 @@ mod cache;
 mod contract;
 mod exchange;
 mod frozen;
+mod grants;
 mod guests;
 mod load;
 mod stages;

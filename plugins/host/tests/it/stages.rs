@@ -27,7 +27,7 @@ pub(crate) fn packet(kind: u8) -> Vec<u8> {
     classed.option(OptionCode(82), &[1, 2, b'c', b'i', 2, 3, b'r', b'i', b'd']).build()
 }
 
-fn subject() -> Subject<'static> {
+pub(crate) fn subject() -> Subject<'static> {
     Subject {
         session: SessionId(7),
         address: Ipv4Addr::new(192, 0, 2, 10),
