@@ -12,7 +12,7 @@ mod resolve;
 mod shipped;
 
 pub(crate) use constraints::constraints;
-pub use plugins::{FlatSetting, OnFailure, PluginConfig, Setting, flatten};
+pub use plugins::{FlatSetting, Grants, OnFailure, PluginConfig, Setting, flatten};
 pub use read::Spanned;
 pub use resolve::System;
 pub use shipped::Shipped;

@@ -25,8 +25,21 @@ pub struct PluginConfig {
     pub output_max: u64,
     /// What becomes of a reply whose plugin has failed.
     pub on_failure: OnFailure,
+    /// What it may call.
+    pub grants: Grants,
     /// The plugin's own statements, in order.
     pub settings: Vec<Setting>,
+}
+
+/// `grants`: interfaces of `bindery:host`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Grants {
+    /// Lines in the log.
+    pub log: bool,
+    /// Counters of its own.
+    pub counters: bool,
+    /// A persistent store of its own.
+    pub kv: bool,
 }
 
 /// `on-failure`.
@@ -122,8 +135,15 @@ pub(super) fn plugin(at: At<'_>) -> Option<PluginConfig> {
             "drop" => OnFailure::Drop,
             _ => OnFailure::Continue,
         },
+        grants: grants(at),
         settings: at.child("settings").map(|at| settings(at.block())).unwrap_or_default(),
     })
+}
+
+fn grants(at: At<'_>) -> Grants {
+    let granted = at.child("grants").map(|at| at.values()).unwrap_or_default();
+    let has = |wanted| granted.iter().any(|word| word.value.clone().word() == Some(wanted));
+    Grants { log: has("log"), counters: has("counters"), kv: has("kv") }
 }
 
 fn settings(nodes: &[Node]) -> Vec<Setting> {

@@ -1,7 +1,7 @@
 //! Policies that ship with the daemon, bound by statements of the same meaning (design §5): what is bound here is a
 //! plugin like any other, without a `plugins` node.
 
-use super::plugins::{OnFailure, PluginConfig, Setting};
+use super::plugins::{Grants, OnFailure, PluginConfig, Setting};
 use super::{Model, Policies, Reconfigure, Spanned};
 use crate::tree::{Span, Value};
 use bindery_engine::policy::Stage;
@@ -105,6 +105,7 @@ fn plugin(model: &mut Model, name: &str, shipped: Shipped, action: Option<&str>)
         memory_max: 16 << 20,
         output_max: 4096,
         on_failure: OnFailure::Continue,
+        grants: Grants::default(),
         settings: action.map(setting).into_iter().collect(),
     });
     model.plugin_names.push(spanned.clone());

@@ -50,6 +50,17 @@ pub(super) const PLUGINS: Statement = Statement::container(
             )
             .default("continue")
             .apply(Apply::Hot),
+            Statement::list(
+                "grants",
+                Type::Word(&[
+                    Word { name: "log", built: true },
+                    Word { name: "counters", built: true },
+                    Word { name: "kv", built: true },
+                ]),
+                "log counters",
+                "What the plugin may call: the log, counters of its own, a small persistent store of its own.",
+            )
+            .apply(Apply::Hot),
             Statement::new("settings", Kind::Free, "Statements for the plugin; what they mean is its own matter.")
                 .example("{ option 15 string=\"isp.example\" }")
                 .apply(Apply::Hot),

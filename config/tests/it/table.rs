@@ -144,8 +144,14 @@ fn effect(edit: &Edit) -> String {
             let settings: Vec<_> =
                 settings.into_iter().map(|it| (it.parent, it.name, it.arguments, it.properties)).collect();
             format!(
-                "{} {} {} {} {} {:?} {settings:?}",
-                plugin.name, plugin.path, plugin.deadline_ms, plugin.memory_max, plugin.output_max, plugin.on_failure
+                "{} {} {} {} {} {:?} {:?} {settings:?}",
+                plugin.name,
+                plugin.path,
+                plugin.deadline_ms,
+                plugin.memory_max,
+                plugin.output_max,
+                plugin.on_failure,
+                plugin.grants
             )
         })
         .collect();
@@ -268,6 +274,7 @@ impl Edits {
         for statement in ["deadline-ms 7", "memory-max \"1MiB\"", "output-max 100", "on-failure drop"] {
             self.put("plugins plugin", statement);
         }
+        self.put("plugins plugin", "grants kv");
         let settings = Edit::Put("plugins plugin".to_owned(), "settings { x 1 }".to_owned());
         self.0.insert("plugins plugin settings".to_owned(), settings);
     }

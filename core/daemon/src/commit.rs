@@ -10,7 +10,7 @@ use crate::{
 };
 use bindery_config::Loaded;
 use bindery_netlink::{RouteHandle, RouteThread};
-use bindery_plugin_host::Host;
+use bindery_plugin_host::{Host, Stores};
 use std::{io, path::PathBuf, sync::Arc};
 use tokio::sync::oneshot;
 
@@ -49,6 +49,7 @@ pub(crate) struct Configuration {
     path: PathBuf,
     revisions: Revisions,
     copies: Copies,
+    stores: Stores,
     active: Loaded,
     components: Vec<Component>,
     revision: u64,
@@ -65,7 +66,7 @@ impl Configuration {
     pub(crate) fn start(
         host: Host,
         path: PathBuf,
-        (mut revisions, copies): (Revisions, Copies),
+        (mut revisions, copies, stores): (Revisions, Copies, Stores),
         prepared: &Prepared,
         routes: RouteThread,
         dynamic: Dynamic,
@@ -74,7 +75,7 @@ impl Configuration {
         let revision = revisions.record(active.text(), active.hash, "file", &prepared.components)?;
         let components = prepared.components.clone();
         prune(&revisions, &copies);
-        Ok(Self { host, path, revisions, copies, active, components, revision, routes, dynamic })
+        Ok(Self { host, path, revisions, copies, stores, active, components, revision, routes, dynamic })
     }
 
     /// Talks to the route thread.
@@ -102,7 +103,7 @@ impl Configuration {
     /// # Errors
     /// [`CommitError`]; the active configuration stays.
     pub(crate) async fn reload(&mut self, inbox: &Inbox) -> Result<Report, CommitError> {
-        let kept = Kept { copies: &self.copies, newest: self.revisions.newest() };
+        let kept = Kept { copies: &self.copies, stores: &self.stores, newest: self.revisions.newest() };
         let prepared = prepare::prepare(&self.host, &self.path, Some(kept))?;
         let (system, old) = (&prepared.loaded.system, &self.active.system);
         // Started now, so that nothing refuses once the revision is recorded.

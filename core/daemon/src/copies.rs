@@ -3,7 +3,7 @@
 //! `STATE_DIR/plugins/SHA256.wasm` is there, on stable storage, before a revision that names the hash is recorded.
 
 use crate::revision::hex;
-use bindery_plugin_host::sha256;
+use bindery_plugin_host::{Stores, sha256};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
@@ -70,10 +70,12 @@ impl Copies {
     }
 }
 
-/// What a (re)start may fall back on: the copies, and what the newest revision says of its plugins.
-#[derive(Clone, Copy, Debug)]
+/// What the state directory has of plugins: copies of their components, their stores, and what the newest revision
+/// says of them.
+#[derive(Clone, Copy)]
 pub(crate) struct Kept<'a> {
     pub(crate) copies: &'a Copies,
+    pub(crate) stores: &'a Stores,
     pub(crate) newest: Option<&'a crate::revision::Revision>,
 }
 
@@ -88,6 +90,16 @@ impl Kept<'_> {
 /// Where the copies of a state directory are.
 pub(crate) fn dir(state_dir: &Path) -> PathBuf {
     state_dir.join("plugins")
+}
+
+/// The stores of plugins in a state directory.
+///
+/// # Errors
+/// The directory or a thread.
+pub(crate) fn stores(state_dir: &Path) -> io::Result<Stores> {
+    Stores::open(&dir(state_dir).join("kv"), |path, error| {
+        tracing::error!(path = %path.display(), %error, "a plugin's store cannot be written: it is tried again");
+    })
 }
 
 #[cfg(test)]

@@ -5,11 +5,14 @@
 use crate::{copies::Kept, policy::Plugins, shipped};
 use bindery_config::{Loaded, OnFailure};
 use bindery_engine::config::{Chains, PluginId};
-use bindery_plugin_host::{Host, LoadError, LoadReason, Plugin, PluginSpec, Setting, Source, Stages};
+use bindery_plugin_host::{
+    Grants, Host, Kv, Level, LoadError, LoadReason, LogSink, Plugin, PluginSpec, Setting, Source, Stages,
+};
 use std::{
     borrow::Cow,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -48,6 +51,14 @@ pub(crate) enum Refusal {
         /// How it failed.
         source: io::Error,
     },
+    /// A plugin's store cannot be opened.
+    #[error("the store of plugin {name} cannot be used: {source}")]
+    Store {
+        /// The plugin.
+        name: String,
+        /// How it failed.
+        source: io::Error,
+    },
     /// Faults of the text, or of a plugin it names; each with its place.
     #[error("{0}")]
     Faults(Box<bindery_config::Errors>),
@@ -71,7 +82,8 @@ pub(crate) fn prepare(host: &Host, path: &Path, kept: Option<Kept<'_>>) -> Resul
                 None => return Err(Refusal::Faults(Box::new(loaded.refuse_plugin(plugin, None, shipped::ABSENT)))),
             },
         };
-        let spec = spec(&loaded, id, plugin, source);
+        let mut spec = spec(&loaded, id, plugin, source);
+        spec.grants = grants(plugin, kept).map_err(|source| Refusal::Store { name: plugin.name.clone(), source })?;
         let (ready, bytes) = load(host, &loaded, &spec, kept).map_err(|error| refuse(&loaded, plugin, &error))?;
         if let (Some(kept), None) = (kept, plugin.shipped) {
             let copied = kept.copies.keep(&ready.hash(), &bytes);
@@ -115,6 +127,23 @@ fn spec(loaded: &Loaded, id: usize, plugin: &bindery_config::PluginConfig, sourc
         .map(|s| Setting { parent: s.parent, name: s.name, arguments: s.arguments, properties: s.properties })
         .collect();
     spec
+}
+
+/// What the configuration grants. A mere check uses a store that is not kept.
+fn grants(plugin: &bindery_config::PluginConfig, kept: Option<Kept<'_>>) -> io::Result<Grants> {
+    let wanted = plugin.grants;
+    let kv = match kept {
+        _ if !wanted.kv => None,
+        Some(kept) => Some(kept.stores.of(&plugin.name)?),
+        None => Some(Kv::volatile()),
+    };
+    let log: LogSink = Arc::new(|level, plugin, line| match level {
+        Level::Debug => tracing::debug!(target: "bindery_plugin", plugin, "{line}"),
+        Level::Info => tracing::info!(target: "bindery_plugin", plugin, "{line}"),
+        Level::Warning => tracing::warn!(target: "bindery_plugin", plugin, "{line}"),
+        Level::Error => tracing::error!(target: "bindery_plugin", plugin, "{line}"),
+    });
+    Ok(Grants { log: wanted.log.then_some(log), counters: wanted.counters, kv })
 }
 
 /// The stages to which some group or interface binds the plugin.
@@ -182,7 +211,8 @@ policy { admit one; shape-reply one }
             let host = Host::new(HostConfig { cache_dir: Some(self.copies()), ..HostConfig::default() }).unwrap();
             let mut revisions = Revisions::open(&state).unwrap();
             let copies = Copies::new(self.copies());
-            let kept = Kept { copies: &copies, newest: revisions.newest() };
+            let stores = crate::copies::stores(&state).unwrap();
+            let kept = Kept { copies: &copies, stores: &stores, newest: revisions.newest() };
             let prepared = prepare(&host, &self.config(), Some(kept))?;
             let (text, hash) = (prepared.loaded.text(), prepared.loaded.hash);
             let revision = revisions.record(text, hash, "file", &prepared.components).unwrap();

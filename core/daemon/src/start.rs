@@ -87,7 +87,8 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     let host = Host::new(cache)?;
     let revisions = Revisions::open(&args.state_dir).map_err(state_dir)?;
     let copies = Copies::new(copies::dir(&args.state_dir));
-    let kept = Kept { copies: &copies, newest: revisions.newest() };
+    let stores = copies::stores(&args.state_dir).map_err(state_dir)?;
+    let kept = Kept { copies: &copies, stores: &stores, newest: revisions.newest() };
     let prepared = prepare::prepare(&host, &args.config, Some(kept))?;
     let mut store = FjallStore::open(&args.state_dir)?;
     let sockets = Sockets::open(&bindery_net::Settings::default())?;
@@ -98,7 +99,7 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     let routes = routes::start(&prepared.loaded.system, &inbox)?;
     let (mut dynamic, updates) = Dynamic::new();
     dynamic.apply(dynamic.prepare(&prepared.loaded)?, &prepared.loaded);
-    let recorded = (revisions, copies);
+    let recorded = (revisions, copies, stores);
     let configuration =
         Configuration::start(host, args.config.clone(), recorded, &prepared, routes, dynamic).map_err(state_dir)?;
     let routes = configuration.routes();
