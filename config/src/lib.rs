@@ -13,7 +13,7 @@ pub mod value;
 
 pub use compare::{Change, ChangeKind, changes};
 pub use error::{Errors, FAULTS_MAX, Fault, Located};
-pub use model::{FlatSetting, Grants, OnFailure, PluginConfig, Setting, Shipped, System, flatten};
+pub use model::{Driver, FlatSetting, Grants, OnFailure, PluginConfig, Setting, Shipped, System, flatten};
 
 use bindery_engine::config::Config;
 use error::Faults;

@@ -2,8 +2,8 @@
 
 use super::read::{At, Spanned};
 use super::{
-    AllowLeasequery, DisconnectClient, Group, Interface, Model, Overrides, Policies, Reconfigure, plugins, pools,
-    shipped,
+    AllowLeasequery, DisconnectClient, Driver, Group, Interface, Model, Overrides, Policies, Reconfigure, plugins,
+    pools, shipped,
 };
 use crate::tree::Tree;
 use crate::value::Typed;
@@ -43,6 +43,7 @@ impl Model {
                 .and_then(|at| at.leaf("radius-disconnect-port"))
                 .and_then(|leaf| leaf.value.integer()),
             route_protocol: routes.and_then(|at| at.leaf("protocol")).and_then(|leaf| leaf.value.integer()),
+            driver: routes.and_then(|at| at.child("driver")).and_then(driver),
             reconcile_interval_secs: routes
                 .and_then(|at| at.leaf("reconcile-interval"))
                 .and_then(|leaf| leaf.value.seconds()),
@@ -93,6 +94,14 @@ fn reconfigure(at: At<'_>) -> Option<Reconfigure> {
         span: at.span(),
         on_radius_disconnect: at.child("trigger").is_some_and(|trigger| trigger.has("radius-disconnect")),
     })
+}
+
+fn driver(at: At<'_>) -> Option<Driver> {
+    let mut settings = Vec::new();
+    for setting in plugins::flatten(&plugins::settings_in(at)) {
+        settings.extend(setting.arguments.iter().map(|value| (setting.name.clone(), value.clone())));
+    }
+    Some(Driver { path: at.leaf("path")?.value.text()?, alone: at.has("alone"), settings })
 }
 
 fn disconnect_client(at: At<'_>) -> Option<DisconnectClient> {

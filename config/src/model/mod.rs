@@ -14,7 +14,7 @@ mod shipped;
 pub(crate) use constraints::constraints;
 pub use plugins::{FlatSetting, Grants, OnFailure, PluginConfig, Setting, flatten};
 pub use read::Spanned;
-pub use resolve::System;
+pub use resolve::{Driver, System};
 pub use shipped::Shipped;
 
 use crate::tree::Span;
@@ -53,6 +53,8 @@ pub struct Model {
     pub radius_disconnect_port: Option<u16>,
     /// `routing-options access-internal protocol`.
     pub route_protocol: Option<u8>,
+    /// `routing-options access-internal driver`.
+    pub driver: Option<Driver>,
     /// `routing-options access-internal reconcile-interval`, seconds.
     pub reconcile_interval_secs: Option<u32>,
 }

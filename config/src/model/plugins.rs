@@ -136,7 +136,7 @@ pub(super) fn plugin(at: At<'_>) -> Option<PluginConfig> {
             _ => OnFailure::Continue,
         },
         grants: grants(at),
-        settings: at.child("settings").map(|at| settings(at.block())).unwrap_or_default(),
+        settings: settings_in(at),
     })
 }
 
@@ -144,6 +144,11 @@ fn grants(at: At<'_>) -> Grants {
     let granted = at.child("grants").map(|at| at.values()).unwrap_or_default();
     let has = |wanted| granted.iter().any(|word| word.value.clone().word() == Some(wanted));
     Grants { log: has("log"), counters: has("counters"), kv: has("kv") }
+}
+
+/// `settings` in `at`.
+pub(super) fn settings_in(at: At<'_>) -> Vec<Setting> {
+    at.child("settings").map(|at| settings(at.block())).unwrap_or_default()
 }
 
 fn settings(nodes: &[Node]) -> Vec<Setting> {

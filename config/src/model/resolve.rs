@@ -7,13 +7,26 @@ use bindery_engine::config::{self, Chains, Config, PluginId};
 use bindery_types::{GroupId, InstanceId, PoolId};
 use std::collections::HashMap;
 
+/// A vendor's forwarding plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Driver {
+    /// `path` as written; a relative one starts at the folder of the configuration file.
+    pub path: String,
+    /// `alone`: in place of the kernel's table, not beside it.
+    pub alone: bool,
+    /// Keys and values of `settings`, in order; a key may come again.
+    pub settings: Vec<(String, String)>,
+}
+
 /// What concerns the daemon itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct System {
     /// Protocol number of our routes in the kernel (`rtm_protocol`), 5 to 255.
     pub route_protocol: u8,
     /// How often routes are reconciled, seconds, 1 to 86400.
     pub reconcile_interval_secs: u32,
+    /// `driver`.
+    pub driver: Option<Driver>,
 }
 
 impl Model {
@@ -85,6 +98,7 @@ impl Model {
                 .reconcile_interval_secs
                 .or_else(|| default("reconcile-interval").and_then(Typed::seconds))
                 .unwrap_or_default(),
+            driver: self.driver.clone(),
         }
     }
 }

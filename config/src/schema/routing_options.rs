@@ -1,7 +1,7 @@
 //! `routing-options access-internal`: the host routes of subscribers in the kernel.
 
 use super::later::{any, leaf, named};
-use super::{Apply, Statement, Type};
+use super::{Apply, Kind, Statement, Type};
 
 /// The section.
 pub(super) const ROUTING_OPTIONS: Statement = Statement::container(
@@ -28,6 +28,31 @@ pub(super) const ROUTING_OPTIONS: Statement = Statement::container(
                 )
                 .default("30")
                 .apply(Apply::Hot),
+                Statement::container(
+                    "driver",
+                    &[
+                        Statement::leaf(
+                            "path",
+                            Type::Path,
+                            "\"vendor-plane.so\"",
+                            "The driver's shared library; a relative path starts at the folder of the configuration \
+                             file. It is native code: root's alone to write. A new version needs another file name.",
+                        )
+                        .apply(Apply::AffectsSessions)
+                        .mandatory(),
+                        Statement::flag(
+                            "alone",
+                            "The driver takes the place of the kernel's table. Without it each route stands in both or \
+                             in neither, and the router itself can reach its subscribers.",
+                        )
+                        .apply(Apply::AffectsSessions),
+                        Statement::new("settings", Kind::Free, "Keys and values for the driver.")
+                            .example("{ link \"asic0\" }")
+                            .apply(Apply::AffectsSessions),
+                    ],
+                    "A vendor's forwarding plane (plugins/native/README.md).",
+                )
+                .apply(Apply::AffectsSessions),
                 named("route", Type::Prefix4, &[leaf("next-hop", Type::Address4), any("qualified-next-hop")]),
             ],
             "The host routes of subscribers.",

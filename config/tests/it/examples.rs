@@ -13,6 +13,10 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else { return found };
     for entry in entries.flatten() {
         let path = entry.path();
+        if path.ends_with("plugins") {
+            // Files for `bindery plugin test`, in a language of their own.
+            continue;
+        }
         if path.is_dir() {
             found.extend(files(&path));
         } else if path.extension().is_some_and(|extension| extension == "kdl") {

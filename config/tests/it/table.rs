@@ -110,7 +110,10 @@ address-assignment {
     }
     pool p1 { family inet { network "10.1.0.0/16" } }
 } }
-routing-options { access-internal { %routing-options access-internal% } }
+routing-options { access-internal {
+    %routing-options access-internal%
+    driver { path "plane.so"; %routing-options access-internal driver% }
+} }
 plugins {
     plugin a { path "a.wasm"; %plugins plugin% }
     plugin b { path "b.wasm" }
@@ -271,6 +274,9 @@ impl Edits {
         self.put("access", "radius-disconnect-port 1700");
         self.put("routing-options access-internal", "protocol 77");
         self.put("routing-options access-internal", "reconcile-interval 5");
+        self.put("routing-options access-internal driver", "alone");
+        let settings = Edit::Put("routing-options access-internal driver".to_owned(), "settings { link x }".to_owned());
+        self.0.insert("routing-options access-internal driver settings".to_owned(), settings);
         for statement in ["deadline-ms 7", "memory-max \"1MiB\"", "output-max 100", "on-failure drop"] {
             self.put("plugins plugin", statement);
         }
@@ -293,6 +299,7 @@ impl Edits {
             (format!("{INET} host hardware-address"), "02:00:00:00:00:01", "02:00:00:00:00:02"),
             (format!("{INET} host ip-address"), "10.0.2.1", "10.0.2.2"),
             ("access radius-disconnect secret".to_owned(), "secret one", "secret two"),
+            ("routing-options access-internal driver path".to_owned(), "plane.so", "other.so"),
             ("plugins plugin path".to_owned(), "a.wasm", "c.wasm"),
         ] {
             self.0.insert(path, Edit::Replace(from, to));

@@ -87,6 +87,9 @@ fn plugin(component: &Component, Seen { stats, deferred }: Seen) -> Plugin {
         label: failure.to_string(),
         count: stats.failed(failure),
     });
+    // The plugin's own names are all there is to show.
+    let counters =
+        stats.counters.iter().map(|(name, count)| Counter { name: name.clone(), label: name.clone(), count: *count });
     let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     Plugin {
         name: component.name.clone(),
@@ -102,6 +105,7 @@ fn plugin(component: &Component, Seen { stats, deferred }: Seen) -> Plugin {
         drops: stats.drops,
         failed: stats.failed_total(),
         failures: failures.collect(),
+        counters: counters.collect(),
         restarts: stats.restarts,
         p50_ns: nanos(stats.time_p50),
         p99_ns: nanos(stats.time_p99),

@@ -6,12 +6,16 @@ use crate::{
     packet::{Inbox, Message},
     prepare::{self, Component, Prepared, Refusal},
     revision::Revisions,
-    routes,
+    routes::{self, RoutesError},
 };
 use bindery_config::Loaded;
 use bindery_netlink::{RouteHandle, RouteThread};
 use bindery_plugin_host::{Host, Stores};
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio::sync::oneshot;
 
 /// What a commit did.
@@ -31,7 +35,7 @@ pub(crate) enum CommitError {
     Refused(#[from] Refusal),
     /// The route thread that the configuration wants cannot be started.
     #[error(transparent)]
-    Routes(#[from] bindery_netlink::OpenError),
+    Routes(#[from] RoutesError),
     /// The port of Disconnect-Requests is taken.
     #[error(transparent)]
     Dynamic(#[from] PortError),
@@ -107,7 +111,11 @@ impl Configuration {
         let prepared = prepare::prepare(&self.host, &self.path, Some(kept))?;
         let (system, old) = (&prepared.loaded.system, &self.active.system);
         // Started now, so that nothing refuses once the revision is recorded.
-        let next = if system == old { None } else { Some(routes::start(system, inbox)?) };
+        let next = if system == old {
+            None
+        } else {
+            Some(routes::start(system, self.path.parent().unwrap_or(Path::new(".")), inbox)?)
+        };
         let dynamic = self.dynamic.prepare(&prepared.loaded)?;
         let withdraw = system.route_protocol != old.route_protocol;
         let mut changes: Vec<String> =

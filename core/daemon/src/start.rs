@@ -12,7 +12,7 @@ use crate::{
     policy::Plugins,
     prepare::{self, Prepared, Refusal},
     revision::Revisions,
-    routes,
+    routes::{self, RoutesError},
 };
 use bindery_control::{ControlError, Socket};
 use bindery_engine::{Engine, Input, policy::NoPolicy};
@@ -25,7 +25,7 @@ use crossbeam_channel::{Receiver, bounded};
 use std::{
     hash::{BuildHasher, RandomState},
     io::{self, Read as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread::JoinHandle,
     time::Duration,
@@ -62,6 +62,9 @@ pub(crate) enum StartError {
     /// Netlink.
     #[error(transparent)]
     Netlink(#[from] bindery_netlink::OpenError),
+    /// The forwarding plane.
+    #[error(transparent)]
+    Routes(#[from] RoutesError),
     /// The port of Disconnect-Requests.
     #[error(transparent)]
     Dynamic(#[from] PortError),
@@ -96,7 +99,7 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     let engine = restore(&prepared, &mut store)?;
     let (sender, messages) = bounded(INBOX);
     let inbox = Inbox { sender, waker: sockets.waker() };
-    let routes = routes::start(&prepared.loaded.system, &inbox)?;
+    let routes = routes::start(&prepared.loaded.system, args.config.parent().unwrap_or(Path::new(".")), &inbox)?;
     let (mut dynamic, updates) = Dynamic::new();
     dynamic.apply(dynamic.prepare(&prepared.loaded)?, &prepared.loaded);
     let recorded = (revisions, copies, stores);

@@ -108,7 +108,8 @@ impl Access {
         Ok(Some((Self::start(lab, server, client, config)?, segment)))
     }
 
-    fn start(lab: Lab, server: Namespace, client: Namespace, config: &Config) -> Result<Self> {
+    /// The scene in namespaces that are there.
+    pub(crate) fn start(lab: Lab, server: Namespace, client: Namespace, config: &Config) -> Result<Self> {
         let capture = Capture::start(&lab, &server, "s0")?;
         let daemon = Daemon::start(&lab, &server, &config.text())?;
         Ok(Self { daemon, capture, server, client, lab })

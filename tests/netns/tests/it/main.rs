@@ -10,6 +10,7 @@ mod clock;
 mod crash;
 mod direct;
 mod disconnect;
+mod driver;
 mod kit;
 mod leasequery;
 mod order;
