@@ -170,6 +170,19 @@ fn a_request_that_nobody_took_may_come_again() {
     request(&mut server, &bytes);
 }
 
+#[test]
+fn a_request_that_came_again_is_as_young_as_its_second_coming() {
+    let mut server = server();
+    server.remember(2);
+    let [first, second, third] = [1, 2, 3].map(|id| make(Code::DisconnectRequest, id, &[SESSION], true));
+    let asked = request(&mut server, &first);
+    server.forget(&asked.reply);
+    request(&mut server, &second);
+    request(&mut server, &first);
+    request(&mut server, &third);
+    assert_eq!(server.judge(NOW, WALL, local(), source(), &first), Verdict::Drop(DropReason::UnderWay));
+}
+
 fn order(kind: Kind, attributes: &[(Type, &[u8])]) -> Result<Order, ErrorCause> {
     let code = if kind == Kind::Coa { Code::CoaRequest } else { Code::DisconnectRequest };
     let asked = request(&mut server(), &make(code, 1, attributes, true));
