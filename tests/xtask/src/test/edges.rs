@@ -26,7 +26,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bindery-api", &["bindery-types"]),
     ("bindery-control", &["bindery-types", "bindery-wire", "bindery-engine", "bindery-api", "bindery-config"]),
     ("bindery-cli", &["bindery-types", "bindery-api"]),
-    ("bindery-plugin-tool", &["bindery-types", "bindery-wire", "bindery-engine", "bindery-plugin-host"]),
+    (
+        "bindery-plugin-tool",
+        &["bindery-types", "bindery-wire", "bindery-engine", "bindery-plugin-host", "bindery-config"],
+    ),
     ("bindery-daemon", EVERYTHING),
     ("bindery-sim", &["bindery-types", "bindery-wire", "bindery-engine"]),
     ("bindery-crash", &["bindery-types", "bindery-wire", "bindery-engine", "bindery-store"]),
