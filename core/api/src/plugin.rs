@@ -24,6 +24,9 @@ pub struct Plugin {
     pub failed: u64,
     /// Failures by kind.
     pub failures: Vec<Counter>,
+    /// Its own counters, if it was granted any.
+    #[serde(default)]
+    pub counters: Vec<Counter>,
     /// Times that its instance was made anew.
     pub restarts: u64,
     /// The last failure in words; empty for none.

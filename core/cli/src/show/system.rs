@@ -92,6 +92,9 @@ pub(crate) fn plugins(list: &PluginList) -> String {
         for Counter { label, count, .. } in plugin.failures.iter().filter(|counter| counter.count > 0) {
             push_line!(text, "    {label:<26} {count}");
         }
+        for Counter { label, count, .. } in &plugin.counters {
+            push_line!(text, "    {label:<26} {count}");
+        }
     }
     text
 }
