@@ -7,7 +7,7 @@ pub(crate) enum Language {
     Rust,
     /// By clang and wasi-libc.
     C,
-    /// By componentize-qjs (QuickJS).
+    /// By componentize-js (SpiderMonkey).
     JavaScript,
     /// By componentize-py.
     Python,

@@ -33,7 +33,7 @@ fn tool(install: bool) -> Result<PathBuf> {
     if !install {
         bail!(
             "plugins in Python need {PACKAGE} from PyPI, which is not in {}: \
-             `bindery plugin build --install` fetches it (some 40 MB) into that folder",
+             `bindery plugin build --install` fetches it (some 70 MB) into that folder",
             folder.display()
         );
     }

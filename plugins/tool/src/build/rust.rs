@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::toolchain::Toolchain;
+use super::tools;
 use crate::encode;
 
 /// Where the guests of this repository have their workspace.
@@ -25,11 +26,18 @@ pub(super) fn guests(all: bool, guests: &[PathBuf], out: &Path) -> Result<()> {
     if all {
         let root = root.with_context(|| format!("{GUESTS} is neither here nor above: run this in the repository"))?;
         // Some fixtures are examples of their package: a package has one library only.
-        modules.extend(compile(&toolchain, root, &root.join(GUESTS), &["--workspace", "--lib", "--examples"])?);
+        modules.extend(compile(
+            &toolchain,
+            root,
+            &root.join(GUESTS),
+            &root.join(TARGET_DIR),
+            &["--workspace", "--lib", "--examples"],
+        )?);
     }
     for guest in guests {
         let guest = guest.canonicalize().with_context(|| format!("{} cannot be found", guest.display()))?;
-        modules.extend(compile(&toolchain, root.unwrap_or(&here), &guest, &["--lib"])?);
+        let root = root.unwrap_or(&here);
+        modules.extend(compile(&toolchain, root, &guest, &root.join(TARGET_DIR), &["--lib"])?);
     }
     if modules.is_empty() {
         bail!(NO_GUEST);
@@ -47,9 +55,12 @@ pub(super) fn guests(all: bool, guests: &[PathBuf], out: &Path) -> Result<()> {
 /// Build the Cargo package in `dir`.
 pub(super) fn project(dir: &Path, component: &Path) -> Result<()> {
     let toolchain = Toolchain::find()?;
-    // In this repository the standard library is there already.
-    let root = repository(dir).unwrap_or(dir);
-    let modules = compile(&toolchain, root, dir, &["--lib"])?;
+    let (root, target) = match repository(dir) {
+        Some(root) => (root, root.join(TARGET_DIR)),
+        // One for all projects: the standard library is compiled once.
+        None => (dir, tools()?.join("rust")),
+    };
+    let modules = compile(&toolchain, root, dir, &target, &["--lib"])?;
     let [module] = modules.as_slice() else { bail!(NO_GUEST) };
     encode::file(module, component)?;
     Ok(())
@@ -63,13 +74,13 @@ fn repository(dir: &Path) -> Option<&Path> {
 }
 
 /// Compile the guests of a package or workspace; the paths of their core modules.
-fn compile(toolchain: &Toolchain, root: &Path, guests: &Path, what: &[&str]) -> Result<Vec<PathBuf>> {
+fn compile(toolchain: &Toolchain, root: &Path, guests: &Path, target: &Path, what: &[&str]) -> Result<Vec<PathBuf>> {
     let mut command: Command = toolchain.cargo(root);
     command
         .args(what)
         .arg("--message-format=json-render-diagnostics")
         .arg("--target-dir")
-        .arg(root.join(TARGET_DIR))
+        .arg(target)
         .current_dir(guests)
         .stderr(Stdio::inherit());
     let output = command.output().context("cargo does not run")?;
