@@ -173,13 +173,17 @@ fn a_request_that_nobody_took_may_come_again() {
 #[test]
 fn a_request_that_came_again_is_as_young_as_its_second_coming() {
     let mut server = server();
-    server.remember(2);
-    let [first, second, third] = [1, 2, 3].map(|id| make(Code::DisconnectRequest, id, &[SESSION], true));
+    server.remember(3);
+    let [oldest, first, second, third, fourth] =
+        [0, 1, 2, 3, 4].map(|id| make(Code::DisconnectRequest, id, &[SESSION], true));
+    request(&mut server, &oldest);
     let asked = request(&mut server, &first);
     server.forget(&asked.reply);
     request(&mut server, &second);
     request(&mut server, &first);
+    // Two have to be forgotten: the two oldest.
     request(&mut server, &third);
+    request(&mut server, &fourth);
     assert_eq!(server.judge(NOW, WALL, local(), source(), &first), Verdict::Drop(DropReason::UnderWay));
 }
 

@@ -248,6 +248,7 @@ async fn records_go_out_though_the_file_fails() {
     assert!(radius.handle.status().await.unwrap().accounting_fault);
     std::fs::create_dir(&inner).unwrap();
     assert_eq!(radius.event().await, Event::AccountingRestored);
+    assert!(!radius.handle.status().await.unwrap().accounting_fault);
     radius.handle.stop().await;
     assert!(file.exists());
 }
