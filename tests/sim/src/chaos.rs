@@ -46,7 +46,7 @@ impl Rates {
             damage: random.pick(&[0, 0, 30]),
             store_fail: random.pick(&[0, 20, 100, 250]),
             store_slow_ms: random.pick(&[2, 20, 400]),
-            route_refuse: random.pick(&[0, 0, 50]),
+            route_refuse: random.pick(&[0, 50, 250]),
             route_slow_ms: random.pick(&[1, 20, 500]),
             crash_in_move: random.pick(&[0, 100, 400]),
             weights,

@@ -91,6 +91,8 @@ pub(super) struct Moves {
     phases: BTreeMap<BindingKey, Instant>,
     /// The write whose FORCERENEW left last.
     sent: BTreeMap<BindingKey, u64>,
+    /// Attempts that this life of the server wrote and has not sent.
+    owed: BTreeSet<BindingKey>,
     requested: BTreeMap<(InstanceId, Key), Instant>,
     xids: BTreeMap<(super::At, Key), Xids>,
     /// The nonce that an ACK told last.
@@ -153,6 +155,8 @@ impl Auditor {
     }
 
     pub(super) fn life_begins(&mut self) {
+        // What the end of the last life left on disk was that life's to send.
+        self.moves.owed.clear();
         self.moves.unwritten = Some([self.moves.replays.clone(), self.moves.refused.clone()]);
     }
 
@@ -161,6 +165,7 @@ impl Auditor {
     }
 
     pub(super) fn life_ends(&mut self) {
+        self.moves.owed.clear();
         if let Some([replays, refused]) = self.moves.unwritten.take() {
             (self.moves.replays, self.moves.refused) = (replays, refused);
         }
@@ -216,6 +221,9 @@ impl Auditor {
         }
         let (was, is) = (live.map_or(Phase::Idle, phase), phase(lease));
         self.step_is_fair(live, lease, key, (was, is)).map_err(|why| format!("{who}: {was:?} became {is:?}: {why}"))?;
+        if matches!(is, Phase::Running(_)) && live.is_none_or(|before| attempts(before) != attempts(lease)) {
+            self.moves.owed.insert(lease.key);
+        }
         if was != is || live.is_none() {
             self.moves.phases.insert(lease.key, self.now);
             self.moves.from.remove(&(lease.instance, v4(lease.scope), key.clone()));
@@ -278,6 +286,9 @@ impl Auditor {
         if self.configured().all(|r| number > r.attempts) {
             return Err(format!("attempt {number} is one too many"));
         }
+        if self.moves.owed.contains(&lease.key) {
+            return Err(format!("attempt {made} was never sent"));
+        }
         let pause = self.configured().map(|r| u64::from(r.timeout_secs) << (number - 1)).min().unwrap_or(0);
         match (before.reconfigure_due, lease.reconfigure_due) {
             (Some(due), Some(next)) if next.0 + 2 >= due.0 + pause => Ok(()),
@@ -311,6 +322,8 @@ impl Auditor {
     /// The record of a binding is gone.
     pub(super) fn forget_moves(&mut self, lease: &LeaseRecord, key: &Key) {
         self.moves.phases.remove(&lease.key);
+        self.moves.sent.remove(&lease.key);
+        self.moves.owed.remove(&lease.key);
         self.moves.told.remove(&lease.key);
         self.moves.untold.remove(&lease.key);
         self.moves.from.remove(&(lease.instance, v4(lease.scope), key.clone()));
@@ -431,6 +444,7 @@ impl Auditor {
                 Ok(replay) => {
                     self.forcerenews += 1;
                     self.moves.sent.insert(lease.key, lease.change);
+                    self.moves.owed.remove(&lease.key);
                     if let Some(replay) = replay {
                         let of = (lease.instance, v4(lease.scope), key);
                         if let Some(refused) = self.moves.refused.get(&of).filter(|refused| **refused >= replay) {

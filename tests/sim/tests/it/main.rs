@@ -23,17 +23,16 @@ fn every_seed_keeps_the_promises() {
     bindery_sim::quiet_panics();
     let next = AtomicU64::new(from);
     let work = || {
-        let (mut failures, mut acks, mut naks, mut boots) = (Vec::new(), 0, 0, 0);
+        let (mut failures, mut sums) = (Vec::new(), [0; 6]);
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= from + seeds || failures.len() >= TOLD {
-                return (failures, acks, naks, boots);
+                return (failures, sums);
             }
             match bindery_sim::run(seed) {
-                Ok(report) => {
-                    acks += report.acks;
-                    naks += report.naks;
-                    boots += report.boots;
+                Ok(r) => {
+                    let of = [r.acks, r.naks, r.boots, r.forcerenews, r.obeyed, r.moved];
+                    sums.iter_mut().zip(of).for_each(|(sum, of)| *sum += of);
                 }
                 Err(failure) => failures.push(failure),
             }
@@ -44,18 +43,21 @@ fn every_seed_keeps_the_promises() {
         threads.into_iter().map(|t| t.join().expect("a simulation thread ended")).collect()
     });
     let _ = std::panic::take_hook();
-    let (mut failed, mut acks, mut naks, mut boots) = (Vec::new(), 0, 0, 0);
-    for (failures, a, n, b) in results {
+    let (mut failed, mut total) = (Vec::new(), [0; 6]);
+    for (failures, sums) in results {
         failed.extend(failures);
-        (acks, naks, boots) = (acks + a, naks + n, boots + b);
+        total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
     }
+    let [acks, naks, boots, forcerenews, obeyed, moved] = total;
     println!("{seeds} seeds from {from}: {acks} ACKs, {naks} NAKs, {boots} starts");
+    println!("{forcerenews} FORCERENEWs, {obeyed} obeyed, {moved} clients moved");
     for failure in &failed {
         println!("{failure}\n");
     }
     assert!(failed.is_empty(), "{} seeds failed", failed.len());
     // A simulator in which nothing happens would find nothing.
     assert!(acks > 10 * seeds && naks > seeds / 10 && boots > seeds, "too little happened");
+    assert!(forcerenews > seeds && obeyed > seeds / 5 && moved > seeds / 5, "too few reconfigurations");
 }
 
 #[test]
