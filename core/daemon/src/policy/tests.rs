@@ -1,0 +1,248 @@
+//! Chains of real guests, as far as they have been built.
+
+use super::*;
+use bindery_engine::policy::{DisconnectCause, ExtraRoute, QueryKey, Stage, Steer, Subject};
+use bindery_plugin_host::{Host, HostConfig, PluginSpec, Setting, Source, Stages};
+use bindery_types::{HwAddr, Ipv4Addr, MacAddr, SessionId};
+use bindery_wire::v4::{MessageBuilder, MessageType, Packet, ParseRules};
+use crossbeam_channel::Receiver;
+
+fn now() -> Now {
+    crate::clock::now()
+}
+
+/// Plugins of the fixture of all stages, one for each word; none if guests have not been built.
+fn plugins(words: &[&str]) -> Option<Plugins> {
+    let Some(dir) = std::env::var_os("BINDERY_GUESTS") else {
+        println!("SKIP policy chains: BINDERY_GUESTS names no directory of built guests");
+        return None;
+    };
+    let file = std::path::PathBuf::from(dir).join("fixture-stages.wasm");
+    let host = Host::new(HostConfig::default()).unwrap();
+    let load = |word: &&str| {
+        let (word, on_failure) = match word.strip_suffix("-or-drop") {
+            Some(word) => (word, OnFailure::Drop),
+            None => (*word, OnFailure::Continue),
+        };
+        let mut spec = PluginSpec::new(word, Source::File(file.clone()));
+        spec.stages =
+            Stage::ALL.into_iter().filter(|stage| *stage != Stage::ShapeReply).fold(Stages::NONE, Stages::with);
+        spec.on_failure = on_failure;
+        spec.settings = vec![Setting { name: "answer".into(), arguments: vec![word.into()], ..Setting::default() }];
+        host.load(&spec).unwrap()
+    };
+    Some(Plugins::new(words.iter().map(load).collect()))
+}
+
+/// The whole chain in configuration order.
+fn chain(plugins: &Plugins) -> Vec<PluginId> {
+    (0_u16..).take(plugins.slots.len()).map(PluginId).collect()
+}
+
+fn subject() -> Subject<'static> {
+    Subject {
+        session: SessionId(7),
+        address: Ipv4Addr::new(192, 0, 2, 10),
+        hw: HwAddr::from(MacAddr([2, 0, 0, 0, 0, 7])),
+        group: "g",
+        interface: "eth0",
+        pool: "p",
+        giaddr: Ipv4Addr::UNSPECIFIED,
+        client_id: &[],
+        relay_info: &[],
+        vendor_class: &[],
+    }
+}
+
+/// The verdict of a chain of stage `admit`, with what it chose.
+fn admit(words: &[&str]) -> Option<(Hook, Steer)> {
+    let mut plugins = plugins(words)?;
+    let chain = chain(&plugins);
+    let bytes = MessageBuilder::new(MessageType::Discover, MacAddr([2, 0, 0, 0, 0, 7])).build();
+    let request = Packet::parse(&bytes, ParseRules::default()).unwrap();
+    let mut question = Admit {
+        request: &request,
+        unicast: false,
+        group: "g",
+        interface: "eth0",
+        token: Token { engine: 0, slot: 0, generation: 0 },
+        steer: Steer::default(),
+    };
+    let hook = plugins.admit(now(), &chain, &mut question);
+    Some((hook, question.steer))
+}
+
+#[test]
+fn a_chain_on_the_packets_way_goes_on_until_one_drops() {
+    let Some((hook, steer)) = admit(&["first", "trap", "second", "nothing"]) else { return };
+    assert_eq!(hook, Hook::Done(Verdict::Continue));
+    assert_eq!((steer.group.as_deref(), steer.class.as_deref()), (Some("second"), Some("gold")));
+    for words in [&["first", "drop", "second"], &["first", "trap-or-drop", "second"]] {
+        let (hook, steer) = admit(words).unwrap();
+        assert_eq!((hook, steer.group.as_deref()), (Hook::Done(Verdict::Drop), Some("first")), "{words:?}");
+    }
+}
+
+#[test]
+fn the_first_that_does_not_pass_decides() {
+    let cause = DisconnectCause::Disconnect;
+    let disconnect = Disconnect { subject: subject(), cause, can_reconfigure: true, attributes: &[] };
+    let exhausted = Exhausted { subject: subject(), attempts: 8, has_nonce: false };
+    for (words, ended, becomes) in [
+        (&["nothing", "nothing"][..], None, ExhaustedVerdict::Restore),
+        (&["nothing", "second", "first"], Some(DisconnectVerdict::Ignore), ExhaustedVerdict::Defer),
+        (&["first", "second"], Some(DisconnectVerdict::Clear), ExhaustedVerdict::Clear),
+        // A failure passes a RADIUS request on, but leaves a client as it was.
+        (&["trap", "second"], Some(DisconnectVerdict::Ignore), ExhaustedVerdict::Restore),
+    ] {
+        let Some(mut plugins) = plugins(words) else { return };
+        let chain = chain(&plugins);
+        assert_eq!(plugins.disconnect(now(), &chain, &disconnect), ended, "{words:?}");
+        assert_eq!(plugins.reconfigure_exhausted(now(), &chain, &exhausted), becomes, "{words:?}");
+    }
+}
+
+#[test]
+fn one_that_refuses_or_fails_keeps_a_binding_secret() {
+    let relay = Ipv4Addr::new(192, 0, 2, 1);
+    let question = Leasequery { subject: subject(), requestor: relay, source: relay, key: QueryKey::Address };
+    for (words, verdict) in [
+        (&["nothing", "first"][..], LeasequeryVerdict::Answer),
+        (&["nothing", "second", "first"], LeasequeryVerdict::Refuse),
+        (&["nothing", "trap"], LeasequeryVerdict::Refuse),
+    ] {
+        let Some(mut plugins) = plugins(words) else { return };
+        let chain = chain(&plugins);
+        assert_eq!(plugins.leasequery(now(), &chain, &question), verdict, "{words:?}");
+    }
+}
+
+#[test]
+fn a_later_route_choice_overrides_and_a_failed_one_is_none() {
+    let Some(mut plugins) = plugins(&["first", "second", "bad", "trap"]) else { return };
+    let chain = chain(&plugins);
+    let mut choice = RouteChoice::default();
+    plugins.route(now(), &chain, &RouteQuestion { subject: subject() }, &mut choice);
+    let extra = |third| ExtraRoute { network: Ipv4Addr::new(10, 0, third, 0), len: 24 };
+    let wanted = RouteChoice { metric: Some(2), table: Some(100), tag: None, extra: vec![extra(0), extra(1)] };
+    assert_eq!(choice, wanted);
+}
+
+const TOKEN: Token = Token { engine: 0, slot: 3, generation: 1 };
+
+/// Plugins of the fixture that behaves as told, the answers of deferred ones, and a reply to shape.
+fn shapers(behaviours: &[&str], on_failure: OnFailure) -> Option<(Plugins, Receiver<Shaped>)> {
+    let Some(dir) = std::env::var_os("BINDERY_GUESTS") else {
+        println!("SKIP deferred plugins: BINDERY_GUESTS names no directory of built guests");
+        return None;
+    };
+    let file = std::path::PathBuf::from(dir).join("fixture-behave.wasm");
+    let host = Host::new(HostConfig::default()).unwrap();
+    let load = |behaviour: &&str| {
+        let mut spec = PluginSpec::new(*behaviour, Source::File(file.clone()));
+        spec.stages = Stages::NONE.with(Stage::ShapeReply);
+        spec.on_failure = on_failure;
+        let mut words = behaviour.split(' ');
+        let arguments = words.next().map(str::to_owned).into_iter().collect();
+        let properties = words.map(|number| ("number".to_owned(), number.to_owned())).collect();
+        spec.settings = vec![Setting { name: "behave".into(), arguments, properties, ..Setting::default() }];
+        host.load(&spec).unwrap()
+    };
+    let (sender, answers) = crossbeam_channel::unbounded();
+    let plugins = Plugins::new(behaviours.iter().map(load).collect());
+    Some((plugins.reporting(move |shaped| drop(sender.send(shaped))), answers))
+}
+
+fn reply() -> Owned {
+    let meta = ShapeMeta {
+        address: Ipv4Addr::new(192, 0, 2, 10),
+        relay: None,
+        request_type: 1,
+        reply_type: 2,
+        state: bindery_plugin_host::ClientState::Init,
+        mac: [2, 0, 0, 0, 0, 7],
+        xid: 1,
+        session: 0,
+        lease_seconds: 60,
+    };
+    let (group, interface) = ("g".to_owned(), "eth0".to_owned());
+    Owned { meta, group, interface, raw_request: vec![], request: vec![], reply: vec![], changes: vec![] }
+}
+
+const LONG: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Makes the plugin at `at` slow, as one call past its deadline does.
+fn defer(plugins: &mut Plugins, at: u16) {
+    // The guest spins for ever; nothing is sent to the client meanwhile.
+    let hook = plugins.shape(now(), &[PluginId(at)], &mut reply(), TOKEN);
+    assert_eq!(hook, Hook::Done(Verdict::Continue), "on-failure continue");
+    assert!(plugins.seen()[usize::from(at)].deferred);
+}
+
+#[test]
+fn one_missed_deadline_defers_a_plugin_and_the_engine_hears_later() {
+    let Some((mut plugins, answers)) = shapers(&["good", "spin", "cost"], OnFailure::Continue) else { return };
+    defer(&mut plugins, 1);
+    let chain = [PluginId(0), PluginId(1), PluginId(2)];
+    let hook = plugins.shape(now(), &chain, &mut reply(), TOKEN);
+    assert!(matches!(hook, Hook::Pending { .. }), "{hook:?}");
+    // It fails again on its own thread; the chain goes on behind it.
+    let shaped = answers.recv_timeout(LONG).unwrap();
+    assert_eq!(shaped.outcome, Outcome::Failed(Failure::Deadline, OnFailure::Continue));
+    let answer = plugins.resume(now(), shaped).unwrap();
+    assert_eq!((answer.token, answer.verdict), (TOKEN, Verdict::Continue));
+    let codes: Vec<u8> = answer.edits.iter().map(|(code, _)| code.0).collect();
+    assert_eq!(codes, [43, 15, 26, 42, 43], "before and behind the deferred plugin");
+    let seen = plugins.seen();
+    assert_eq!(seen.iter().map(|seen| seen.deferred).collect::<Vec<_>>(), [false, true, false]);
+    assert_eq!(seen[1].stats.failed(Failure::Deadline), 2);
+}
+
+#[test]
+fn a_deferred_plugin_that_may_drop_drops() {
+    let Some((mut plugins, answers)) = shapers(&["spin", "good"], OnFailure::Drop) else { return };
+    let chain = [PluginId(0), PluginId(1)];
+    assert_eq!(plugins.shape(now(), &chain, &mut reply(), TOKEN), Hook::Done(Verdict::Drop));
+    assert!(matches!(plugins.shape(now(), &chain, &mut reply(), TOKEN), Hook::Pending { .. }));
+    let answer = plugins.resume(now(), answers.recv_timeout(LONG).unwrap()).unwrap();
+    assert_eq!((answer.verdict, answer.edits.len()), (Verdict::Drop, 0));
+}
+
+#[test]
+fn a_full_queue_is_a_failure() {
+    let Some((mut plugins, answers)) = shapers(&["spin", "good"], OnFailure::Continue) else { return };
+    defer(&mut plugins, 0);
+    let chain = [PluginId(0), PluginId(1)];
+    // The worker takes some meanwhile, but none is done within its deadline of 5 ms; the breaker opens at the third.
+    let mut pending = 0;
+    let mut full = 0;
+    for _ in 0..100_000 {
+        let mut exchange = reply();
+        match plugins.shape(now(), &chain, &mut exchange, TOKEN) {
+            Hook::Pending { .. } => pending += 1,
+            Hook::Done(verdict) => {
+                assert_eq!((verdict, exchange.changes.len()), (Verdict::Continue, 1));
+                full += 1;
+                break;
+            }
+        }
+    }
+    assert_eq!(full, 1, "{pending} were taken");
+    assert_eq!(plugins.seen()[0].stats.failed(Failure::QueueFull), 1);
+    for _ in 0..pending {
+        assert!(plugins.resume(now(), answers.recv_timeout(LONG).unwrap()).is_some());
+    }
+}
+
+#[test]
+fn a_commit_in_between_loses_no_exchange() {
+    let Some((mut plugins, answers)) = shapers(&["good", "spin", "cost"], OnFailure::Continue) else { return };
+    defer(&mut plugins, 1);
+    let chain = [PluginId(0), PluginId(1), PluginId(2)];
+    assert!(matches!(plugins.shape(now(), &chain, &mut reply(), TOKEN), Hook::Pending { .. }));
+    // The old plugins go; the answer of the deferred one still comes, to plugins that know nothing of its chain.
+    drop(std::mem::replace(&mut plugins, Plugins::new(Vec::new())));
+    let answer = plugins.resume(now(), answers.recv_timeout(LONG).unwrap()).unwrap();
+    let codes: Vec<u8> = answer.edits.iter().map(|(code, _)| code.0).collect();
+    assert_eq!((answer.verdict, codes), (Verdict::Continue, vec![43]));
+}
