@@ -14,6 +14,8 @@ use super::{Case, Reply, options};
 
 /// Ports of DHCPv4 (RFC 2131 §4.1).
 const PORTS: [u16; 2] = [67, 68];
+/// What is said of a capture that was cut off.
+const CUT: &str = "the capture ends amid a packet; what stands before it is replayed";
 /// Room for one block beside the file itself.
 const ROOM: usize = 1 << 16;
 /// Address that a request goes to unless it is sent to a server.
@@ -89,8 +91,12 @@ fn datagrams(bytes: Vec<u8>) -> Result<Vec<(bool, Vec<u8>)>> {
                 used
             }
             Err(PcapError::Eof) => break,
+            Err(PcapError::UnexpectedEof) => {
+                println!("{CUT}");
+                break;
+            }
             Err(PcapError::Incomplete(_)) if exhausted => {
-                println!("the capture ends amid a packet; what stands before it is replayed");
+                println!("{CUT}");
                 break;
             }
             Err(PcapError::Incomplete(_)) => 0,

@@ -61,6 +61,8 @@ fn other_workspaces() -> Vec<PathBuf> {
         "plugins/radius-disconnect",
         "plugins/restricted-requestor",
         "plugins/fixtures",
+        "plugins/sdk",
+        "examples/plugins/rust-vendor-options",
         "plugins/host/tests/fixtures/frozen-1.0.0",
         "tests/fuzz",
     ]
@@ -145,7 +147,13 @@ fn guests(context: &mut Context) -> Result<()> {
     }
     binaries::build()?;
     let out = shell::target_dir().join("plugins");
-    context.run(Command::new(shell::build_dir().join("bindery-plugin")).args(["build", "--all", "--out"]).arg(out))?;
+    let mut command = Command::new(shell::build_dir().join("bindery-plugin"));
+    command.args(["build", "--all"]);
+    if context.long {
+        // The samples whose toolchains are large come from npm and PyPI.
+        command.args(["--languages", "--install"]);
+    }
+    context.run(command.arg("--out").arg(out))?;
     // The daemon embeds those that ship: what tests find is one that does.
     binaries::build()?;
     Ok(())
@@ -154,12 +162,15 @@ fn guests(context: &mut Context) -> Result<()> {
 fn unit(context: &mut Context) -> Result<()> {
     // Built by the step `guests`; the daemon's build makes the folder too, an empty one.
     let guests = shell::target_dir().join("plugins");
-    let environment: Vec<_> = guests
+    let mut environment: Vec<_> = guests
         .join("option-insert.wasm")
         .is_file()
         .then(|| ("BINDERY_GUESTS", guests.display().to_string()))
         .into_iter()
         .collect();
+    if context.long {
+        environment.push(("BINDERY_LANGUAGES", "1".to_owned()));
+    }
     binaries::run(context, |package| !OWN_STEP.contains(&package), &environment)?;
     context.run(&mut cargo(&["test", "--workspace", "--doc", "--locked", "--quiet"]))
 }
