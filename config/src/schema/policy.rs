@@ -18,7 +18,7 @@ pub(super) const POLICY: Statement = Statement::container(
             "admit",
             Type::Name(64),
             "my-policy",
-            "Plugins that see each request first, and may drop it or choose group, pool or class.",
+            "Plugins that see each request first, and may drop it or choose group or pool.",
         )
         .apply(Apply::Hot),
         list("authorize", Type::Name(64)),
@@ -26,14 +26,14 @@ pub(super) const POLICY: Statement = Statement::container(
             "select-address",
             Type::Name(64),
             "my-policy",
-            "Plugins that choose pool, address or lease time of a newcomer.",
+            "Plugins that choose pool or address of a newcomer.",
         )
         .apply(Apply::Hot),
         Statement::list(
             "disconnect",
             Type::Name(64),
             "my-policy",
-            "Plugins that say what a RADIUS Disconnect-Request or CoA-Request does; the first that does not pass decides.",
+            "Plugins that say what a RADIUS Disconnect-Request does; the first that does not pass decides.",
         )
         .apply(Apply::Hot),
         Statement::list(
@@ -50,13 +50,7 @@ pub(super) const POLICY: Statement = Statement::container(
             "Plugins that say which requestor may be told of a binding; one that refuses is enough.",
         )
         .apply(Apply::Hot),
-        Statement::list(
-            "route",
-            Type::Name(64),
-            "my-policy",
-            "Plugins that choose metric, table and extra routes of a new binding.",
-        )
-        .apply(Apply::Hot),
+        list("route", Type::Name(64)),
         list("session-events", Type::Name(64)),
     ],
     "Plugins by stage. For each stage the most specific level that names plugins wins: interface, group, top level.",

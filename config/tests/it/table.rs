@@ -217,9 +217,7 @@ impl Edits {
             }
         }
         self.put(SERVER, "allow-leasequery { restricted-requestor }");
-        for stage in
-            ["shape-reply", "admit", "select-address", "disconnect", "reconfigure-exhausted", "leasequery", "route"]
-        {
+        for stage in ["shape-reply", "admit", "select-address", "disconnect", "reconfigure-exhausted", "leasequery"] {
             let statement = format!("{stage} b a");
             self.put("policy", &statement);
             self.put(&format!("{SERVER} group policy"), &statement);
