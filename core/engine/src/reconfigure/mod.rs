@@ -296,13 +296,21 @@ impl Engine {
         if !starts && let Some(known) = known {
             return Some((known, false));
         }
-        let id = self.sessions.get(slot)?.id();
+        let record = self.sessions.get(slot)?;
+        let replay = replay_of(self.change + 1, 0);
+        // The same exchange again, retransmitted or doubled: the client may have taken the first ACK and ignore this.
+        if record.state() == State::Bound
+            && record.xid == packet.xid()
+            && let Some(Nonce { value, .. }) = known
+        {
+            return Some((Nonce { value, replay }, true));
+        }
         let mut seed = [0; 20];
-        seed[..8].copy_from_slice(&id.0.to_be_bytes());
+        seed[..8].copy_from_slice(&record.id().0.to_be_bytes());
         seed[8..16].copy_from_slice(&self.change.to_be_bytes());
         seed[16..].copy_from_slice(&packet.xid().0.to_be_bytes());
         let value = authentication::hmac_md5(&self.nonce_key, &seed);
-        Some((Nonce { value, replay: replay_of(self.change + 1, 0) }, true))
+        Some((Nonce { value, replay }, true))
     }
 }
 

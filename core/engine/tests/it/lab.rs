@@ -65,7 +65,7 @@ pub(crate) struct Lab {
     pub(crate) foreign: Vec<Ipv4Addr>,
     /// Whether the writers answer at once.
     pub(crate) prompt: bool,
-    xid: u32,
+    pub(crate) xid: u32,
 }
 
 pub(crate) fn mac(last: u8) -> MacAddr {

@@ -481,6 +481,25 @@ fn the_nonce_is_told_once_and_survives_a_restart() {
 }
 
 #[test]
+fn a_request_that_comes_twice_is_told_one_nonce() {
+    let mut lab = lab();
+    let offer = lab.broadcast(&nonce_capable(MessageBuilder::discover(mac(1)))).unwrap();
+    let select = nonce_capable(MessageBuilder::request_selecting(mac(1), offer.yiaddr(), SERVER));
+    let mut ask = || {
+        let ack = lab.broadcast(&select).unwrap();
+        // The same exchange: the laboratory counts xids.
+        lab.xid -= 1;
+        match Authentication::parse(&ack.option(OptionCode::AUTHENTICATION).unwrap()) {
+            Some(Authentication::Nonce { replay, nonce }) => (nonce, replay),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (first, second) = (ask(), ask());
+    assert_eq!(first.0, second.0);
+    assert!(second.1 > first.1);
+}
+
+#[test]
 fn a_client_that_boots_is_told_a_nonce_again() {
     let mut lab = lab();
     let (address, nonce, _) = lease_with_nonce(&mut lab, 1);

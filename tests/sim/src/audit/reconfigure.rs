@@ -216,7 +216,14 @@ impl Auditor {
         who: &str,
     ) -> Result<(), Finding> {
         let live = before.filter(|b| b.state == DurableState::Bound);
+        if live.is_none() {
+            self.moves.told.remove(&lease.key);
+        }
         if before.and_then(|b| b.nonce).map(|n| n.value) != lease.nonce.map(|n| n.value) {
+            // The client may have taken the first ACK.
+            if live.is_some_and(|before| before.xid == lease.xid && before.nonce.is_some()) {
+                return Err(format!("{who}: two nonces in one exchange"));
+            }
             self.moves.untold.insert(lease.key);
         }
         let (was, is) = (live.map_or(Phase::Idle, phase), phase(lease));

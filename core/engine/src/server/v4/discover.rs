@@ -203,6 +203,8 @@ impl Engine {
         let saved = *self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
         self.sessions.transition(slot, State::Offered, address).map_err(|_| DropReason::ClientLookup)?;
         self.shadows.insert(slot, saved);
+        // A client that starts anew has lost the nonce it had, and may be told none now.
+        self.sessions.set_nonce(slot, None);
         Ok(slot)
     }
 
