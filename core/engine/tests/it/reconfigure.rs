@@ -264,6 +264,18 @@ fn a_refresh_keeps_the_address() {
 }
 
 #[test]
+fn a_renewal_of_the_clients_own_is_no_answer() {
+    let mut lab = lab();
+    let address = lab.lease(1);
+    renumber(&mut lab);
+    // The third attempt leaves at 6, the fourth at 14.
+    lab.pass(13);
+    lab.heard.clear();
+    assert_eq!(lab.renew(1, address).unwrap().message(), MessageType::Nak);
+    assert_eq!(view_of_tombstone(&lab, address), Capability::Unknown);
+}
+
+#[test]
 fn discover_ends_it_and_starts_anew() {
     let mut lab = lab();
     let address = lab.lease(1);

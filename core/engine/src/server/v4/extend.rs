@@ -12,11 +12,14 @@ use crate::{
     event::DropReason,
     links::Served,
     policy::Policy,
-    reconfigure::{Action, Happening, Phase, action, flags_of_tombstone},
+    reconfigure::{Action, Happening, Phase, action, attempts, flags_of_tombstone},
     session::{ClientKey, Record, Slot, State},
 };
 use bindery_types::{HwAddr, InstanceId, Ipv4Addr};
 use bindery_wire::v4::OptionCode;
+
+/// How soon after a FORCERENEW a REQUEST counts as its answer, seconds: clients that obey do so at once, our sync may not be.
+const ANSWER_SECS: u64 = 5;
 
 impl Engine {
     /// RENEWING and REBINDING: the client extends the lease of its ciaddr.
@@ -71,17 +74,21 @@ impl Engine {
     pub(super) fn end_moved4(&mut self, request: Request<'_>, slot: Slot, server_id: Ipv4Addr) -> Outcome {
         let record = *self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
         let answer = self.build_nak4(request, server_id)?;
-        let flags = self.answered(slot, request.config, &record, flags_of_tombstone(record.flags, true));
+        let flags = self.answered(&request, slot, &record, flags_of_tombstone(record.flags, true));
         self.commit_end_as(request.turn, slot, BindingEvent::Clear, flags, Some(answer), None);
         Ok(())
     }
 
-    /// `flags` with what is now known of the client: it answered a FORCERENEW, if one was sent.
-    pub(super) fn answered(&self, slot: Slot, config: &Config, record: &Record, flags: u16) -> u16 {
-        match Phase::of(record.flags) {
-            Phase::Reconfiguring(_) => self.method_of(slot, self.reconfigure_of(config, record)).store(flags),
-            Phase::Idle | Phase::DeferredNak => flags,
-        }
+    /// `flags` with what is now known of the client: it answered a FORCERENEW, if its REQUEST came right after one. Later
+    /// in the pause it is taken for a renewal of the client's own.
+    pub(super) fn answered(&self, request: &Request<'_>, slot: Slot, record: &Record, flags: u16) -> u16 {
+        let reconfigure = self.reconfigure_of(request.config, record);
+        let (Phase::Reconfiguring(_), Some(due)) = (Phase::of(record.flags), self.schedule.due(slot)) else {
+            return flags;
+        };
+        let pause = reconfigure.map_or(0, |reconfigure| reconfigure.pause_secs(attempts(record.flags)));
+        let late = request.turn.lease.plus_secs(pause) > due.plus_secs(ANSWER_SECS);
+        if late { flags } else { self.method_of(slot, reconfigure).store(flags) }
     }
 
     /// A renewal of an address that this client does not hold.

@@ -265,7 +265,7 @@ impl Engine {
             || change.pool != record.pool
             || change.group != record.group)
             .then(|| self.identity.clone());
-        change.flags = self.answered(slot, request.config, &record, record.flags & !flag::OF_A_RUN);
+        change.flags = self.answered(&request, slot, &record, record.flags & !flag::OF_A_RUN);
         let reconfigure = grant.served.reconfigure(request.config);
         let auth = reconfigure.and_then(|reconfigure| {
             let starts = fresh || !matches!(self.client_state(&request), Ok(ClientState::Renewing { .. }));
