@@ -221,6 +221,26 @@ fn a_plugin_that_is_late_revives_nothing_that_was_cleared_meanwhile() {
 }
 
 #[test]
+fn an_offer_that_a_plugin_held_back_does_not_leave_once_nothing_holds_its_address() {
+    for cleared in [false, true] {
+        let mut lab = Lab::new(config());
+        lab.lease(1);
+        let mut slow = config();
+        slow.groups[0].chains.set(Stage::ShapeReply, vec![PluginId(0)]);
+        lab.input(Input::Configure(Arc::new(slow)));
+        let tokens = Rc::new(RefCell::new(Vec::new()));
+        lab.policy = Box::new(Slow(Rc::clone(&tokens)));
+        assert!(lab.discover(1).is_none());
+        if cleared {
+            lab.clear(Filter::All);
+        }
+        let token = tokens.borrow()[0];
+        lab.input(Input::PolicyDone(PolicyAnswer { token, verdict: Verdict::Continue, edits: Vec::new() }));
+        assert_eq!(lab.heard.is_empty(), cleared);
+    }
+}
+
+#[test]
 fn what_we_ended_is_refused_also_when_the_client_has_another_card() {
     let mut lab = Lab::new(config());
     let id = b"the same";

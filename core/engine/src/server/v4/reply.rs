@@ -189,6 +189,13 @@ impl Engine {
         let state = exchange::next(state, ExchangeEvent::HookDone).map_err(|_| DropReason::Policy)?;
         match draft.then {
             Then::Send => {
+                // While an offer was parked its session may have ended: nothing holds the address then.
+                if let Some((session, _)) = draft.session {
+                    let record = self.sessions.resolve(session).and_then(|slot| self.sessions.get(slot));
+                    record
+                        .filter(|r| r.state().is_live() && r.address() == draft.yiaddr)
+                        .ok_or(DropReason::ClientLookup)?;
+                }
                 let payload = self.encode(reply, packet)?;
                 self.send(Answer { to: draft.to, also_to: None, message: draft.message, payload });
                 Ok(())
