@@ -127,7 +127,13 @@ pub fn decode_lease(key: BindingKey, value: &[u8]) -> Result<(LeaseRecord, u32),
     };
     let reconfigure_due = match shape & RECONFIGURE {
         0 => None,
-        _ => Some(start.plus_secs(u64::from(fields.u32()?))),
+        _ => {
+            let after = u64::from(fields.u32()?);
+            if start == LeaseTime::NEVER && after != 0 {
+                return Err(RecordError::Field("reconfigure"));
+            }
+            Some(start.plus_secs(after))
+        }
     };
     fields.close()?;
     let lease = LeaseRecord {

@@ -207,6 +207,22 @@ fn version_1_stays_readable() {
     assert_eq!(codec::decode_meta(&bytes(META_V1)).unwrap().0, expected);
 }
 
+/// A session that never began is reconfigured at no time after that: such a record could not be written again.
+#[test]
+fn a_time_after_never_is_refused() {
+    let key = BindingKey { session: SessionId(77), index: 0 };
+    let (lease, _) = codec::decode_lease(key, &bytes(LEASE_V1)).unwrap();
+    let lease = LeaseRecord { start: LeaseTime::NEVER, reconfigure_due: Some(LeaseTime::NEVER), ..lease };
+    let mut value = Vec::new();
+    let crc = codec::encode_lease(&lease, &mut value);
+    assert_eq!(codec::decode_lease(key, &value), Ok((lease, crc)));
+    let body = value.len() - 4;
+    value[body - 4] = 1;
+    let crc = crc32fast::hash(&[&codec::encode_binding_key(key)[..], &value[..body]].concat());
+    value[body..].copy_from_slice(&crc.to_le_bytes());
+    assert_eq!(codec::decode_lease(key, &value), Err(RecordError::Field("reconfigure")));
+}
+
 #[test]
 fn a_newer_version_says_so() {
     let key = BindingKey { session: SessionId(77), index: 0 };
