@@ -11,11 +11,12 @@ use bindery_crash::{
 use bindery_engine::{input::StoreSeq, output::Mutation};
 use bindery_store::{FjallStore, Refused, Storage, StoreEvent, Writer};
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 fn main() -> Result<()> {
@@ -24,12 +25,22 @@ fn main() -> Result<()> {
     let notes = File::options().create(true).append(true).open(notes)?;
     let (state, seed, count) = (Path::new(state), seed.parse()?, count.parse()?);
     match mode.as_str() {
-        "batches" => batches(Batches::new(seed), state, &notes, seed, count),
+        "batches" => batches(Batches::new(seed), state, &notes, seed, count).map(drop),
         "fill" => fill(state, seed),
         "filled" => {
             let mut batches_left = Batches::with_fillers(seed);
             (0..FILLERS).for_each(|_| drop(batches_left.next_batch()));
-            batches(batches_left, state, &notes, seed, count)
+            let full = journals(state)?;
+            ensure!(!full.is_empty(), "no journal is there");
+            let store = batches(batches_left, state, &notes, seed, count)?;
+            // The engine removes it when its tables are written, which may be after the last batch on a busy machine.
+            let deadline = Instant::now() + Duration::from_secs(120);
+            while journals(state)?.iter().any(|journal| full.contains(journal)) {
+                ensure!(Instant::now() < deadline, "the full journal is never removed");
+                std::thread::yield_now();
+            }
+            drop(store);
+            Ok(())
         }
         "writer" => writer(state, notes, seed, count),
         other => bail!("unknown mode {other}"),
@@ -41,8 +52,25 @@ fn note(mut notes: &File, line: &str) -> Result<()> {
     Ok(notes.write_all(line.as_bytes())?)
 }
 
+/// The journals in a database's directory.
+fn journals(state: &Path) -> Result<BTreeSet<PathBuf>> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![state.to_path_buf()];
+    while let Some(directory) = open.pop() {
+        for entry in directory.read_dir().with_context(|| directory.display().to_string())? {
+            let path = entry?.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "jnl") {
+                found.insert(path);
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// Commits batch after batch, and opens the database anew now and then.
-fn batches(mut batches: Batches, state: &Path, notes: &File, seed: u64, count: u64) -> Result<()> {
+fn batches(mut batches: Batches, state: &Path, notes: &File, seed: u64, count: u64) -> Result<FjallStore> {
     let mut random = Random::new(!seed);
     let mut store = FjallStore::open_with(state, SMALL)?;
     let before = store.acknowledged();
@@ -56,7 +84,7 @@ fn batches(mut batches: Batches, state: &Path, notes: &File, seed: u64, count: u
             store = FjallStore::open_with(state, SMALL)?;
         }
     }
-    Ok(())
+    Ok(store)
 }
 
 /// Brings the journal to the length at which the engine begins another; nobody watches.
