@@ -9,7 +9,7 @@ use bindery_types::{IfIndex, Ipv4Addr, MacAddr};
 use libc::{c_int, c_void, iovec, mmsghdr, msghdr, sock_filter, sockaddr_in, sockaddr_ll, socklen_t};
 use nix::errno::Errno;
 use std::{
-    mem::{size_of, size_of_val, zeroed},
+    mem::{MaybeUninit, size_of, size_of_val, zeroed},
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
 };
 
@@ -115,17 +115,19 @@ impl Arena {
 
     /// Receives what is there, at most [`BATCH`] packets, without waiting; how many.
     pub(crate) fn receive(&mut self, fd: impl AsFd) -> Result<usize, Errno> {
-        // SAFETY: all three types are plain data for which zero bytes are valid.
-        let (mut headers, mut names, mut controls): ([mmsghdr; BATCH], [libc::sockaddr_storage; BATCH], _) =
-            unsafe { (zeroed(), zeroed(), [[0u64; 16]; BATCH]) };
+        // Names and control data are the kernel's to write, and to clear 16 KiB costs more than to receive a packet.
+        let mut names = [const { MaybeUninit::<libc::sockaddr_storage>::uninit() }; BATCH];
+        let mut controls = [const { MaybeUninit::<Control>::uninit() }; BATCH];
         let mut slots = [iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
+        // SAFETY: plain data for which zero bytes are valid.
+        let mut headers: [mmsghdr; BATCH] = unsafe { zeroed() };
         for ((slot, bytes), (header, (name, control))) in slots
             .iter_mut()
             .zip(self.bytes.chunks_exact_mut(SLOT_LEN))
             .zip(headers.iter_mut().zip(names.iter_mut().zip(controls.iter_mut())))
         {
             *slot = iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
-            header.msg_hdr.msg_name = (&raw mut *name).cast();
+            header.msg_hdr.msg_name = name.as_mut_ptr().cast();
             header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as socklen_t;
             header.msg_hdr.msg_iov = slot;
             header.msg_hdr.msg_iovlen = 1;
@@ -144,9 +146,9 @@ impl Arena {
             )
         })?;
         let count = usize::try_from(count).unwrap_or(0).min(BATCH);
-        for (received, (header, name)) in self.received.iter_mut().zip(headers.iter().zip(&names)).take(count) {
+        for (received, header) in self.received.iter_mut().zip(&headers).take(count) {
             // SAFETY: the kernel filled this header, and what it points to is alive.
-            *received = unsafe { read_header(header, name) };
+            *received = unsafe { read_header(header) };
         }
         Ok(count)
     }
@@ -164,24 +166,30 @@ impl Arena {
 /// Turns what the kernel wrote into values.
 ///
 /// # Safety
-/// `header` was filled by recvmmsg and its control buffer is alive; `name` is its name.
-unsafe fn read_header(header: &mmsghdr, name: &libc::sockaddr_storage) -> Received {
+/// `header` was filled by recvmmsg; its name and its control buffer are alive and have room for what it says.
+unsafe fn read_header(header: &mmsghdr) -> Received {
     let message: &msghdr = &header.msg_hdr;
+    let named = message.msg_namelen as usize;
     let mut received = Received {
         len: header.msg_len as usize,
         truncated: message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0,
         ..Received::default()
     };
-    match c_int::from(name.ss_family) {
-        libc::AF_PACKET => {
-            // SAFETY: the family says which structure it is, and sockaddr_storage has room for each.
-            let name = unsafe { &*(&raw const *name).cast::<sockaddr_ll>() };
+    let family = match named >= size_of::<libc::sa_family_t>() {
+        // SAFETY: every name begins with its family, and the kernel wrote that much of it.
+        true => c_int::from(unsafe { *message.msg_name.cast::<libc::sa_family_t>() }),
+        false => libc::AF_UNSPEC,
+    };
+    match family {
+        libc::AF_PACKET if named >= size_of::<sockaddr_ll>() => {
+            // SAFETY: the family says which structure it is, and the kernel wrote all of it.
+            let name = unsafe { &*message.msg_name.cast::<sockaddr_ll>() };
             let mac = (name.sll_halen == 6).then(|| name.sll_addr.first_chunk().copied().map(MacAddr)).flatten();
             received.link = Some((IfIndex(u32::try_from(name.sll_ifindex).unwrap_or(0)), mac));
         }
-        libc::AF_INET => {
+        libc::AF_INET if named >= size_of::<sockaddr_in>() => {
             // SAFETY: as above.
-            let name = unsafe { &*(&raw const *name).cast::<sockaddr_in>() };
+            let name = unsafe { &*message.msg_name.cast::<sockaddr_in>() };
             received.inet = Some((address(name.sin_addr), u16::from_be(name.sin_port)));
         }
         _ => {}
@@ -268,34 +276,37 @@ union Name {
 /// # Errors
 /// The first packet was not taken.
 pub(crate) fn send<'a>(fd: impl AsFd, packets: impl Iterator<Item = (Target, &'a [u8])>) -> Result<usize, Errno> {
-    // SAFETY: all are plain data for which zero bytes are valid.
-    let (mut headers, mut names): ([mmsghdr; BATCH], [Name; BATCH]) = unsafe { (zeroed(), zeroed()) };
-    let mut controls: [Control; BATCH] = [[0; 16]; BATCH];
-    let mut slots = [iovec { iov_base: std::ptr::null_mut(), iov_len: 0 }; BATCH];
+    // Only what is sent is filled in: to clear all of it, 16 KiB, costs more than to send a packet.
+    let mut headers = [const { MaybeUninit::<mmsghdr>::uninit() }; BATCH];
+    let mut names = [const { MaybeUninit::<Name>::uninit() }; BATCH];
+    let mut controls = [const { MaybeUninit::<Control>::uninit() }; BATCH];
+    let mut slots = [const { MaybeUninit::<iovec>::uninit() }; BATCH];
     let mut count = 0u32;
     for ((target, bytes), ((header, slot), (name, control))) in
         packets.zip(headers.iter_mut().zip(&mut slots).zip(names.iter_mut().zip(&mut controls)))
     {
-        let message = &mut header.msg_hdr;
+        // SAFETY: plain data for which zero bytes are valid.
+        let message = &mut header.write(unsafe { zeroed() }).msg_hdr;
         // The kernel only reads from a slot that is sent.
-        *slot = iovec { iov_base: bytes.as_ptr().cast_mut().cast::<c_void>(), iov_len: bytes.len() };
-        message.msg_iov = slot;
+        let bytes = iovec { iov_base: bytes.as_ptr().cast_mut().cast::<c_void>(), iov_len: bytes.len() };
+        message.msg_iov = slot.write(bytes);
         message.msg_iovlen = 1;
-        message.msg_name = (&raw mut *name).cast();
+        message.msg_name = name.as_mut_ptr().cast();
         match target {
             Target::Link { link, mac } => {
-                name.link = link_address(link, mac);
+                name.write(Name { link: link_address(link, mac) });
                 message.msg_namelen = size_of::<sockaddr_ll>() as socklen_t;
             }
             Target::Inet { link, src, dst, port } => {
-                name.inet = sockaddr_in {
+                let inet = sockaddr_in {
                     sin_family: libc::AF_INET as u16,
                     sin_port: port.to_be(),
                     sin_addr: libc::in_addr { s_addr: dst.to_bits().to_be() },
                     sin_zero: [0; 8],
                 };
+                name.write(Name { inet });
                 message.msg_namelen = size_of::<sockaddr_in>() as socklen_t;
-                write_packet_info(message, control, link, src);
+                write_packet_info(message, control.write([0; 16]), link, src);
             }
         }
         count += 1;
@@ -305,7 +316,7 @@ pub(crate) fn send<'a>(fd: impl AsFd, packets: impl Iterator<Item = (Target, &'a
     }
     // SAFETY: the first `count` headers point to names, slots and control buffers that are alive.
     let sent = Errno::result(unsafe {
-        libc::sendmmsg(fd.as_fd().as_raw_fd(), headers.as_mut_ptr(), count, libc::MSG_DONTWAIT)
+        libc::sendmmsg(fd.as_fd().as_raw_fd(), headers.as_mut_ptr().cast(), count, libc::MSG_DONTWAIT)
     })?;
     Ok(usize::try_from(sent).unwrap_or(0))
 }

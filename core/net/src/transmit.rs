@@ -44,6 +44,9 @@ impl Sockets {
     }
 
     fn send_frames(&mut self, chunk: &[Transmit], waits: &mut u32) {
+        if !chunk.iter().any(|transmit| matches!(transmit.to, Destination::Frame { .. })) {
+            return;
+        }
         self.frames.resize_with(BATCH, Vec::new);
         let mut targets: [Option<(Target, MessageType)>; BATCH] = [None; BATCH];
         let mut buffers = self.frames.iter_mut().zip(&mut targets);
