@@ -31,7 +31,9 @@ bindery-bench [STEP...] [options]     (root; steps: dora renew latency rss resta
   --rate R              DORA/s of the open loop (2000)
   --sessions N          sessions of rss and restart (100000)
   --direct              clients on the server's link, by frames (default: relayed, by UDP)
-  --variant NAME        only this server; may be repeated: bindery bindery-no-plugin kea-memfile isc-dhcpd responder
+  --variant NAME        only this server; may be repeated: bindery bindery-no-plugin kea-memfile isc-dhcpd responder,
+                        and with --before: bindery-before bindery-before-no-plugin
+  --before DIR          release directory of an older build (with ../plugins beside it), to compare with
   --server-cpu LIST     CPUs of the server (0)
   --load-cpu LIST       CPUs of the generator (1)
   --scratch DIR         where servers keep their state: the disk under test (the system's temporary directory)
@@ -92,16 +94,19 @@ fn disk(directory: &Path) -> Result<bool> {
 fn places() -> Result<Places> {
     let this = std::env::current_exe()?;
     let beside = this.parent().context("no directory of programs")?;
-    Ok(Places {
-        binderyd: beside.join("binderyd"),
-        bindery: beside.join("bindery"),
-        plugin: beside.join("../plugins/option-insert.wasm"),
-        responder: beside.join("dhcpresp"),
-    })
+    Ok(Places::in_release(beside))
 }
 
 fn variant(name: &str) -> Result<Variant> {
-    let all = [Variant::Bindery, Variant::BinderyNoPlugin, Variant::Kea, Variant::Isc, Variant::Responder];
+    let all = [
+        Variant::Bindery,
+        Variant::BinderyNoPlugin,
+        Variant::Before,
+        Variant::BeforeNoPlugin,
+        Variant::Kea,
+        Variant::Isc,
+        Variant::Responder,
+    ];
     all.into_iter()
         .find(|variant| variant.name() == name)
         .with_context(|| format!("there is no variant {name:?}; see --help"))
@@ -170,6 +175,10 @@ fn take(options: &mut Options, name: &str, parser: &mut lexopt::Parser) -> Resul
         "rows" => options.rows = Some(parser.value()?.into()),
         "binderyd" => options.places.binderyd = parser.value()?.into(),
         "bindery" => options.places.bindery = parser.value()?.into(),
+        "before" => {
+            let directory: PathBuf = parser.value()?.into();
+            options.places.before = Some(Box::new(Places::in_release(&directory)));
+        }
         "plugin" => options.places.plugin = parser.value()?.into(),
         _ => bail!("there is no option --{name}; see --help"),
     }

@@ -409,12 +409,17 @@ pub fn ratios(figures: &Figures) -> String {
     let cpu = |step, variant: Variant| (step, variant.name(), "cpu_us");
     let echo = ("echo", "udp-echo", "rate");
     let (kea, bindery, responder) = (Variant::Kea, Variant::Bindery, Variant::Responder);
+    let (before, bare, bare_before) = (Variant::Before, Variant::BinderyNoPlugin, Variant::BeforeNoPlugin);
     let lines = [
         figures.ratio_line("DORA/s, bindery / kea-memfile", rate(dora, bindery), rate(dora, kea), 1.0),
         figures.ratio_line("CPU per DORA, bindery / kea-memfile", cpu(dora, bindery), cpu(dora, kea), 1.0),
         figures.ratio_line("2 x DORA/s of bindery / echo", rate(dora, bindery), echo, 2.0),
         figures.ratio_line("2 x DORA/s of kea-memfile / echo", rate(dora, kea), echo, 2.0),
         figures.ratio_line("2 x DORA/s of the responder / echo", rate(dora, responder), echo, 2.0),
+        figures.ratio_line("DORA/s, bindery / before", rate(dora, bindery), rate(dora, before), 1.0),
+        figures.ratio_line("CPU per DORA, bindery / before", cpu(dora, bindery), cpu(dora, before), 1.0),
+        figures.ratio_line("CPU per DORA without plugin, bindery / before", cpu(dora, bare), cpu(dora, bare_before), 1.0),
+        figures.ratio_line("CPU per renewal, bindery / before", cpu(renew, bindery), cpu(renew, before), 1.0),
         figures.ratio_line("renewals/s, bindery / kea-memfile", rate(renew, bindery), rate(renew, kea), 1.0),
         figures.ratio_line("CPU per renewal, bindery / kea-memfile", cpu(renew, bindery), cpu(renew, kea), 1.0),
         figures.ratio_line(

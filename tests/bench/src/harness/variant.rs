@@ -23,7 +23,11 @@ pub enum Variant {
     Bindery,
     /// The same without a plugin.
     BinderyNoPlugin,
-    /// The same without a plugin, with `reconfigure` and a RADIUS client that may disconnect.
+    /// [`Variant::Bindery`] of an older build.
+    Before,
+    /// [`Variant::BinderyNoPlugin`] of an older build.
+    BeforeNoPlugin,
+    /// `binderyd` without a plugin, with `reconfigure` and a RADIUS client that may disconnect.
     BinderyMoving,
     /// Kea with a memfile database that is written (not synced), one thread, log level WARN.
     Kea,
@@ -40,6 +44,8 @@ impl Variant {
         match self {
             Variant::Bindery => "bindery",
             Variant::BinderyNoPlugin => "bindery-no-plugin",
+            Variant::Before => "bindery-before",
+            Variant::BeforeNoPlugin => "bindery-before-no-plugin",
             Variant::BinderyMoving => "bindery-reconfigure",
             Variant::Kea => "kea-memfile",
             Variant::Isc => "isc-dhcpd",
@@ -50,7 +56,12 @@ impl Variant {
     /// True for the daemon of this repository.
     #[must_use]
     pub fn is_bindery(self) -> bool {
-        matches!(self, Variant::Bindery | Variant::BinderyNoPlugin | Variant::BinderyMoving)
+        !matches!(self, Variant::Kea | Variant::Isc | Variant::Responder)
+    }
+
+    /// True for a daemon with the plugin.
+    fn has_plugin(self) -> bool {
+        matches!(self, Variant::Bindery | Variant::Before)
     }
 
     /// Clients that its pool has room for.
@@ -66,6 +77,7 @@ impl Variant {
     #[must_use]
     pub fn program(self, places: &Places) -> Option<PathBuf> {
         let path = match self {
+            Variant::Before | Variant::BeforeNoPlugin => places.before.as_ref()?.binderyd.clone(),
             Variant::Bindery | Variant::BinderyNoPlugin | Variant::BinderyMoving => places.binderyd.clone(),
             Variant::Kea => PathBuf::from("/usr/sbin/kea-dhcp4"),
             Variant::Isc => PathBuf::from("/usr/sbin/dhcpd"),
@@ -86,6 +98,30 @@ pub struct Places {
     pub plugin: PathBuf,
     /// `dhcpresp`.
     pub responder: PathBuf,
+    /// An older build to compare with.
+    pub before: Option<Box<Places>>,
+}
+
+impl Places {
+    /// The programs of a build's release directory.
+    #[must_use]
+    pub fn in_release(directory: &Path) -> Places {
+        Places {
+            binderyd: directory.join("binderyd"),
+            bindery: directory.join("bindery"),
+            plugin: directory.join("../plugins/option-insert.wasm"),
+            responder: directory.join("dhcpresp"),
+            before: None,
+        }
+    }
+
+    /// The programs of the build that a variant is of.
+    fn of(&self, variant: Variant) -> &Places {
+        match variant {
+            Variant::Before | Variant::BeforeNoPlugin => self.before.as_deref().unwrap_or(self),
+            _ => self,
+        }
+    }
 }
 
 /// Secret of the RADIUS client of [`Variant::BinderyMoving`].
@@ -273,7 +309,7 @@ impl<'w> Server<'w> {
 
     /// What the daemon answers to a command of the CLI.
     fn cli(&self, words: &[&str]) -> Result<serde_json::Value> {
-        let mut command = Command::new(&self.places.bindery);
+        let mut command = Command::new(&self.places.of(self.variant).bindery);
         command.arg("--control").arg(self.directory.path().join("control.sock")).arg("--json").args(words);
         Ok(serde_json::from_str(&output(&mut command)?)?)
     }
@@ -377,12 +413,6 @@ fn spawn(world: &World, places: &Places, variant: Variant, way: Way, directory: 
     let mut command = world.in_server(&program.display().to_string());
     let at = |name: &str| directory.join(name);
     match variant {
-        Variant::Bindery | Variant::BinderyNoPlugin | Variant::BinderyMoving => {
-            let plugin = (variant == Variant::Bindery).then_some(places.plugin.as_path());
-            fs::write(at("bindery.kdl"), bindery_configuration(plugin, variant == Variant::BinderyMoving))?;
-            command.arg("--config").arg(at("bindery.kdl"));
-            command.arg("--state-dir").arg(at("state")).arg("--control").arg(at("control.sock"));
-        }
         Variant::Kea => {
             fs::write(at("kea.json"), kea_configuration(directory, way))?;
             command.arg("-c").arg(at("kea.json"));
@@ -399,6 +429,12 @@ fn spawn(world: &World, places: &Places, variant: Variant, way: Way, directory: 
         }
         Variant::Responder => {
             command.arg(SERVER.to_string());
+        }
+        _ => {
+            let plugin = variant.has_plugin().then_some(places.of(variant).plugin.as_path());
+            fs::write(at("bindery.kdl"), bindery_configuration(plugin, variant == Variant::BinderyMoving))?;
+            command.arg("--config").arg(at("bindery.kdl"));
+            command.arg("--state-dir").arg(at("state")).arg("--control").arg(at("control.sock"));
         }
     }
     let log = File::options().create(true).append(true).open(at("out"))?;
