@@ -1,7 +1,7 @@
 //! Chains of real guests, as far as they have been built.
 
 use super::*;
-use bindery_engine::policy::{DisconnectCause, ExtraRoute, QueryKey, Stage, Steer, Subject};
+use bindery_engine::policy::{DisconnectCause, ExtraRoute, Lookup, QueryKey, Stage, Steer, Subject};
 use bindery_plugin_host::{Host, HostConfig, PluginSpec, Setting, Source, Stages};
 use bindery_types::{HwAddr, Ipv4Addr, MacAddr, SessionId};
 use bindery_wire::v4::{MessageBuilder, MessageType, Packet, ParseRules};
@@ -51,6 +51,7 @@ fn subject() -> Subject<'static> {
         client_id: &[],
         relay_info: &[],
         vendor_class: &[],
+        sessions: Lookup::NONE,
     }
 }
 
@@ -66,6 +67,7 @@ fn admit(words: &[&str]) -> Option<(Hook, Steer)> {
         group: "g",
         interface: "eth0",
         token: Token { engine: 0, slot: 0, generation: 0 },
+        sessions: Lookup::NONE,
         steer: Steer::default(),
     };
     let hook = plugins.admit(now(), &chain, &mut question);

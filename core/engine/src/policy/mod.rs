@@ -3,10 +3,12 @@
 //! The engine calls only the stages that the group has bound. A verdict is untrusted input: edits pass
 //! [`edit_refusal`] whoever made them.
 
+mod lookup;
 mod session;
 mod shape_reply;
 mod steer;
 
+pub use lookup::{FOUND_MAX, Found, Lookup};
 pub use session::{
     Attribute, Disconnect, DisconnectCause, DisconnectVerdict, Exhausted, ExhaustedVerdict, ExtraRoute, Leasequery,
     LeasequeryVerdict, QueryKey, RouteChoice, RouteQuestion, Subject,

@@ -1,6 +1,7 @@
 //! The stages about a session: `disconnect`, `reconfigure-exhausted`, `leasequery`, `route`. Their calls are
 //! synchronous and cannot be deferred.
 
+use super::Lookup;
 use alloc::{boxed::Box, vec::Vec};
 use bindery_types::{HwAddr, Ipv4Addr, SessionId};
 
@@ -38,6 +39,8 @@ pub struct Subject<'a> {
     pub relay_info: &'a [u8],
     /// Option 60, empty for none.
     pub vendor_class: &'a [u8],
+    /// The other sessions.
+    pub sessions: Lookup<'a>,
 }
 
 /// What RADIUS asked for (RFC 5176).

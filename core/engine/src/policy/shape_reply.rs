@@ -1,6 +1,6 @@
 //! Stage `shape-reply`: the options of a reply that is about to be sent.
 
-use super::Token;
+use super::{Lookup, Token};
 use alloc::borrow::Cow;
 use bindery_types::{HwAddr, Ipv4Addr, SessionId, Xid};
 use bindery_wire::v4::{MessageType, OptionCode, OptionList, Packet};
@@ -26,6 +26,8 @@ pub struct ShapeReply<'a> {
     pub lease_secs: u32,
     /// Name this exchange by it when answering `Pending`.
     pub token: Token,
+    /// The other sessions.
+    pub sessions: Lookup<'a>,
     pub(crate) options: &'a mut OptionList,
 }
 

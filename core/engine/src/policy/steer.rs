@@ -1,6 +1,6 @@
 //! The stages that steer a request before an address is chosen: `admit`, `authorize`, `select-address`.
 
-use super::{Attribute, Token};
+use super::{Attribute, Lookup, Token};
 use alloc::{boxed::Box, vec::Vec};
 use bindery_types::Ipv4Addr;
 use bindery_wire::v4::Packet;
@@ -34,6 +34,8 @@ pub struct Admit<'a> {
     pub interface: &'a str,
     /// Name this exchange by it when answering `Pending`.
     pub token: Token,
+    /// The sessions that there are.
+    pub sessions: Lookup<'a>,
     /// The choices so far in the chain.
     pub steer: Steer,
 }
@@ -64,6 +66,8 @@ pub struct Authorize<'a> {
     pub attributes: Vec<Attribute>,
     /// Name this exchange by it when answering `Pending`.
     pub token: Token,
+    /// The sessions that there are.
+    pub sessions: Lookup<'a>,
     /// The choices so far in the chain.
     pub steer: Steer,
 }
@@ -83,6 +87,8 @@ pub struct SelectAddress<'a> {
     pub proposed: Option<Ipv4Addr>,
     /// Name this exchange by it when answering `Pending`.
     pub token: Token,
+    /// The sessions that there are.
+    pub sessions: Lookup<'a>,
     /// The choices so far in the chain.
     pub steer: Steer,
 }

@@ -261,20 +261,8 @@ impl Engine {
 
     /// A session as the stages see it.
     pub(crate) fn subject_of(&self, slot: Slot) -> Option<Subject<'_>> {
-        let record = self.sessions.get(slot)?;
-        let identity = self.sessions.identity(slot)?;
-        Some(Subject {
-            session: record.id(),
-            address: record.address(),
-            hw: identity.hw,
-            group: self.names.name(record.group),
-            interface: self.names.name(record.link()),
-            pool: self.names.name(record.pool),
-            giaddr: record.giaddr,
-            client_id: identity.client_id,
-            relay_info: identity.relay_info,
-            vendor_class: identity.vendor_class,
-        })
+        let instance = self.sessions.get(slot)?.instance();
+        self.lookup(instance).found(slot).map(|found| found.subject)
     }
 
     /// A replay value that grows with each message, across restarts and clock steps: it hangs on the change order.

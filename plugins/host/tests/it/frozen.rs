@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bindery_engine::policy::{Admit, Steer, Token};
+use bindery_engine::policy::{Admit, Lookup, Steer, Token};
 use bindery_plugin_host::{
     ClientState, LoadReason, Outcome, Plugin, PluginSpec, Setting, ShapeMeta, Source, Stage, Stages,
 };
@@ -53,7 +53,15 @@ fn admit_1_0_0() {
         let bytes = packet(kind);
         let request = bindery_wire::v4::Packet::parse(&bytes, bindery_wire::v4::ParseRules::default()).unwrap();
         let token = Token { engine: 0, slot: 0, generation: 0 };
-        let mut question = Admit { request: &request, unicast: false, group: "g", interface: "eth0", token, steer };
+        let mut question = Admit {
+            request: &request,
+            unicast: false,
+            group: "g",
+            interface: "eth0",
+            token,
+            sessions: Lookup::NONE,
+            steer,
+        };
         (plugin.admit(&mut question), question.steer)
     };
     assert_eq!(ask(&mut plugin, 1, Steer::default()), (Outcome::Continue, Steer::default()));

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use bindery_engine::policy::{
     Admit, Attribute, Authorize, Disconnect, DisconnectCause, DisconnectVerdict, Exhausted, ExhaustedVerdict,
-    ExtraRoute, Leasequery, LeasequeryVerdict, Phase, QueryKey, RouteChoice, RouteQuestion, SelectAddress, Steer,
-    Subject, Token,
+    ExtraRoute, Leasequery, LeasequeryVerdict, Lookup, Phase, QueryKey, RouteChoice, RouteQuestion, SelectAddress,
+    Steer, Subject, Token,
 };
 use bindery_plugin_host::{Event, Failure, OnFailure, Outcome, Plugin, PluginStats, Stage, Stages};
 use bindery_types::{HwAddr, MacAddr, SessionId};
@@ -39,6 +39,7 @@ pub(crate) fn subject() -> Subject<'static> {
         client_id: &[1],
         relay_info: &[2, 3],
         vendor_class: &[],
+        sessions: Lookup::NONE,
     }
 }
 
@@ -61,8 +62,15 @@ fn admit(plugin: &mut Plugin, steer: &mut Steer) -> Outcome {
     let bytes = packet(3);
     let request = Packet::parse(&bytes, ParseRules::default()).unwrap();
     let taken = std::mem::take(steer);
-    let mut question =
-        Admit { request: &request, unicast: false, group: "g", interface: "eth0", token: TOKEN, steer: taken };
+    let mut question = Admit {
+        request: &request,
+        unicast: false,
+        group: "g",
+        interface: "eth0",
+        token: TOKEN,
+        sessions: Lookup::NONE,
+        steer: taken,
+    };
     let outcome = plugin.admit(&mut question);
     *steer = question.steer;
     outcome
@@ -121,6 +129,7 @@ fn select_address_chooses() {
         pool: "p",
         proposed: Some(Ipv4Addr::new(192, 0, 2, 9)),
         token: TOKEN,
+        sessions: Lookup::NONE,
         steer: Steer::default(),
     };
     let mut ask = |word: &str| (guest.answering(word).select_address(&mut question), question.steer.clone());
@@ -148,6 +157,7 @@ fn authorize_changes_name_and_attributes() {
         username: "user".into(),
         attributes: vec![attribute(0, b"user")],
         token: TOKEN,
+        sessions: Lookup::NONE,
         steer: Steer::default(),
     };
     for (word, outcome) in [

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use bindery_engine::policy::{Admit, Steer, Token};
+use bindery_engine::policy::{Admit, Lookup, Steer, Token};
 use bindery_plugin_host::{Host, HostConfig, LoadReason, Outcome, Plugin, PluginSpec, Setting, Source, Stage, Stages};
 use bindery_types::Ipv4Addr;
 use bindery_wire::v4::{MessageType, OptionCode, OptionList, Packet, ParseRules};
@@ -197,6 +197,7 @@ fn admit(plugin: &mut Plugin, packet: &Packet<'_>, case: &Case, seen: &mut Seen)
         group: &case.group,
         interface: &case.interface,
         token: Token { engine: 0, slot: 0, generation: 0 },
+        sessions: Lookup::NONE,
         steer: Steer::default(),
     };
     let outcome = plugin.admit(&mut question);

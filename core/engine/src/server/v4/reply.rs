@@ -105,6 +105,7 @@ impl Engine {
             address: draft.yiaddr,
             lease_secs: draft.lease_secs.unwrap_or(0),
             token,
+            sessions: self.lookup(draft.served.instance),
             options: &mut reply.options,
         };
         let hook = policy.shape_reply(request.turn.now, chain, &mut stage);

@@ -37,6 +37,7 @@ impl Engine {
             group: self.group_name_of(served.group),
             interface: self.names.name(link.name),
             token: self.unparked_token(),
+            sessions: self.lookup(served.instance),
             steer: Steer::default(),
         };
         go_on(policy.admit(request.turn.now, chain, &mut stage))?;
@@ -87,6 +88,7 @@ impl Engine {
             pool: self.names.name(self.pool_name(class.pool)),
             proposed,
             token: self.unparked_token(),
+            sessions: self.lookup(class.instance),
             steer: Steer::default(),
         };
         go_on(policy.select_address(request.turn.now, chain, &mut stage))?;
