@@ -2,8 +2,8 @@
 
 use super::read::{At, Spanned};
 use super::{
-    AllowLeasequery, DisconnectClient, Driver, Group, Interface, Model, Overrides, Policies, Reconfigure, plugins,
-    pools, shipped,
+    AllowLeasequery, Driver, Group, Interface, Model, Overrides, Policies, Reconfigure, Secret, authentication,
+    plugins, pools, radius, shipped,
 };
 use crate::tree::Tree;
 use crate::value::Typed;
@@ -36,8 +36,23 @@ impl Model {
             allow_leasequery: server
                 .and_then(|at| at.child("allow-leasequery"))
                 .map(|at| AllowLeasequery { restricted_requestor: at.has("restricted-requestor") }),
+            authentication: server.and_then(authentication::authentication),
+            access_profile: server.and_then(access_profile),
+            radius_servers: access
+                .map(|at| at.all("radius-server").filter_map(radius::server).collect())
+                .unwrap_or_default(),
+            radius_server_addresses: access
+                .map(|at| at.all("radius-server").filter_map(radius::address_key).collect())
+                .unwrap_or_default(),
+            radius_options: access
+                .and_then(|at| at.child("radius-options"))
+                .and_then(radius::options)
+                .unwrap_or_default(),
+            access_profiles: access
+                .map(|at| at.all("profile").filter_map(radius::profile).collect())
+                .unwrap_or_default(),
             radius_disconnect: access
-                .map(|at| at.all("radius-disconnect").filter_map(disconnect_client).collect())
+                .map(|at| at.all("radius-disconnect").filter_map(radius::disconnect_client).collect())
                 .unwrap_or_default(),
             radius_disconnect_port: access
                 .and_then(|at| at.leaf("radius-disconnect-port"))
@@ -64,8 +79,15 @@ fn group(at: At<'_>) -> Option<Group> {
         overrides: overrides(at),
         policy: policies(at),
         reconfigure: reconfigure(at),
+        authentication: authentication::authentication(at),
+        access_profile: access_profile(at),
         interfaces: at.all("interface").filter_map(interface).collect(),
     })
+}
+
+/// `access-profile` in `at`.
+fn access_profile(at: At<'_>) -> Option<Spanned<String>> {
+    at.leaf("access-profile")?.map(Typed::text)
 }
 
 fn interface(at: At<'_>) -> Option<Interface> {
@@ -88,7 +110,7 @@ fn reconfigure(at: At<'_>) -> Option<Reconfigure> {
     Some(Reconfigure {
         attempts: at.leaf("attempts").and_then(|leaf| leaf.value.integer()),
         timeout_secs: at.leaf("timeout").and_then(|leaf| leaf.value.seconds()).and_then(|secs| u8::try_from(secs).ok()),
-        token: at.leaf("token").and_then(|leaf| leaf.value.text()),
+        token: at.leaf("token").and_then(|leaf| leaf.value.text()).map(Secret::new),
         clear_on_abort: at.has("clear-on-abort"),
         defer_nack_on_abort: at.has("defer-nack-on-abort"),
         span: at.span(),
@@ -102,10 +124,6 @@ fn driver(at: At<'_>) -> Option<Driver> {
         settings.extend(setting.arguments.iter().map(|value| (setting.name.clone(), value.clone())));
     }
     Some(Driver { path: at.leaf("path")?.value.text()?, alone: at.has("alone"), settings })
-}
-
-fn disconnect_client(at: At<'_>) -> Option<DisconnectClient> {
-    Some(DisconnectClient { address: at.key()?.value.address()?, secret: at.leaf("secret")?.value.text()? })
 }
 
 /// `overrides` in `at`.

@@ -2,19 +2,28 @@
 //!
 //! [`Model::resolve`] fills in defaults and inheritance and gives the engine's configuration.
 
+mod authentication;
 mod build;
 mod constraints;
 mod options;
 mod plugins;
 mod pools;
+mod radius;
 pub(crate) mod read;
 mod resolve;
+mod secret;
 mod shipped;
 
+pub use authentication::{AccessBinding, Authentication, IncludeClientId, IncludeOption82, UsernameInclude};
 pub(crate) use constraints::constraints;
 pub use plugins::{FlatSetting, Grants, OnFailure, PluginConfig, Setting, flatten};
+pub use radius::{
+    AccessProfile, Accounting, AccountingStatistics, AuthenticationMethod, DisconnectClient, RadiusOptions,
+    RadiusServer,
+};
 pub use read::Spanned;
 pub use resolve::{Driver, System};
+pub use secret::Secret;
 pub use shipped::Shipped;
 
 use crate::tree::Span;
@@ -47,6 +56,18 @@ pub struct Model {
     pub pool_names: Vec<Spanned<String>>,
     /// `policy` of the top level.
     pub policy: Policies,
+    /// `system services dhcp-local-server authentication`.
+    pub authentication: Option<Authentication>,
+    /// `system services dhcp-local-server access-profile`.
+    pub access_profile: Option<Spanned<String>>,
+    /// `access radius-server`, in order.
+    pub radius_servers: Vec<RadiusServer>,
+    /// Addresses of all `radius-server`s, also of those that are at fault.
+    pub radius_server_addresses: Vec<Spanned<IpAddr>>,
+    /// `access radius-options`.
+    pub radius_options: RadiusOptions,
+    /// `access profile`, in order.
+    pub access_profiles: Vec<AccessProfile>,
     /// `access radius-disconnect`, in order.
     pub radius_disconnect: Vec<DisconnectClient>,
     /// `access radius-disconnect-port`.
@@ -70,7 +91,7 @@ pub struct Reconfigure {
     /// `timeout`, seconds.
     pub timeout_secs: Option<u8>,
     /// `token`.
-    pub token: Option<String>,
+    pub token: Option<Secret>,
     /// `clear-on-abort`.
     pub clear_on_abort: bool,
     /// `defer-nack-on-abort`.
@@ -79,22 +100,6 @@ pub struct Reconfigure {
     pub on_radius_disconnect: bool,
     /// Its place.
     pub span: Span,
-}
-
-/// `radius-disconnect ADDRESS`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct DisconnectClient {
-    /// Who it is.
-    pub address: IpAddr,
-    /// The shared secret.
-    pub secret: String,
-}
-
-impl std::fmt::Debug for DisconnectClient {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // A secret is never printed.
-        f.debug_struct("DisconnectClient").field("address", &self.address).finish_non_exhaustive()
-    }
 }
 
 /// `allow-leasequery`.
@@ -115,6 +120,10 @@ pub struct Group {
     pub policy: Policies,
     /// Its `reconfigure`, in place of the server's.
     pub reconfigure: Option<Reconfigure>,
+    /// Its `authentication`, in place of the server's.
+    pub authentication: Option<Authentication>,
+    /// Its `access-profile`, in place of the server's.
+    pub access_profile: Option<Spanned<String>>,
     /// Its `interface`s, in order.
     pub interfaces: Vec<Interface>,
 }

@@ -40,6 +40,10 @@ pub struct Grants {
     pub counters: bool,
     /// A persistent store of its own.
     pub kv: bool,
+    /// Looking up sessions.
+    pub session_lookup: bool,
+    /// Asking that a client be reconfigured.
+    pub request_reconfigure: bool,
 }
 
 /// `on-failure`.
@@ -143,7 +147,13 @@ pub(super) fn plugin(at: At<'_>) -> Option<PluginConfig> {
 fn grants(at: At<'_>) -> Grants {
     let granted = at.child("grants").map(|at| at.values()).unwrap_or_default();
     let has = |wanted| granted.iter().any(|word| word.value.clone().word() == Some(wanted));
-    Grants { log: has("log"), counters: has("counters"), kv: has("kv") }
+    Grants {
+        log: has("log"),
+        counters: has("counters"),
+        kv: has("kv"),
+        session_lookup: has("session-lookup"),
+        request_reconfigure: has("request-reconfigure"),
+    }
 }
 
 /// `settings` in `at`.

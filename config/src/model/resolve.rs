@@ -1,6 +1,6 @@
 //! Defaults and inheritance: from what was written to what the engine runs on.
 
-use super::{Attributes, DisconnectClient, Model, Overrides, Policies, Pool, Range, Reconfigure, Spanned};
+use super::{Attributes, Model, Overrides, Policies, Pool, Range, Reconfigure, Spanned};
 use crate::schema::{ROOT, Statement};
 use crate::value::Typed;
 use bindery_engine::config::{self, Chains, Config, PluginId};
@@ -78,12 +78,6 @@ impl Model {
             interfaces: interfaces.collect(),
             pools: self.pools.iter().filter_map(|pool| of_pool(pool, &pools)).collect(),
         }
-    }
-
-    /// Who may send Disconnect-Requests, and the port.
-    pub fn radius_disconnect(&self) -> (&[DisconnectClient], u16) {
-        const PORT: u16 = 3799;
-        (&self.radius_disconnect, self.radius_disconnect_port.unwrap_or(PORT))
     }
 
     /// The daemon's own settings.

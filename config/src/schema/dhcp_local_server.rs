@@ -1,7 +1,7 @@
 //! `system services dhcp-local-server`.
 
 use super::later::{self, container, flag, leaf, named, word};
-use super::{Apply, Statement, Type, Word, policy};
+use super::{Apply, Statement, Type, Word, authentication, policy};
 
 /// The section.
 pub(super) const DHCP_LOCAL_SERVER: Statement = Statement::container(
@@ -27,12 +27,12 @@ pub(super) const DHCP_LOCAL_SERVER: Statement = Statement::container(
         flag("duplicate-clients-on-interface"),
         later::DUPLICATE_CLIENTS_IN_SUBNET,
         later::FORWARD_SNOOPED_CLIENTS,
-        later::AUTHENTICATION_V4,
+        authentication::AUTHENTICATION,
         later::LIVENESS_DETECTION,
         RECONFIGURE_V4,
         later::DYNAMIC_PROFILE,
         later::SERVICE_PROFILE,
-        later::ACCESS_PROFILE,
+        authentication::ACCESS_PROFILE,
         later::SHORT_CYCLE_PROTECTION,
         later::ROUTE_SUPPRESSION,
         named("dual-stack-group", later::NAME, DUAL_STACK_GROUP),
@@ -63,12 +63,12 @@ const GROUP: &[Statement] = &[
     .apply(Apply::AffectsSessions),
     OVERRIDES,
     policy::POLICY,
-    later::AUTHENTICATION_V4,
+    authentication::AUTHENTICATION,
     later::LIVENESS_DETECTION,
     RECONFIGURE_V4,
     later::DYNAMIC_PROFILE,
     later::SERVICE_PROFILE,
-    later::ACCESS_PROFILE,
+    authentication::ACCESS_PROFILE,
     later::SHORT_CYCLE_PROTECTION,
     later::ROUTE_SUPPRESSION,
     later::LEASE_TIME_VALIDATION,

@@ -5,6 +5,7 @@
 
 mod access;
 mod access_profile;
+mod authentication;
 mod check;
 mod dhcp_local_server;
 mod dhcp_relay;

@@ -56,9 +56,12 @@ pub(super) const PLUGINS: Statement = Statement::container(
                     Word { name: "log", built: true },
                     Word { name: "counters", built: true },
                     Word { name: "kv", built: true },
+                    Word { name: "session-lookup", built: true },
+                    Word { name: "request-reconfigure", built: true },
                 ]),
                 "log counters",
-                "What the plugin may call: the log, counters of its own, a small persistent store of its own.",
+                "What the plugin may call: the log, counters of its own, a small persistent store of its own, looking \
+                 up sessions, asking that a client be reconfigured.",
             )
             .apply(Apply::Hot),
             Statement::new("settings", Kind::Free, "Statements for the plugin; what they mean is its own matter.")

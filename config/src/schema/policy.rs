@@ -1,6 +1,5 @@
 //! `policy`: which plugins run at which stage; at the top level, in a group or at an interface.
 
-use super::later::list;
 use super::{Apply, Statement, Type};
 
 /// The section. The most specific level that names plugins for a stage wins; the order of names is chain order.
@@ -21,7 +20,14 @@ pub(super) const POLICY: Statement = Statement::container(
             "Plugins that see each request first, and may drop it or choose group or pool.",
         )
         .apply(Apply::Hot),
-        list("authorize", Type::Name(64)),
+        Statement::list(
+            "authorize",
+            Type::Name(64),
+            "my-policy",
+            "Plugins that see a newcomer before RADIUS is asked and after it has answered, and may drop it, or choose user \
+             name, attributes, group, pool, address or lease time.",
+        )
+        .apply(Apply::Hot),
         Statement::list(
             "select-address",
             Type::Name(64),
@@ -50,8 +56,20 @@ pub(super) const POLICY: Statement = Statement::container(
             "Plugins that say which requestor may be told of a binding; one that refuses is enough.",
         )
         .apply(Apply::Hot),
-        list("route", Type::Name(64)),
-        list("session-events", Type::Name(64)),
+        Statement::list(
+            "route",
+            Type::Name(64),
+            "my-policy",
+            "Plugins that say what the routes of a new binding are; a later one overrides an earlier one.",
+        )
+        .apply(Apply::Hot),
+        Statement::list(
+            "session-events",
+            Type::Name(64),
+            "my-policy",
+            "Plugins that are told what happens to sessions; they delay nobody.",
+        )
+        .apply(Apply::Hot),
     ],
     "Plugins by stage. For each stage the most specific level that names plugins wins: interface, group, top level.",
 )

@@ -1,8 +1,10 @@
 //! The schema table against itself, and against what the model makes of it.
 
+use crate::access::access;
 use crate::expectations::expect;
 use bindery_config::schema::{Kind, ROOT, Statement, reference};
 use bindery_config::{load, tree};
+use bindery_engine::policy::Stage;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -83,7 +85,20 @@ system { services { dhcp-local-server {
     %system services dhcp-local-server%
     overrides { interface-client-limit 7; %system services dhcp-local-server overrides% }
     reconfigure { %system services dhcp-local-server reconfigure% }
+    access-profile p0
+    authentication {
+        %system services dhcp-local-server authentication%
+        username-include { user-prefix one; %system services dhcp-local-server authentication username-include% }
+    }
     group g0 {
+        access-profile p1
+        authentication {
+            %system services dhcp-local-server group authentication%
+            username-include {
+                user-prefix two
+                %system services dhcp-local-server group authentication username-include%
+            }
+        }
         overrides { interface-client-limit 8; %system services dhcp-local-server group overrides% }
         reconfigure { %system services dhcp-local-server group reconfigure% }
         policy { %system services dhcp-local-server group policy% }
@@ -96,6 +111,15 @@ system { services { dhcp-local-server {
 } } }
 access { %access%
 radius-disconnect "192.0.2.9" { secret one }
+radius-server "192.0.2.1" { secret first; %access radius-server% }
+radius-server "192.0.2.2" { secret second }
+radius-options { %access radius-options% }
+profile p0 {
+    %access profile%
+    radius { authentication-server "192.0.2.1"; accounting-server "192.0.2.1" }
+    accounting { %access profile accounting% }
+}
+profile p1 { radius { authentication-server "192.0.2.2" } }
 address-assignment {
     pool p0 {
         %access address-assignment pool%
@@ -158,9 +182,7 @@ fn effect(edit: &Edit) -> String {
             )
         })
         .collect();
-    let (clients, port) = loaded.model.radius_disconnect();
-    let clients: Vec<_> = clients.iter().map(|client| (client.address, client.secret.as_str())).collect();
-    format!("{:?} {:?} {plugins:?} {clients:?} {port}", loaded.engine, loaded.system)
+    format!("{:?} {:?} {plugins:?} {}", loaded.engine, loaded.system, access(&loaded))
 }
 
 enum Edit {
@@ -216,9 +238,31 @@ impl Edits {
                 self.put(&reconfigure, statement);
             }
         }
+        for level in ["", " group"] {
+            let authentication = format!("{SERVER}{level} authentication");
+            self.put(&authentication, "password s3cret");
+            for statement in [
+                "mac-address",
+                "logical-system-name",
+                "routing-instance-name",
+                "option-60",
+                "option-82 { circuit-id }",
+                "option-82 { remote-id }",
+                "client-id { exclude-headers }",
+                "client-id { use-automatic-ascii-hex-encoding }",
+                "interface-name",
+                "interface-description logical",
+                "circuit-type",
+                "vlan-tags",
+                "domain-name isp.example",
+                "delimiter \"#\"",
+            ] {
+                self.put(&format!("{authentication} username-include"), statement);
+            }
+        }
         self.put(SERVER, "allow-leasequery { restricted-requestor }");
-        for stage in ["shape-reply", "admit", "select-address", "disconnect", "reconfigure-exhausted", "leasequery"] {
-            let statement = format!("{stage} b a");
+        for stage in Stage::ALL {
+            let statement = format!("{} b a", stage.name());
             self.put("policy", &statement);
             self.put(&format!("{SERVER} group policy"), &statement);
             self.put(&format!("{SERVER} group interface policy"), &statement);
@@ -270,6 +314,32 @@ impl Edits {
 
     fn daemon(&mut self) {
         self.put("access", "radius-disconnect-port 1700");
+        for statement in ["port 1645", "accounting-port 1646", "timeout 5", "retry 5", "accounting-timeout 5"] {
+            self.put("access radius-server", statement);
+        }
+        for statement in ["accounting-retry 5", "max-outstanding-requests 0", "source-address \"192.0.2.7\""] {
+            self.put("access radius-server", statement);
+        }
+        for statement in ["no-message-authenticator", "dynamic-request-port 1700"] {
+            self.put("access radius-server", statement);
+        }
+        for statement in ["revert-interval 0", "timeout-grace 0", "request-rate 100", "interim-rate 50"] {
+            self.put("access radius-options", statement);
+        }
+        self.put("access radius-options", "interim-update-tolerance 1");
+        self.put("access profile", "authentication-order radius none");
+        self.put("access profile", "session-options { client-session-timeout 60 }");
+        for statement in [
+            "update-interval 10",
+            "statistics volume-time",
+            "immediate-update",
+            "coa-immediate-update",
+            "address-change-immediate-update",
+            "accounting-stop-on-failure",
+            "accounting-stop-on-access-deny",
+        ] {
+            self.put("access profile accounting", statement);
+        }
         self.put("routing-options access-internal", "protocol 77");
         self.put("routing-options access-internal", "reconcile-interval 5");
         self.put("routing-options access-internal driver", "alone");
@@ -297,6 +367,21 @@ impl Edits {
             (format!("{INET} host hardware-address"), "02:00:00:00:00:01", "02:00:00:00:00:02"),
             (format!("{INET} host ip-address"), "10.0.2.1", "10.0.2.2"),
             ("access radius-disconnect secret".to_owned(), "secret one", "secret two"),
+            ("access radius-server secret".to_owned(), "secret first", "secret third"),
+            (
+                "access profile radius authentication-server".to_owned(),
+                AUTHENTICATION_SERVER,
+                "authentication-server \"192.0.2.2\"",
+            ),
+            (
+                "access profile radius accounting-server".to_owned(),
+                ACCOUNTING_SERVER,
+                "accounting-server \"192.0.2.2\"",
+            ),
+            (format!("{SERVER} access-profile"), "access-profile p0", "access-profile p1"),
+            (format!("{SERVER} group access-profile"), "access-profile p1", "access-profile p0"),
+            (format!("{SERVER} authentication username-include user-prefix"), "user-prefix one", "user-prefix x"),
+            (format!("{SERVER} group authentication username-include user-prefix"), "user-prefix two", "user-prefix x"),
             ("routing-options access-internal driver path".to_owned(), "plane.so", "other.so"),
             ("plugins plugin path".to_owned(), "a.wasm", "c.wasm"),
         ] {
@@ -306,10 +391,12 @@ impl Edits {
 }
 
 const SERVER: &str = "system services dhcp-local-server";
+const AUTHENTICATION_SERVER: &str = "authentication-server \"192.0.2.1\"";
+const ACCOUNTING_SERVER: &str = "accounting-server \"192.0.2.1\"";
 const INET: &str = "access address-assignment pool family inet";
 
 /// Leaves with only one value: nothing to change, but a default that must hold.
-const SINGLE: [&str; 1] = ["system services dhcp-local-server pool-match-order"];
+const SINGLE: [&str; 2] = ["system services dhcp-local-server pool-match-order", "access profile accounting order"];
 
 #[test]
 fn every_built_leaf_changes_what_the_daemon_gets() {
