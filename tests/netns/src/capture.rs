@@ -14,6 +14,10 @@ pub struct Capture {
     _tcpdump: Process,
 }
 
+/// DHCP as it is and in any VLAN. The kernel keeps a frame's outer tag beside it and the filter looks behind that one only,
+/// so a frame with two tags shows no port.
+const FILTER: &str = "udp port 67 or udp port 68 or vlan";
+
 /// Length of the file's header and of a packet's header in the pcap format.
 const FILE_HEADER: usize = 24;
 const PACKET_HEADER: usize = 16;
@@ -27,8 +31,7 @@ impl Capture {
         let path = lab.folder().join(format!("{}-{interface}.pcap", namespace.name()));
         let file = path.display().to_string();
         let arguments = ["-i", interface, "-p", "-U", "-n", "-Z", "root", "--immediate-mode", "-B", "8192"];
-        let arguments =
-            [&arguments[..], &["--time-stamp-precision=nano", "-w", &file, "udp port 67 or udp port 68"]].concat();
+        let arguments = [&arguments[..], &["--time-stamp-precision=nano", "-w", &file, FILTER]].concat();
         let mut tcpdump = namespace.spawn("tcpdump", &arguments)?;
         tcpdump.wait_line("listening on")?;
         Ok(Self { path, _tcpdump: tcpdump })

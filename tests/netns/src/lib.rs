@@ -20,6 +20,7 @@ pub mod relay;
 pub mod routewatch;
 pub mod server;
 pub mod simclient;
+pub mod uml;
 pub mod wait;
 pub mod wallclock;
 

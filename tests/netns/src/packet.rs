@@ -286,11 +286,57 @@ fn checksum(bytes: &[u8]) -> u16 {
     !u16::try_from(sum).unwrap_or(u16::MAX)
 }
 
+/// A VLAN tag: IEEE 802.1Q §9.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// 0x8100 for a customer's tag (802.1Q), 0x88a8 for a service tag (802.1ad).
+    pub protocol: u16,
+    /// Priority (3 bits), drop eligibility (1 bit) and VLAN (12 bits).
+    pub control: u16,
+}
+
+impl Tag {
+    /// The tag of 802.1Q for a VLAN, without a priority.
+    #[must_use]
+    pub const fn customer(vlan: u16) -> Self {
+        Self { protocol: 0x8100, control: vlan }
+    }
+
+    /// The tag of 802.1ad for a VLAN, without a priority.
+    #[must_use]
+    pub const fn service(vlan: u16) -> Self {
+        Self { protocol: 0x88a8, control: vlan }
+    }
+
+    /// The VLAN; 0 where the tag has a priority only.
+    #[must_use]
+    pub const fn vlan(self) -> u16 {
+        self.control & 0x0fff
+    }
+
+    /// The same VLAN without a priority.
+    #[must_use]
+    pub const fn plain(self) -> Self {
+        Self { protocol: self.protocol, control: self.vlan() }
+    }
+
+    /// `frame` with `tags` in it, the outer one first.
+    #[must_use]
+    pub fn put(tags: &[Self], mut frame: Vec<u8>) -> Vec<u8> {
+        let bytes = tags.iter().flat_map(|tag| [tag.protocol.to_be_bytes(), tag.control.to_be_bytes()].concat());
+        // Behind the two hardware addresses.
+        frame.splice(12..12, bytes);
+        frame
+    }
+}
+
 /// A DHCP message as it was seen on a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
     /// Nanoseconds since 1970 by the capturing clock.
     pub at_nanos: u64,
+    /// The VLAN tags, the outer one first.
+    pub tags: Vec<Tag>,
     /// Addresses and ports around it.
     pub envelope: Envelope,
     /// The message.
@@ -298,13 +344,16 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// Reads an Ethernet frame (VLAN tags are skipped); `None` if it is no DHCP message over UDP and IPv4.
+    /// Reads an Ethernet frame; `None` if it is no DHCP message over UDP and IPv4.
     #[must_use]
     pub fn read(frame: &[u8], at_nanos: u64) -> Option<Self> {
         let to_mac = frame.get(..6)?.try_into().ok()?;
         let from_mac = frame.get(6..12)?.try_into().ok()?;
         let mut rest = frame.get(12..)?;
-        while matches!(rest.get(..2)?, [0x81, 0] | [0x88, 0xa8]) {
+        let mut tags = Vec::new();
+        while let [0x81, 0] | [0x88, 0xa8] = rest.get(..2)? {
+            let (protocol, control) = (rest.get(..2)?.try_into().ok()?, rest.get(2..4)?.try_into().ok()?);
+            tags.push(Tag { protocol: u16::from_be_bytes(protocol), control: u16::from_be_bytes(control) });
             rest = rest.get(4..)?;
         }
         let ip = rest.strip_prefix(&[8, 0])?;
@@ -318,7 +367,7 @@ impl Sent {
         let envelope =
             Envelope { from_mac, to_mac, from: address(12)?, to: address(16)?, from_port: port(0)?, to_port: port(2)? };
         let payload = udp.get(8..usize::from(port(4)?))?;
-        Some(Self { at_nanos, envelope, message: Message::decode(payload)? })
+        Some(Self { at_nanos, tags, envelope, message: Message::decode(payload)? })
     }
 }
 
@@ -348,7 +397,9 @@ mod tests {
         let mac = [2, 0, 0, 0, 0, 9];
         let message = Message::request(kind::DISCOVER, mac, 7).with(option::CLIENT_ID, &[1; 300]).with(80, &[]);
         let envelope = Envelope::client_broadcast(mac);
-        let sent = Sent::read(&envelope.frame(&message.encode()), 5).expect("a DHCP frame");
+        let tags = [Tag::service(200), Tag { protocol: 0x8100, control: 0xa007 }];
+        let sent = Sent::read(&Tag::put(&tags, envelope.frame(&message.encode())), 5).expect("a DHCP frame");
+        assert_eq!(sent.tags, tags);
         assert_eq!((sent.envelope, sent.at_nanos, sent.message.kind()), (envelope, 5, kind::DISCOVER));
         let parts: Vec<usize> =
             sent.message.options.iter().filter(|(code, _)| *code == 61).map(|(_, content)| content.len()).collect();

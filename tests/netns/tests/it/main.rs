@@ -20,3 +20,4 @@ mod reconfigure_deaf;
 mod relayed;
 mod reload;
 mod routes;
+mod vlan;
