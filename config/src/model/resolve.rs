@@ -1,6 +1,6 @@
 //! Defaults and inheritance: from what was written to what the engine runs on.
 
-use super::{Attributes, Model, Overrides, Policies, Pool, Range, Reconfigure, Spanned};
+use super::{AccessProfile, Attributes, Model, Overrides, Policies, Pool, Range, Reconfigure, Spanned};
 use crate::schema::{ROOT, Statement};
 use crate::value::Typed;
 use bindery_engine::config::{self, Chains, Config, PluginId};
@@ -45,7 +45,8 @@ impl Model {
             policies.iter().for_each(|(stage, names)| chains.set(*stage, chain(names)));
             chains
         };
-        let groups = self.groups.iter().map(|group| config::Group {
+        let profile = |id: u16| self.access_of_group(GroupId(id)).map(|access| access.profile);
+        let groups = self.groups.iter().zip(0u16..).map(|(group, id)| config::Group {
             name: group.name.value.as_str().into(),
             instance: InstanceId::default(),
             overrides: group
@@ -61,6 +62,8 @@ impl Model {
             },
             reconfigure: group.reconfigure.as_ref().or(self.reconfigure.as_ref()).map(of_reconfigure),
             allow_leasequery: self.allow_leasequery.is_some(),
+            authenticate: profile(id).is_some_and(AccessProfile::asks_radius),
+            account: profile(id).is_some_and(AccessProfile::accounts),
         });
         let interfaces = self
             .groups

@@ -24,6 +24,8 @@ pub(crate) struct Class {
     pub(crate) local: Ipv4Addr,
     /// Option 54 of our replies.
     pub(crate) server_id: Ipv4Addr,
+    /// Whether somebody has chosen group or pool.
+    pub(crate) steered: bool,
 }
 
 /// Classifies a packet by its ingress interface, giaddr and option 82. A pure function.
@@ -46,7 +48,8 @@ pub(crate) fn classify(
     };
     let pool = pool.ok_or(DropReason::InvalidSubnet)?;
     let server_id = config.pool(pool).and_then(|p| p.attributes.server_identifier).unwrap_or(local);
-    Ok(Class { served, instance: served.instance, link: state.name, index: meta.link, pool, local, server_id })
+    let (instance, link, index) = (served.instance, state.name, meta.link);
+    Ok(Class { served, instance, link, index, pool, local, server_id, steered: false })
 }
 
 /// The address that names a relayed client's subnet: the link selection of its relay (RFC 3527 §3), else giaddr

@@ -5,9 +5,10 @@ use crate::{
     policy::Attribute,
     reconfigure::{Capability, Phase, Purpose},
     record::DurableState,
+    subscriber::Subscriber,
 };
 use alloc::{boxed::Box, vec::Vec};
-use bindery_types::{HwAddr, Ipv4Addr, MacAddr, SessionId, Xid};
+use bindery_types::{HwAddr, Ipv4Addr, LeaseTime, MacAddr, SessionId, Xid};
 
 /// Most rows that one command may touch: it bounds the time for which packets wait.
 pub const PAGE_MAX: usize = 256;
@@ -55,6 +56,16 @@ pub enum Verb {
     Disconnect {
         /// What the session must match.
         keys: DisconnectKeys,
+        /// All attributes of the request, for the plugins.
+        attributes: Vec<Attribute>,
+    },
+    /// A RADIUS CoA-Request (RFC 5176 §3.2) for the one bound session that matches. Answered by
+    /// [`Reply::Disconnected`].
+    ChangeAuthorization {
+        /// What the session must match.
+        keys: DisconnectKeys,
+        /// What shall become of it.
+        change: AuthorizationChange,
         /// All attributes of the request, for the plugins.
         attributes: Vec<Attribute>,
     },
@@ -142,6 +153,12 @@ pub enum Reply {
 pub struct DisconnectKeys {
     /// Acct-Session-Id.
     pub session: Option<SessionId>,
+    /// When the session began, where the Acct-Session-Id says so: a session that ended and began anew keeps its id.
+    pub start: Option<LeaseTime>,
+    /// Acct-Multi-Session-Id.
+    pub multi_session: Option<SessionId>,
+    /// User-Name.
+    pub username: Option<Box<str>>,
     /// Framed-IP-Address.
     pub address: Option<Ipv4Addr>,
     /// Calling-Station-Id.
@@ -150,13 +167,30 @@ pub struct DisconnectKeys {
     pub interface: Option<Box<str>>,
 }
 
-/// What became of a Disconnect-Request.
+/// What a CoA-Request changes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AuthorizationChange {
+    /// Session-Timeout, seconds from now.
+    pub session_secs: Option<u32>,
+    /// Framed-Pool: the client is moved to an address of this pool.
+    pub pool: Option<Box<str>>,
+    /// Framed-IP-Address: the client is moved to this address.
+    pub address: Option<Ipv4Addr>,
+}
+
+/// What became of a Disconnect- or CoA-Request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Disconnected {
     /// The session has ended.
     Cleared,
     /// Its reconfiguration has begun, or was running.
     Reconfiguring,
+    /// The change is on storage.
+    Changed,
+    /// The group of the session has no `reconfigure`, or asks no authority: the client cannot be moved.
+    Unsupported,
+    /// The configuration has no such pool, or the address is in none.
+    BadValue,
     /// A plugin keeps the session.
     Ignored,
     /// No bound session matches.
@@ -295,6 +329,12 @@ pub struct BindingView {
     pub vendor_class: Box<[u8]>,
     /// Option 12, empty for none.
     pub host_name: Box<[u8]>,
+    /// When the session began.
+    pub start: LeaseTime,
+    /// The session that it goes on from after a renumbering, else its own id.
+    pub multi_session: SessionId,
+    /// What an authority has granted.
+    pub subscriber: Subscriber,
     /// Xid of the last exchange.
     pub xid: Xid,
     /// Its reconfiguration.

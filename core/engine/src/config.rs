@@ -46,6 +46,10 @@ pub struct Group {
     pub reconfigure: Option<Reconfigure>,
     /// `allow-leasequery` of the server: whether bindings of this group are told to requestors (RFC 4388).
     pub allow_leasequery: bool,
+    /// Newcomers wait for an authority's word: the group has an `access-profile` that asks RADIUS.
+    pub authenticate: bool,
+    /// The `access-profile` has accounting servers: what happens to sessions is told.
+    pub account: bool,
 }
 
 /// `reconfigure` of a server or group (junos.md §8).

@@ -5,7 +5,7 @@ use crate::{
     binding::{self, BindingEvent, Transition},
     commit::{Answer, Change, Committing, Purpose, REPLY_AGE_MAX, Routing},
     engine::{BUSY_ROUTE, BUSY_STORE, QUARANTINE_SECS, Turn, deadline_of},
-    event::{DropReason, Event},
+    event::{DropReason, Event, SessionChange},
     exchange::{self, ExchangeEvent, ExchangeState},
     input::{CommandId, StoreSeq},
     output::{Mutation, StoreOp, Transmit},
@@ -167,6 +167,7 @@ impl Engine {
             relay_info: view.relay_info.into(),
             vendor_class: view.vendor_class.into(),
             host_name: view.host_name.into(),
+            subscriber: view.subscriber.into(),
             interface: self.names.name(change.link).into(),
             group: self.names.name(change.group).into(),
             pool: self.names.name(change.pool).into(),
@@ -204,6 +205,7 @@ impl Engine {
         self.schedule.remove(slot);
         let state = exchange::next(entry.state, ExchangeEvent::Durable).unwrap_or(entry.state);
         let fresh = before.state() != State::Bound;
+        self.tell_session(turn, slot, if fresh { SessionChange::Bound } else { SessionChange::Renewed });
         let Some(answer) = entry.answer else { return };
         let answer = self.still_young(turn, entry.since, answer);
         match self.missing_route(slot, &before, entry.identity.is_some()) {
@@ -254,6 +256,9 @@ impl Engine {
         if before.state() == State::Bound && before.route != RouteRecord::None {
             let (instance, dst) = (before.instance(), before.address());
             self.route(RouteChange::Unset { instance, dst }, false);
+        }
+        if before.state() == State::Bound {
+            self.tell_end(turn, slot, change.state);
         }
         if change.state == State::Declined {
             self.pools.quarantine(before.instance(), before.address());
@@ -477,7 +482,7 @@ impl Engine {
                 Some((_, record)) if record.pending != 0 => self.wanted.push((handle, purpose, command)),
                 Some((slot, record)) if record.state() == State::Bound => match purpose {
                     Some(purpose) if action(&record, Happening::Trigger) == Action::Start => {
-                        self.commit_attempt(turn, slot, &record, (purpose, 1), Some(command));
+                        self.commit_attempt(turn, slot, &record, (purpose, 1), None, Some(command));
                     }
                     Some(_) => self.command_done(command, true),
                     None => {

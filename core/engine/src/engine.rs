@@ -1,6 +1,7 @@
 //! The engine object: what it holds, and the dispatch of its inputs.
 
 use crate::{
+    access::Lobby,
     binding::BindingEvent,
     clock::{LeaseClock, Observed},
     commit::Rings,
@@ -10,7 +11,7 @@ use crate::{
     links::Links,
     output::Outbox,
     parked::Parking,
-    policy::Policy,
+    policy::{Policy, Stage},
     pool::Pools,
     reconfigure,
     record::MetaRecord,
@@ -83,6 +84,8 @@ pub struct Engine {
     pub(crate) clock: LeaseClock,
     pub(crate) rings: Rings,
     pub(crate) parking: Parking,
+    /// Newcomers that wait for an authority.
+    pub(crate) lobby: Lobby,
     /// Tombstones that a running offer covers, by slot: put back when the offer lapses.
     pub(crate) shadows: HashMap<Slot, Record, State64>,
     /// Tombstones in the order in which they were made, with the change that made each: an entry whose record has
@@ -122,6 +125,8 @@ pub struct Engine {
     pub(crate) projected: u32,
     /// Every wanted route was found standing, and none was flushed since.
     pub(crate) reconciled: bool,
+    /// Whether anybody is told what happens to sessions.
+    pub(crate) observed: bool,
     /// No further event about exhausted pools before this.
     pub(crate) exhausted_quiet_until: LeaseTime,
 }
@@ -140,6 +145,7 @@ impl Engine {
             clock: LeaseClock::start(now, None, LeaseTime(0)),
             rings: Rings::default(),
             parking: Parking::default(),
+            lobby: Lobby::new(hash_seed),
             shadows: HashMap::with_hasher(State64::with_seed(hash_seed)),
             tombstones: VecDeque::new(),
             quarantines: VecDeque::new(),
@@ -164,6 +170,7 @@ impl Engine {
             unprojected: Vec::new(),
             projected: 0,
             reconciled: false,
+            observed: false,
             exhausted_quiet_until: LeaseTime(0),
         };
         engine.configure(config);
@@ -193,6 +200,7 @@ impl Engine {
             Input::Routed { up_to, failed } => self.routed(turn, up_to, &failed),
             Input::StoreFailed => self.store_failed(),
             Input::StoreReady => self.store_ready(turn),
+            Input::Access { tag, answer } => self.access_done(turn, tag, answer, policy),
             Input::PolicyDone(answer) => self.policy_done(turn, &answer),
             Input::LinkSet(link) => self.link_set(turn, link),
             Input::LinkGone(index) => self.links.remove(index),
@@ -245,7 +253,7 @@ impl Engine {
         {
             next = next.min(self.clock.mono_of(due.plus_secs(1)));
         }
-        if let Some(deadline) = self.parking.next_deadline() {
+        for deadline in [self.parking.next_deadline(), self.lobby.next_deadline()].into_iter().flatten() {
             next = next.min(deadline);
         }
         if let Some(due) = self.schedule.next()
@@ -261,6 +269,7 @@ impl Engine {
         self.sessions.check_invariants();
         assert!(self.rings.commits.len() <= crate::commit::COMMITS_MAX + DUE_MAX + crate::command::PAGE_MAX + 64);
         assert!(self.parking.len() <= crate::parked::PARKED_MAX);
+        self.lobby.check_invariants();
         self.schedule.check_invariants();
         assert!(self.schedule.len() <= self.sessions.len() as usize);
         for slot in self.shadows.keys() {
@@ -332,6 +341,9 @@ impl Engine {
         let addresses: u64 = self.pools.usage().iter().map(|p| p.total).sum();
         self.tombstones_max = TOMBSTONES_MIN.max(usize::try_from(addresses).unwrap_or(usize::MAX));
         self.links.resolve(&config, &mut self.pools);
+        let observes = |chains: &crate::config::Chains| chains.get(Stage::SessionEvents).is_some_and(|c| !c.is_empty());
+        self.observed = config.groups.iter().any(|group| group.account || observes(&group.chains))
+            || config.interfaces.iter().any(|interface| observes(&interface.chains));
         self.config = config;
     }
 
@@ -341,6 +353,7 @@ impl Engine {
             self.outbox.events.push(Event::ClockCaughtUp);
         }
         self.expire_parked(turn);
+        self.expire_questions(turn);
         if self.rings.store_down {
             // Nothing can be made durable: no lease ends meanwhile, and the shell keeps asking for the store.
             self.meta_due = turn.now.mono.plus(Duration::from_secs(1));

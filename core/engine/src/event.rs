@@ -1,6 +1,7 @@
 //! What the engine counts and tells: one source for log lines, metric labels and `show ... statistics` rows.
 
-use crate::route::RouteError;
+use crate::{command::BindingView, config::PluginId, route::RouteError};
+use alloc::boxed::Box;
 use bindery_types::{HwAddr, IfIndex, Ipv4Addr, LeaseTime, SessionId};
 use bindery_wire::v4::{DecodeError, MessageType};
 
@@ -81,6 +82,10 @@ drop_reasons! {
     Policy = "policy", "Policy";
     /// A deferred plugin did not answer in time.
     PolicyTimeout = "policy-timeout", "Policy timeout";
+    /// RADIUS or a plugin of stage `authorize` has rejected the subscriber.
+    AccessRejected = "access-rejected", "Access rejected";
+    /// No RADIUS server answered.
+    AccessTimeout = "access-timeout", "Access timeout";
     /// The session database cannot be written.
     StoreFault = "store-fault", "Session database fault";
     /// The route could not be programmed.
@@ -213,4 +218,38 @@ pub enum Event {
         /// Its address.
         address: Ipv4Addr,
     },
+}
+
+/// What happened to a session.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum SessionChange {
+    /// It is bound now.
+    Bound,
+    /// Its lease was extended.
+    Renewed,
+    /// A Change-of-Authorization was carried out (RFC 5176 §3.2).
+    Reauthorized,
+    /// Its client gave the address back.
+    Released,
+    /// Its lease ran out.
+    Expired,
+    /// It was ended by us: an operator, RADIUS, a refusal.
+    Cleared,
+    /// Its client found the address in use.
+    Declined,
+}
+
+/// What happened to a session of a group that is observed: for accounting, and for plugins of stage `session-events`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionNews {
+    /// What happened; it is on storage.
+    pub change: SessionChange,
+    /// Whether the group accounts.
+    pub account: bool,
+    /// Plugins that observe.
+    pub observers: Box<[PluginId]>,
+    /// Whether the client was moved away from its address.
+    pub moved: bool,
+    /// The session after it.
+    pub session: Box<BindingView>,
 }

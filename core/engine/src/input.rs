@@ -1,6 +1,9 @@
 //! What enters the engine.
 
-use crate::{command::Verb, config::Config, policy::PolicyAnswer, route::RouteFailure, route::RouteSeq};
+use crate::{
+    command::Verb, config::Config, policy::PolicyAnswer, route::RouteFailure, route::RouteSeq,
+    subscriber::Authorization,
+};
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr};
 
@@ -54,6 +57,13 @@ pub enum Input<'a> {
     RoutesReconciled,
     /// A plugin that answered `Pending` is done. A late answer is counted and dropped.
     PolicyDone(PolicyAnswer),
+    /// The answer to an [`crate::access::AccessQuestion`]. A late one is counted and dropped.
+    Access {
+        /// Of the question.
+        tag: u64,
+        /// What the authority says.
+        answer: Authorization,
+    },
     /// An operator's command.
     Command {
         /// Comes back with the reply.

@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+pub mod access;
 pub mod binding;
 mod classify;
 mod clock;
@@ -21,6 +22,7 @@ pub mod event;
 pub mod exchange;
 pub mod input;
 mod links;
+mod observe;
 mod operator;
 pub mod output;
 mod parked;
@@ -32,6 +34,7 @@ mod restore;
 pub mod route;
 mod server;
 pub mod session;
+pub mod subscriber;
 
 pub use engine::{Engine, QUARANTINE_SECS, TOMBSTONE_SECS};
 pub use input::Input;

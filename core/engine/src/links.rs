@@ -51,6 +51,12 @@ impl Served {
         own.or_else(|| config.group(self.group).and_then(|g| g.chains.get(stage))).unwrap_or(&[])
     }
 
+    /// Whether newcomers wait for an authority.
+    pub(crate) fn asks_authority(&self, config: &Config) -> bool {
+        config.group(self.group).is_some_and(|group| group.authenticate)
+            || !self.chain(config, Stage::Authorize).is_empty()
+    }
+
     /// The group's `reconfigure`, when it is enabled.
     pub(crate) fn reconfigure<'c>(&self, config: &'c Config) -> Option<&'c Reconfigure> {
         config.group(self.group)?.reconfigure.as_ref()

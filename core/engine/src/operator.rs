@@ -16,6 +16,7 @@ use crate::{
     reconfigure::{Capability, Phase, Purpose as Reconfigure, Started, attempts, flag},
     record::RouteRecord,
     session::{Record, Slot, State},
+    subscriber::Subscriber,
 };
 use alloc::{boxed::Box, vec::Vec};
 use bindery_types::{HwAddr, InstanceId, LeaseTime};
@@ -65,6 +66,9 @@ impl Engine {
                 return self.reconfigure_page(turn, id, &filter, cursor, purpose);
             }
             Verb::Capability { cursor } => self.capability_page(cursor),
+            Verb::ChangeAuthorization { keys, change, attributes } => {
+                return self.change_authorization(turn, id, (&keys, change), &attributes, policy);
+            }
             Verb::Disconnect { keys, attributes } => return self.disconnect(turn, id, &keys, &attributes, policy),
         };
         self.outbox.replies.push((id, reply));
@@ -100,9 +104,10 @@ impl Engine {
         state == Some(State::Bound) || (matches!(filter, Filter::Session(_)) && state != Some(State::Offered))
     }
 
-    fn view(&self, turn: Turn, slot: Slot) -> Option<BindingView> {
+    pub(crate) fn view(&self, turn: Turn, slot: Slot) -> Option<BindingView> {
         let record = self.sessions.get(slot)?;
         let identity = self.sessions.identity(slot)?;
+        let subscriber = Subscriber::decode(identity.subscriber);
         Some(BindingView {
             session: record.id(),
             address: record.address(),
@@ -120,6 +125,9 @@ impl Engine {
             relay_info: identity.relay_info.into(),
             vendor_class: identity.vendor_class.into(),
             host_name: identity.host_name.into(),
+            start: record.start,
+            multi_session: subscriber.follows.unwrap_or(record.id()),
+            subscriber,
             xid: record.xid,
             reconfigure: self.reconfigure_view(slot, record, turn),
             route: self.route_state(record),

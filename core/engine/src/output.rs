@@ -1,8 +1,9 @@
 //! What leaves the engine: batches that the shell flushes after each turn.
 
 use crate::{
+    access::AccessQuestion,
     command::Reply,
-    event::Event,
+    event::{Event, SessionNews},
     input::{CommandId, StoreSeq},
     record::{BindingKey, IdentityRecord, LeaseRecord, MetaRecord},
     route::RouteOp,
@@ -26,6 +27,10 @@ pub struct Outbox {
     pub routes: Vec<RouteOp>,
     /// Things to log and to tell subscribers of the event stream.
     pub events: Vec<Event>,
+    /// Newcomers about whom an authority is to be asked.
+    pub questions: Vec<AccessQuestion>,
+    /// What happened to sessions whose group is observed, in order; each is on stable storage.
+    pub sessions: Vec<SessionNews>,
     /// Answers to commands.
     pub replies: Vec<(CommandId, Reply)>,
 }

@@ -140,6 +140,8 @@ pub struct IdentityRecord {
     pub vendor_class: Box<[u8]>,
     /// Option 12 as sent, empty when absent.
     pub host_name: Box<[u8]>,
+    /// What an authority granted ([`crate::subscriber::Subscriber::encode`]), empty for nothing.
+    pub subscriber: Box<[u8]>,
     /// Interface the client logged in on.
     pub interface: Box<str>,
     /// Group that served it.

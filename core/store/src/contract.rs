@@ -69,6 +69,7 @@ pub fn identity(count: u64) -> IdentityRecord {
         relay_info: Box::default(),
         vendor_class: b"udhcp 1.36".as_slice().into(),
         host_name: format!("cpe-{count}").into_bytes().into(),
+        subscriber: b"\x01\x03\x00bob".as_slice().into(),
         interface: "eth1".into(),
         group: "residential".into(),
         pool: "res-v4".into(),

@@ -367,11 +367,13 @@ fn size(op: &StoreOp) -> usize {
 }
 
 fn identity_size(identity: &IdentityRecord) -> usize {
-    let IdentityRecord { hw: _, client_id, relay_info, vendor_class, host_name, interface, group, pool } = identity;
+    let IdentityRecord { hw: _, client_id, relay_info, vendor_class, host_name, subscriber, interface, group, pool } =
+        identity;
     40 + client_id.len()
         + relay_info.len()
         + vendor_class.len()
         + host_name.len()
+        + subscriber.len()
         + interface.len()
         + group.len()
         + pool.len()

@@ -177,6 +177,8 @@ impl Plan {
             chains: chains.clone(),
             reconfigure: self.reconfigure.clone(),
             allow_leasequery: false,
+            authenticate: false,
+            account: false,
         };
         let interface = |pattern: &str, group| Interface {
             pattern: pattern.into(),

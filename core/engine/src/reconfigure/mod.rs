@@ -16,12 +16,13 @@ use crate::{
     commit::{self, Answer, Change, Committing},
     config::{Config, Reconfigure},
     engine::Turn,
+    event::SessionChange,
     exchange::ExchangeState,
     input::CommandId,
     output::Destination,
     policy::{Exhausted, ExhaustedVerdict, Policy, Stage, Subject},
     record::Nonce,
-    session::{Record, Slot, State},
+    session::{IdentityBuf, Record, Slot, State},
 };
 use alloc::sync::Arc;
 use bindery_types::{IfIndex, Ipv4Addr, Mono};
@@ -80,7 +81,7 @@ impl Engine {
             self.wanted.push((handle, Some(purpose), command));
             return Started::Waiting;
         }
-        self.commit_attempt(turn, slot, &record, (purpose, 1), Some(command));
+        self.commit_attempt(turn, slot, &record, (purpose, 1), None, Some(command));
         Started::Waiting
     }
 
@@ -96,6 +97,7 @@ impl Engine {
         slot: Slot,
         record: &Record,
         (purpose, number): (Purpose, u8),
+        identity: Option<IdentityBuf>,
         command: Option<CommandId>,
     ) {
         let config = Arc::clone(&self.config);
@@ -104,13 +106,31 @@ impl Engine {
         change.flags = rules::attempting(record.flags, purpose, number);
         change.due = Some(turn.lease.plus_secs(pause));
         let wait = (ExchangeState::AwaitCommit, None, command);
-        self.commit(turn, commit::Purpose::Reconfigure, slot, change, None, wait);
+        self.commit(turn, commit::Purpose::Reconfigure, slot, change, identity, wait);
+    }
+
+    /// Writes what was granted anew to a session. A reconfiguration that runs goes on.
+    pub(crate) fn commit_subscriber(
+        &mut self,
+        turn: Turn,
+        slot: Slot,
+        record: &Record,
+        identity: IdentityBuf,
+        command: CommandId,
+    ) {
+        let mut change = Change::of(record);
+        change.due = self.schedule.due(slot).filter(|_| record.flags & flag::RECONFIGURING != 0);
+        let wait = (ExchangeState::AwaitCommit, None, Some(command));
+        self.commit(turn, commit::Purpose::Reconfigure, slot, change, Some(identity), wait);
     }
 
     /// An attempt, or its end, is durable.
     pub(crate) fn attempted(&mut self, turn: Turn, slot: Slot, entry: Committing) {
         let Some(change) = entry.change else { return };
-        self.apply(slot, &change, None);
+        self.apply(slot, &change, entry.identity.as_ref());
+        if entry.identity.is_some() {
+            self.tell_session(turn, slot, SessionChange::Reauthorized);
+        }
         match change.due {
             Some(due) => {
                 let at = turn.now.mono.plus(Duration::from_secs(turn.lease.secs_until(due)));
@@ -147,7 +167,7 @@ impl Engine {
             let made = attempts(record.flags);
             let config = Arc::clone(&self.config);
             match self.reconfigure_of(&config, &record).map(|reconfigure| reconfigure.attempts) {
-                Some(most) if made < most => self.commit_attempt(turn, slot, &record, (purpose, made + 1), None),
+                Some(most) if made < most => self.commit_attempt(turn, slot, &record, (purpose, made + 1), None, None),
                 Some(_) => self.exhausted(turn, slot, &record, purpose, policy),
                 // A commit has taken the feature from the group: the client stays as it was.
                 None => self.commit_rest(turn, slot, &record, record.flags & !flag::OF_A_RUN),

@@ -14,6 +14,8 @@ pub(crate) mod flag {
     pub(crate) const MOVED: u16 = 1 << 3;
     /// The client authenticates by a configuration token (RFC 3118 §4).
     pub(crate) const TOKEN: u16 = 1 << 4;
+    /// Group and pool were chosen by an authority or a plugin, and hold for the session.
+    pub(crate) const STEERED: u16 = 1 << 5;
     /// Attempts made so far, four bits.
     pub(crate) const ATTEMPTS_SHIFT: u16 = 8;
     pub(crate) const ATTEMPTS: u16 = 0xf << ATTEMPTS_SHIFT;

@@ -1,7 +1,7 @@
 //! Who a client is: the bytes that it and its relay said, kept as one boxed string a session.
 //!
-//! Layout: htype, then hardware address, client-id, relay information, vendor class and host name, each behind its
-//! length: one byte, or 255 and two bytes, little-endian. A nonce, when there is one, is 24 bytes at the end; the
+//! Layout: htype, then hardware address, client-id, relay information, vendor class, host name and subscriber, each
+//! behind its length: one byte, or 255 and two bytes, little-endian. A nonce, when there is one, is 24 bytes at the end; the
 //! record says whether.
 
 use crate::record::Nonce;
@@ -44,6 +44,8 @@ pub struct Identity<'a> {
     pub vendor_class: &'a [u8],
     /// Option 12.
     pub host_name: &'a [u8],
+    /// What an authority granted ([`crate::subscriber::Subscriber::encode`]); empty for nothing.
+    pub subscriber: &'a [u8],
 }
 
 impl<'a> Identity<'a> {
@@ -57,8 +59,9 @@ impl<'a> Identity<'a> {
         let mut rest = Reader(bytes);
         let htype = rest.byte();
         let hw = HwAddr::new(htype, rest.part()).unwrap_or_default();
-        let (client_id, relay_info, vendor_class, host_name) = (rest.part(), rest.part(), rest.part(), rest.part());
-        Self { hw, client_id, relay_info, vendor_class, host_name }
+        let (client_id, relay_info, vendor_class) = (rest.part(), rest.part(), rest.part());
+        let (host_name, subscriber) = (rest.part(), rest.part());
+        Self { hw, client_id, relay_info, vendor_class, host_name, subscriber }
     }
 }
 
@@ -130,6 +133,7 @@ impl IdentityBuf {
             identity.relay_info,
             identity.vendor_class,
             identity.host_name,
+            identity.subscriber,
         ];
         for part in parts {
             let Ok(len) = u16::try_from(part.len()) else {
@@ -159,8 +163,8 @@ impl IdentityBuf {
     }
 }
 
-/// htype and five lengths of zero.
-const EMPTY_LEN: usize = 6;
+/// htype and six lengths of zero.
+const EMPTY_LEN: usize = 7;
 
 /// What the table keeps beside each record.
 #[derive(Debug, Default)]

@@ -36,6 +36,11 @@ impl Index {
         self.parts[part(hash)].find(spread(hash), |&slot| is_it(Slot(slot))).copied().map(Slot)
     }
 
+    /// All slots under `hash`, and perhaps others.
+    pub(super) fn all(&self, hash: u32) -> impl Iterator<Item = Slot> + use<'_> {
+        self.parts[part(hash)].iter_hash(spread(hash)).copied().map(Slot)
+    }
+
     /// Adds `slot`; the caller has made sure that its key is not there. `rehash` tells the hash of any slot in it.
     pub(super) fn insert(&mut self, hash: u32, slot: Slot, rehash: impl Fn(Slot) -> u32) {
         self.parts[part(hash)].insert_unique(spread(hash), slot.0, |&slot| spread(rehash(Slot(slot))));
@@ -115,6 +120,10 @@ impl Hashes {
 
     pub(super) fn id(&self, id: SessionId) -> u32 {
         self.with(|hasher| hasher.write_u64(id.0))
+    }
+
+    pub(super) fn user(&self, name: &str) -> u32 {
+        self.with(|hasher| hasher.write(name.as_bytes()))
     }
 
     pub(super) fn hw(&self, hw: &HwAddr) -> u32 {

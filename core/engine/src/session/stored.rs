@@ -42,6 +42,7 @@ impl Identity<'_> {
             relay_info: self.relay_info.into(),
             vendor_class: self.vendor_class.into(),
             host_name: self.host_name.into(),
+            subscriber: self.subscriber.into(),
             interface: names.name(record.link()).into(),
             group: names.name(record.group).into(),
             pool: names.name(record.pool).into(),
@@ -77,6 +78,7 @@ impl SessionTable {
                 relay_info: &identity.relay_info,
                 vendor_class: &identity.vendor_class,
                 host_name: &identity.host_name,
+                subscriber: &identity.subscriber,
             })
             .map_err(|_| RestoreError::TooLong)?;
         let mut record = Record::new(lease.key.session, lease.instance, scope, lease.state.into(), address)

@@ -8,7 +8,7 @@ use super::{
     names::NameId,
     record::{Record, Slot, SlotRef, State},
 };
-use crate::record::Nonce;
+use crate::{record::Nonce, subscriber::username_in};
 use alloc::{boxed::Box, vec::Vec};
 use bindery_types::{HwAddr, InstanceId, Ipv4Addr, LeaseTime, SessionId};
 use core::{fmt, iter};
@@ -49,7 +49,7 @@ pub struct MemoryUse {
     pub records: usize,
     /// Identity bytes and the pages of pointers to them; what the allocator adds is not counted.
     pub identities: usize,
-    /// The four indexes.
+    /// The five indexes.
     pub indexes: usize,
     /// Deadlines.
     pub deadlines: usize,
@@ -78,6 +78,8 @@ pub struct SessionTable {
     pub(super) ids: Index,
     /// The first record of each hardware address; the others follow by `hw_next`.
     pub(super) hw: Index,
+    /// Sessions with a user name, by it: several may have the same.
+    pub(super) users: Index,
     pub(super) deadlines: Deadlines,
     /// First free slot; the others follow by `hw_next`.
     pub(super) free: Slot,
@@ -104,6 +106,7 @@ impl SessionTable {
             addresses: Index::new(),
             ids: Index::new(),
             hw: Index::new(),
+            users: Index::new(),
             deadlines: Deadlines::new(),
             free: Slot::NONE,
             len: 0,
@@ -149,6 +152,7 @@ impl SessionTable {
             self.index_address(slot, record.instance, address);
         }
         self.link_hw(slot, record.hw_hash, &view.hw);
+        self.index_user(slot);
         self.count(record.state, record.link);
         self.len += 1;
         Ok(slot)
@@ -166,6 +170,7 @@ impl SessionTable {
             self.addresses.remove(self.hashes.address(record.instance, address), slot);
         }
         self.unlink_hw(slot);
+        self.unindex_user(slot);
         self.uncount(record.state, record.link);
         if let Some(blob) = self.blobs.get_mut(slot.0) {
             *blob = Blob::default();
@@ -402,6 +407,7 @@ impl SessionTable {
         if moved {
             self.unlink_hw(slot);
         }
+        self.unindex_user(slot);
         if let (Some(blob), Some(record)) = (self.blobs.get_mut(slot.0), self.records.get_mut(slot.0)) {
             *blob = Blob::new(identity);
             record.client_hash = client_hash;
@@ -409,6 +415,7 @@ impl SessionTable {
             record.has_nonce = false;
         }
         self.set_nonce(slot, nonce);
+        self.index_user(slot);
         if indexed {
             self.index_client(slot);
         }
@@ -465,7 +472,7 @@ impl SessionTable {
         MemoryUse {
             records: self.records.bytes(),
             identities: self.blobs.bytes() + blobs,
-            indexes: [&self.clients, &self.addresses, &self.ids, &self.hw].map(Index::bytes).iter().sum(),
+            indexes: [&self.clients, &self.addresses, &self.ids, &self.hw, &self.users].map(Index::bytes).iter().sum(),
             deadlines: self.deadlines.bytes(),
         }
     }
@@ -515,6 +522,33 @@ impl SessionTable {
         self.addresses.insert(hashes.address(instance, address), slot, |slot| {
             records.get(slot.0).map_or(0, |record| hashes.address(record.instance, record.address))
         });
+    }
+
+    /// Sessions of a user name, tombstones included.
+    pub fn by_username(&self, name: &str) -> impl Iterator<Item = Slot> + use<'_> {
+        let hash = self.hashes.user(name);
+        let name: Box<str> = name.into();
+        self.users.all(hash).filter(move |slot: &Slot| self.username(*slot) == Some(&*name))
+    }
+
+    /// The user name of a session that has one.
+    fn username(&self, slot: Slot) -> Option<&str> {
+        Some(username_in(self.identity(slot)?.subscriber)).filter(|name| !name.is_empty())
+    }
+
+    fn index_user(&mut self, slot: Slot) {
+        let Some(hash) = self.username(slot).map(|name| self.hashes.user(name)) else { return };
+        let (records, blobs, hashes) = (&self.records, &self.blobs, &self.hashes);
+        self.users.insert(hash, slot, |slot| {
+            let has_nonce = records.get(slot.0).is_some_and(|record| record.has_nonce);
+            blobs.get(slot.0).map_or(0, |blob| hashes.user(username_in(blob.view(has_nonce).subscriber)))
+        });
+    }
+
+    fn unindex_user(&mut self, slot: Slot) {
+        if let Some(hash) = self.username(slot).map(|name| self.hashes.user(name)) {
+            self.users.remove(hash, slot);
+        }
     }
 
     fn find_hw(&self, hash: u32, hw: &HwAddr) -> Option<Slot> {

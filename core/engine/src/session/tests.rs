@@ -233,6 +233,7 @@ fn identities_come_back_as_they_were() {
             relay_info: b"\x01\x04port",
             vendor_class: &long[..len],
             host_name: b"cpe",
+            subscriber: &long[..len / 2],
         };
         let mut buf = IdentityBuf::new();
         buf.set(&given).unwrap();
@@ -308,6 +309,7 @@ fn stored(state: DurableState) -> StoredSession {
         relay_info: b"\x01\x02ab"[..].into(),
         vendor_class: b"class"[..].into(),
         host_name: b"cpe"[..].into(),
+        subscriber: b"\x01\x03\x00bob"[..].into(),
         interface: "eth1".into(),
         group: "residential".into(),
         pool: "res-v4".into(),
@@ -413,8 +415,14 @@ fn a_hundred_thousand_sessions_stay_within_four_hundred_bytes_each() {
     let (count, mut buf) = (100_000u32, IdentityBuf::new());
     for n in 0..count {
         let (hw, id) = (mac(n), n.to_be_bytes());
-        let parts =
-            Identity { hw, client_id: &id, relay_info: &[82; 32], vendor_class: &[60; 16], host_name: &[12; 12] };
+        let parts = Identity {
+            hw,
+            client_id: &id,
+            relay_info: &[82; 32],
+            vendor_class: &[60; 16],
+            host_name: &[12; 12],
+            subscriber: &[],
+        };
         buf.set(&parts).unwrap();
         let r =
             Record::new(SessionId(u64::from(n) + 1), InstanceId(0), SCOPE, State::Bound, Ipv4Addr::from_bits(n + 1));

@@ -86,6 +86,8 @@ pub(crate) fn config() -> Config {
             chains: Chains::default(),
             reconfigure: None,
             allow_leasequery: false,
+            authenticate: false,
+            account: false,
         }],
         interfaces: vec![Interface {
             pattern: "eth*".into(),

@@ -374,6 +374,8 @@ fn two_groups(second_allows: bool, instance: InstanceId) -> Lab {
         chains: Chains::default(),
         reconfigure: None,
         allow_leasequery: second_allows,
+        authenticate: false,
+        account: false,
     });
     config.interfaces.push(Interface {
         pattern: "vlan*".into(),

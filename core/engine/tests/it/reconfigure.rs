@@ -656,7 +656,7 @@ fn a_disconnect_request_matches_all_that_is_given() {
         address,
         mac: (last > 0).then(|| mac(last)),
         interface: interface.map(Into::into),
-        session: None,
+        ..DisconnectKeys::default()
     };
     let mut ask = |keys| disconnect(&mut lab, keys, "").unwrap();
     assert_eq!(ask(keys(None, 0, None)), Disconnected::NotFound);

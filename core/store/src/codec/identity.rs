@@ -5,7 +5,7 @@ use bindery_engine::record::IdentityRecord;
 use bindery_types::{HwAddr, SessionId};
 
 /// The newest version of an identity record.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Lengths from here on take five bytes.
 const LONG: u8 = 255;
@@ -24,6 +24,7 @@ pub fn encode_identity(session: SessionId, identity: &IdentityRecord, out: &mut 
     put(out, identity.interface.as_bytes());
     put(out, identity.group.as_bytes());
     put(out, identity.pool.as_bytes());
+    put(out, &identity.subscriber);
     seal(&encode_session_key(session), out)
 }
 
@@ -33,7 +34,7 @@ pub fn encode_identity(session: SessionId, identity: &IdentityRecord, out: &mut 
 /// As [`RecordError`] tells; never panics.
 pub fn decode_identity(session: SessionId, value: &[u8]) -> Result<(IdentityRecord, u32), RecordError> {
     let (body, crc) = unseal(&encode_session_key(session), value)?;
-    let (mut fields, _) = Fields::open(body, VERSION)?;
+    let (mut fields, version) = Fields::open(body, VERSION)?;
     let htype = fields.u8()?;
     let len = fields.u8()?;
     let hw = HwAddr::new(htype, fields.bytes(usize::from(len))?).ok_or(RecordError::Field("hardware address"))?;
@@ -46,6 +47,8 @@ pub fn decode_identity(session: SessionId, value: &[u8]) -> Result<(IdentityReco
         interface: text(&mut fields, "interface")?,
         group: text(&mut fields, "group")?,
         pool: text(&mut fields, "pool")?,
+        // Version 2 brought it.
+        subscriber: if version < 2 { Box::default() } else { take(&mut fields)?.into() },
     };
     fields.close()?;
     Ok((identity, crc))

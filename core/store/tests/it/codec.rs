@@ -78,13 +78,15 @@ fn identity() -> impl Strategy<Value = IdentityRecord> {
     let bytes = || vec(any::<u8>(), 0..300).prop_map(Box::<[u8]>::from);
     let text = || "\\PC{0,90}".prop_map(Box::<str>::from);
     let hw = (any::<u8>(), vec(any::<u8>(), 0..=16)).prop_map(|(htype, b)| HwAddr::new(htype, &b).unwrap());
-    (hw, bytes(), bytes(), bytes(), bytes(), text(), text(), text()).prop_map(
-        |(hw, client_id, relay_info, vendor_class, host_name, interface, group, pool)| IdentityRecord {
+    let said = (bytes(), bytes(), bytes(), bytes(), bytes());
+    (hw, said, text(), text(), text()).prop_map(
+        |(hw, (client_id, relay_info, vendor_class, host_name, subscriber), interface, group, pool)| IdentityRecord {
             hw,
             client_id,
             relay_info,
             vendor_class,
             host_name,
+            subscriber,
             interface,
             group,
             pool,
@@ -198,6 +200,7 @@ fn version_1_stays_readable() {
         relay_info: [1, 2, b'f', b'x'].into(),
         vendor_class: (*b"udh").into(),
         host_name: (*b"cpe-1").into(),
+        subscriber: Box::default(),
         interface: "eth1".into(),
         group: "res".into(),
         pool: "r".into(),

@@ -13,7 +13,7 @@ use crate::{
     session::{ClientKey, Record, Slot, State},
 };
 use bindery_types::{HwAddr, Ipv4Addr, LeaseTime, PoolId};
-use bindery_wire::v4::{MessageType, OptionCode, Packet};
+use bindery_wire::v4::{MessageType, OptionCode};
 
 /// How long nothing more is said about exhausted pools, seconds.
 const EXHAUSTED_QUIET_SECS: u64 = 10;
@@ -30,6 +30,9 @@ impl Engine {
         let id = client_id(request.packet);
         let key = client_key(request.packet, Some(&id));
         let slot = self.offer_session(request, &mut class, &key, policy)?;
+        if let Some(record) = self.sessions.get(slot) {
+            class.served = self.served_of(request.config, record, class.served);
+        }
         self.offer4(request, &class, slot, policy)
     }
 
@@ -96,7 +99,12 @@ impl Engine {
         let [former, wished] = [former, wished].map(|wish| wish.filter(|address| Some(*address) != avoid));
         let chosen = self.select_address4(&request, class, former.or(wished), policy)?;
         let wishes = [chosen, former, wished];
-        let Some((pool, address)) = self.allocate(class, request.packet.hw_addr(), wishes, avoid) else {
+        let hw = request.packet.hw_addr();
+        let taken = match request.grant.and_then(|granted| granted.steer.address) {
+            Some(address) => self.pools.take(class.pool, address, hw.mac()).ok().map(|pool| (pool, address)),
+            None => self.allocate(class, hw, wishes, avoid),
+        };
+        let Some((pool, address)) = taken else {
             self.give_up_quarantine(request.turn, class.pool);
             self.tell_exhausted(request.turn, class);
             return Err(DropReason::NoAddresses);
@@ -163,7 +171,7 @@ impl Engine {
         tombstone: Option<Slot>,
     ) -> Result<Slot, DropReason> {
         let placed = match tombstone {
-            Some(slot) => self.cover_tombstone(slot, address),
+            Some(slot) => self.cover_tombstone(request, key, slot, address),
             None => self.insert_offer(request, class, key, address),
         };
         let Ok(slot) = placed else {
@@ -180,6 +188,10 @@ impl Engine {
             record.group = group;
             record.route = crate::record::RouteRecord::None;
             record.route_epoch = 0;
+            record.flags &= !flag::STEERED;
+            if class.steered {
+                record.flags |= flag::STEERED;
+            }
         }
         self.hold_offer(slot, request.turn.lease.plus_secs(OFFER_HOLD_SECS), &request, class);
         Ok(slot)
@@ -192,19 +204,31 @@ impl Engine {
         key: &ClientKey<'_>,
         address: Ipv4Addr,
     ) -> Result<Slot, DropReason> {
-        self.set_identity_scratch(request.packet, key, None)?;
+        self.set_identity_scratch(&request, key, None)?;
         let id = self.next_session_id();
         let scope = self.pools.scope(class.pool);
         let record = Record::new(id, class.instance, scope, State::Offered, address).on_link(class.link);
         self.sessions.insert(record, &self.identity).map_err(|_| DropReason::ClientLookup)
     }
 
-    fn cover_tombstone(&mut self, slot: Slot, address: Ipv4Addr) -> Result<Slot, DropReason> {
+    fn cover_tombstone(
+        &mut self,
+        request: Request<'_>,
+        key: &ClientKey<'_>,
+        slot: Slot,
+        address: Ipv4Addr,
+    ) -> Result<Slot, DropReason> {
         let saved = *self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
         self.sessions.transition(slot, State::Offered, address).map_err(|_| DropReason::ClientLookup)?;
         self.shadows.insert(slot, saved);
         // A client that starts anew has lost the nonce it had, and may be told none now.
         self.sessions.set_nonce(slot, None);
+        // What was granted before ended with the binding.
+        let had = self.sessions.identity(slot).is_some_and(|identity| !identity.subscriber.is_empty());
+        if had || request.grant.is_some() {
+            self.set_identity_scratch(&request, key, Some(slot))?;
+            self.sessions.set_identity(slot, &self.identity).map_err(|_| DropReason::ClientLookup)?;
+        }
         Ok(slot)
     }
 
@@ -232,7 +256,7 @@ impl Engine {
             server_id: class.server_id,
             yiaddr: record.address(),
             ciaddr: Ipv4Addr::UNSPECIFIED,
-            lease_secs: Some(reply::lease_secs(pool, request.packet)),
+            lease_secs: Some(self.cut_lease(slot, reply::lease_secs(pool, request.packet), request.turn.lease)),
             session: self.session_ref(slot),
             to: reply::to_newcomer(request, class, record.address()),
             auth: request
@@ -249,14 +273,18 @@ impl Engine {
     /// unicast has no option 82, and its absence never erases the stored one.
     pub(super) fn set_identity_scratch(
         &mut self,
-        packet: &Packet<'_>,
+        request: &Request<'_>,
         key: &ClientKey<'_>,
         stored: Option<Slot>,
     ) -> Outcome {
+        let packet = request.packet;
         let relay_info = packet.option(OptionCode::RELAY_AGENT_INFORMATION);
         let vendor_class = packet.option(OptionCode::VENDOR_CLASS);
         let host_name = packet.option(OptionCode::HOST_NAME);
         let known = stored.and_then(|slot| self.sessions.identity(slot)).unwrap_or_default();
+        let live = stored.and_then(|slot| self.sessions.get(slot)).is_some_and(|record| record.state().is_live());
+        // Of a live session it was granted before, and this request was not asked about.
+        let granted = request.grant.map(|granted| &*granted.subscriber).unwrap_or_default();
         let client_id = match key {
             ClientKey::ClientId(id) => *id,
             ClientKey::Hw(_) => &[],
@@ -268,6 +296,7 @@ impl Engine {
                 relay_info: relay_info.as_deref().unwrap_or(known.relay_info),
                 vendor_class: vendor_class.as_deref().unwrap_or(known.vendor_class),
                 host_name: host_name.as_deref().unwrap_or(known.host_name),
+                subscriber: if live && granted.is_empty() { known.subscriber } else { granted },
             })
             .map_err(|_| DropReason::BadOptions)
     }

@@ -144,7 +144,13 @@ impl Engine {
 
     /// What is left of the client's lease of `address` under another scope than the address's own network: it came
     /// from a linked pool, or its pool is gone.
-    fn tombstone_of(&self, instance: InstanceId, hw: HwAddr, key: &ClientKey<'_>, address: Ipv4Addr) -> Option<Slot> {
+    pub(super) fn tombstone_of(
+        &self,
+        instance: InstanceId,
+        hw: HwAddr,
+        key: &ClientKey<'_>,
+        address: Ipv4Addr,
+    ) -> Option<Slot> {
         let is_it = |slot: &Slot| {
             let record = self.sessions.get(*slot);
             let same = record.is_some_and(|r| r.instance() == instance && r.address() == address);
@@ -175,7 +181,8 @@ impl Engine {
         let arrived = self.links.get(request.meta.link);
         // A broadcast, or a relay, tells where the client is now; a unicast packet may have been routed here.
         let located = selector(request.packet).is_some() || matches!(state, ClientState::Rebinding { .. });
-        let here = arrived.and_then(|link| Some((link, self.admitted(link.served?, &request))));
+        let steered = |served| self.served_of(request.config, record, self.admitted(served, &request));
+        let here = arrived.and_then(|link| Some((link, steered(link.served?))));
         if located && let Some((link, served)) = here {
             let class = self.classify4(&request)?;
             let to = match request.is_relayed() {
@@ -187,7 +194,7 @@ impl Engine {
             return Ok(Grant { served, link, index, local: class.local, server_id, to, ciaddr });
         }
         let served = self.served_by_name(request.config, record).or(here.map(|(_, served)| served));
-        let served = self.admitted(served.ok_or(DropReason::NoInterfaceCfg)?, &request);
+        let served = steered(served.ok_or(DropReason::NoInterfaceCfg)?);
         // Also from an interface that is not known yet: a relay hears on giaddr alone (RFC 2131 §4.1).
         let to = match request.is_relayed() {
             true => reply::to_relay(request),
@@ -254,7 +261,7 @@ impl Engine {
     /// whose address belongs to the pool or those linked to it, made when the networks were others.
     pub(super) fn find_client(&self, class: &Class, key: &ClientKey<'_>, hw: HwAddr) -> Option<Slot> {
         let found = self.sessions.find_by_client(class.instance, self.pools.scope(class.pool), key);
-        found.or_else(|| {
+        found.or_else(|| self.find_steered(class, key, hw)).or_else(|| {
             self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX).find(|slot| {
                 let record = self.sessions.get(*slot).filter(|r| r.state() == State::Bound);
                 let pool = record.and_then(|r| self.pools.pool_of(r.instance(), r.address()));

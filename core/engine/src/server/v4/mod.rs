@@ -1,5 +1,6 @@
 //! DHCPv4 local server (RFC 2131 §4.3): one file a message, `reply.rs` builds what goes back.
 
+mod access;
 mod decline;
 mod discover;
 mod extend;
@@ -12,6 +13,7 @@ mod steer;
 
 use crate::{
     Engine,
+    access::Granted,
     classify::client_key,
     commit::Answer,
     config::{Config, Pool},
@@ -47,6 +49,8 @@ pub(crate) struct Request<'p> {
     pub(crate) config: &'p Config,
     /// What stage `admit` has chosen.
     pub(crate) admission: Admission,
+    /// What its authority has granted, when it was asked.
+    pub(crate) grant: Option<&'p Granted>,
 }
 
 impl Request<'_> {
@@ -63,7 +67,7 @@ impl Engine {
         let rules = ParseRules { allow_no_end_option: self.allows_no_end_option(&config, &meta) };
         let outcome = match Packet::parse(bytes, rules) {
             Ok(packet) => self.message4(
-                Request { packet: &packet, meta, turn, config: &config, admission: Admission::default() },
+                Request { packet: &packet, meta, turn, config: &config, admission: Admission::default(), grant: None },
                 policy,
             ),
             Err(error) => Err(DropReason::from(&error)),
@@ -84,9 +88,9 @@ impl Engine {
             return Err(DropReason::BadBootpOpcode);
         }
         self.counters.receive(packet.message_type());
-        let Some(message) = packet.message_type() else {
+        if packet.message_type().is_none() {
             return Err(DropReason::BootpPacket);
-        };
+        }
         if packet.hops() > HOPS_MAX {
             return Err(DropReason::HopLimit);
         }
@@ -94,10 +98,21 @@ impl Engine {
         if giaddr.is_loopback() || giaddr.is_multicast() || giaddr.is_broadcast() {
             return Err(DropReason::BadGiAddress);
         }
+        self.dispatch4(request, policy)
+    }
+
+    /// What happens with a packet that is whole: at once, or when its authority has answered.
+    fn dispatch4(&mut self, request: Request<'_>, policy: &mut dyn Policy) -> Outcome {
+        let Some(message) = request.packet.message_type() else {
+            return Err(DropReason::BootpPacket);
+        };
         // The end of a binding is no plugin's to refuse.
         let asks = matches!(message, MessageType::Discover | MessageType::Request | MessageType::Inform);
         let admission = if asks { self.admit4(&request, policy)? } else { Admission::default() };
         let request = Request { admission, ..request };
+        if asks && request.grant.is_none() && self.waits4(&request)? {
+            return Ok(());
+        }
         match message {
             MessageType::Discover => self.discover4(request, policy),
             MessageType::Request => self.request4(request, policy),

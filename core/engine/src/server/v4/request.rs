@@ -1,6 +1,6 @@
 //! DHCPREQUEST: RFC 2131 §4.3.2, in all four client states.
 
-use super::{Auth, Draft, Outcome, Request, Then, client_id, reply};
+use super::{Auth, Draft, Outcome, Request, Then, access::is_as_granted, client_id, reply};
 use crate::{
     Engine,
     binding::{self, BindingEvent, Transition},
@@ -65,7 +65,7 @@ impl Engine {
         }
     }
 
-    fn client_state(&self, request: &Request<'_>) -> Result<ClientState, DropReason> {
+    pub(super) fn client_state(&self, request: &Request<'_>) -> Result<ClientState, DropReason> {
         let packet = request.packet;
         let server_id = packet.address_option(OptionCode::SERVER_IDENTIFIER);
         let requested = packet.address_option(OptionCode::REQUESTED_IP_ADDRESS);
@@ -157,6 +157,7 @@ impl Engine {
                 self.ensure_held(request, class, key, slot, address)?
             }
             (Some(_), Some(_)) => None,
+            _ if !is_as_granted(&request, address) => None,
             // Offers are not stored: after a restart the REQUEST is judged anew.
             _ => {
                 self.check_client_limit(request.config, class)?;
@@ -172,8 +173,9 @@ impl Engine {
         if self.sessions.get(slot).is_some_and(|record| self.pool_of(request.config, record).is_none()) {
             return self.end_outside4(request, slot, class.server_id);
         }
+        let served = self.sessions.get(slot).map(|record| self.served_of(request.config, record, class.served));
         let grant = Grant {
-            served: class.served,
+            served: served.unwrap_or(class.served),
             link: class.link,
             index: Some(class.index),
             local: class.local,
@@ -199,6 +201,9 @@ impl Engine {
     ) -> Result<Option<Slot>, DropReason> {
         if self.sessions.get(slot).is_some_and(|record| record.state().is_live()) {
             return Ok(Some(slot));
+        }
+        if !is_as_granted(&request, address) {
+            return Ok(None);
         }
         match self.pools.take(class.pool, address, request.packet.hw_addr().mac()) {
             Ok(pool) => self.place_offer(request, class, key, (pool, address), Some(slot)).map(Some),
@@ -235,7 +240,7 @@ impl Engine {
             return Err(DropReason::ClientLookup);
         };
         let pool = self.pool_of(request.config, &record).ok_or(DropReason::InvalidSubnet)?;
-        let lease_secs = reply::lease_secs(pool, packet);
+        let lease_secs = self.cut_lease(slot, reply::lease_secs(pool, packet), request.turn.lease);
         let mut change = Change::of(&record).to_state(state, request.turn.lease);
         change.end = match lease_secs {
             u32::MAX => LeaseTime::NEVER,
@@ -257,7 +262,7 @@ impl Engine {
             change.giaddr = packet.giaddr();
             change.route = self.decide_route(request.config, &grant, index, packet.giaddr());
         }
-        self.set_identity_scratch(packet, key, Some(slot))?;
+        self.set_identity_scratch(&request, key, Some(slot))?;
         let fresh = record.state() != State::Bound;
         let identity_changed = fresh || !self.sessions.same_identity(slot, &self.identity);
         let identity = (identity_changed

@@ -8,7 +8,6 @@ use crate::{
     links::Served,
     policy::{Admit, Hook, Policy, SelectAddress, Stage, Steer, Token, Verdict},
 };
-use alloc::boxed::Box;
 use bindery_types::{GroupId, Ipv4Addr, PoolId};
 
 /// What `admit` has chosen. It is asked at each request, so that a choice holds for renewals too.
@@ -41,10 +40,7 @@ impl Engine {
             steer: Steer::default(),
         };
         go_on(policy.admit(request.turn.now, chain, &mut stage))?;
-        let group = stage.steer.group.and_then(|name| {
-            let at = request.config.groups.iter().position(|group| group.name == name)?;
-            u16::try_from(at).ok().map(GroupId)
-        });
+        let group = self.group_called(stage.steer.group.as_deref());
         Ok(Admission { group, pool: self.pool_called(stage.steer.pool.as_deref()) })
     }
 
@@ -56,6 +52,15 @@ impl Engine {
             class.pool = pool;
             let named = request.config.pool(pool).and_then(|p| p.attributes.server_identifier);
             class.server_id = named.unwrap_or(class.local);
+            class.steered = true;
+        }
+        if let Some(granted) = request.grant {
+            self.steer4(&mut class, granted)?;
+            if let Some(group) = self.group_called(granted.steer.group.as_deref())
+                && group != class.served.group
+            {
+                class.served = Served { group, interface: usize::MAX, ..class.served };
+            }
         }
         Ok(class)
     }
@@ -94,19 +99,27 @@ impl Engine {
         go_on(policy.select_address(request.turn.now, chain, &mut stage))?;
         if let Some(pool) = self.pool_called(stage.steer.pool.as_deref()) {
             class.pool = pool;
+            class.steered = true;
         }
         Ok(stage.steer.address)
     }
 
-    fn group_name_of(&self, group: GroupId) -> &str {
+    /// The group that somebody names; one that is not configured is passed over.
+    fn group_called(&self, name: Option<&str>) -> Option<GroupId> {
+        let name = name?;
+        let at = self.config.groups.iter().position(|group| *group.name == *name)?;
+        u16::try_from(at).ok().map(GroupId)
+    }
+
+    pub(super) fn group_name_of(&self, group: GroupId) -> &str {
         let name = self.group_names.get(usize::from(group.0)).copied().unwrap_or_default();
         self.names.name(name)
     }
 
     /// The pool that a plugin names; one that is not configured is passed over.
-    fn pool_called(&self, name: Option<&str>) -> Option<PoolId> {
-        let name: Box<str> = name?.into();
-        let at = self.config.pools.iter().position(|pool| pool.name == name)?;
+    pub(super) fn pool_called(&self, name: Option<&str>) -> Option<PoolId> {
+        let name = name?;
+        let at = self.config.pools.iter().position(|pool| *pool.name == *name)?;
         u16::try_from(at).ok().map(PoolId)
     }
 

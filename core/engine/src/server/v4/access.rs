@@ -1,0 +1,175 @@
+//! Newcomers of groups that ask an authority: who has to wait, and how a request goes on with a grant.
+//!
+//! A client with a live session never waits, whatever becomes of RADIUS: it renews, reboots and rebinds by its record.
+
+use super::{OF_ONE_HW_MAX, Outcome, Request, client_id, request::ClientState, steer::Admission};
+use crate::{
+    Engine,
+    access::Granted,
+    classify::{Class, client_key},
+    config::Config,
+    engine::Turn,
+    event::DropReason,
+    input::RxMeta,
+    links::Served,
+    policy::{Policy, Stage},
+    reconfigure::flag,
+    session::{ClientKey, Record, Slot, State},
+    subscriber::{Grant, Limits, Subscriber},
+};
+use alloc::sync::Arc;
+use bindery_types::{GroupId, HwAddr, InstanceId, Ipv4Addr, LeaseTime, SessionId};
+use bindery_wire::v4::{MessageType, Packet, ParseRules};
+
+impl Engine {
+    /// Whether the request waits for an authority from now on.
+    ///
+    /// # Errors
+    /// It is dropped.
+    pub(super) fn waits4(&mut self, request: &Request<'_>) -> Result<bool, DropReason> {
+        let Some((name, served)) = self.links.get(request.meta.link).and_then(|link| Some((link.name, link.served?)))
+        else {
+            return Ok(false);
+        };
+        let served = self.admitted(served, request);
+        let chain = served.chain(request.config, Stage::Authorize);
+        if !served.asks_authority(request.config) || !self.is_newcomer4(request)? {
+            return Ok(false);
+        }
+        if self.rings.store_down {
+            return Err(DropReason::StoreFault);
+        }
+        if !self.rings.has_room_for_discover() {
+            return Err(DropReason::Overload);
+        }
+        let about = (self.group_name_of(served.group).into(), self.names.name(name).into(), chain.into());
+        self.ask_authority(request.turn, request.meta, request.packet.bytes(), about)?;
+        Ok(true)
+    }
+
+    /// Whether the request would bind a client that has no live session here.
+    fn is_newcomer4(&self, request: &Request<'_>) -> Result<bool, DropReason> {
+        let packet = request.packet;
+        let id = client_id(packet);
+        let key = client_key(packet, Some(&id));
+        let class = self.classify4(request)?;
+        let found = self.find_client(&class, &key, packet.hw_addr());
+        let live = |slot: Slot| self.sessions.get(slot).is_some_and(|record| record.state().is_live());
+        if found.is_some_and(live) {
+            return Ok(false);
+        }
+        if packet.message_type() == Some(MessageType::Discover) {
+            return Ok(true);
+        }
+        if packet.message_type() != Some(MessageType::Request) {
+            return Ok(false);
+        }
+        let address = match self.client_state(request)? {
+            // Also one that a restart made us forget, as long as it is to us.
+            ClientState::Selecting { server_id, .. } => {
+                return Ok(self.is_our_server_id(request.config, server_id, found));
+            }
+            ClientState::InitReboot { address }
+            | ClientState::Renewing { address }
+            | ClientState::Rebinding { address } => address,
+        };
+        let instance = self.instance_of(&request.meta);
+        if self.session_at(instance, address, &key).is_some_and(live)
+            || self.promise_of(instance, *request, &key, address).is_some()
+        {
+            return Ok(false);
+        }
+        // What is left of a binding may come alive again; without it the answer is silence or a NAK.
+        let left = found.or_else(|| self.tombstone_of(instance, packet.hw_addr(), &key, address));
+        Ok(left.and_then(|slot| self.sessions.get(slot)).is_some_and(|record| record.address() == address))
+    }
+
+    /// Takes a request up again that waited.
+    pub(crate) fn resume4(&mut self, turn: Turn, meta: RxMeta, bytes: &[u8], grant: Grant, policy: &mut dyn Policy) {
+        let config = Arc::clone(&self.config);
+        // It parsed once; the rules only decide about a missing end option.
+        let outcome = match Packet::parse(bytes, ParseRules { allow_no_end_option: true }) {
+            Ok(packet) => {
+                let former = self.moved_from(&packet, self.instance_of(&meta));
+                let granted = Self::granted(turn, grant, former);
+                let admission = Admission::default();
+                let request =
+                    Request { packet: &packet, meta, turn, config: &config, admission, grant: Some(&granted) };
+                self.dispatch4(request, policy)
+            }
+            Err(error) => Err(DropReason::from(&error)),
+        };
+        if let Err(reason) = outcome {
+            self.counters.drop(reason);
+        }
+    }
+
+    /// The session that a client was moved away from, and what was granted to it.
+    fn moved_from(&self, packet: &Packet<'_>, instance: InstanceId) -> Option<(SessionId, Subscriber)> {
+        let id = client_id(packet);
+        let key = client_key(packet, Some(&id));
+        let moved = self.sessions.by_hw(&packet.hw_addr()).take(OF_ONE_HW_MAX).filter_map(|slot| {
+            let record = self.sessions.get(slot)?;
+            let identity = self.sessions.identity(slot)?;
+            let is_it = record.flags & flag::MOVED != 0 && record.instance() == instance && identity.key() == key;
+            is_it.then_some((record, identity.subscriber))
+        });
+        let (record, subscriber) = moved.max_by_key(|(record, _)| record.changed)?;
+        Some((record.id(), Subscriber::decode(subscriber)))
+    }
+
+    /// `class` as the authority wants it.
+    ///
+    /// # Errors
+    /// A pool or address that is not to be had: silence, for no other will do.
+    pub(super) fn steer4(&self, class: &mut Class, granted: &Granted) -> Outcome {
+        let instance = class.instance;
+        let pool = match (&granted.steer.pool, granted.steer.address) {
+            (Some(name), _) => Some(self.pool_called(Some(name)).ok_or(DropReason::InvalidSubnet)?),
+            (None, Some(address)) => Some(self.pools.pool_of(instance, address).ok_or(DropReason::InvalidSubnet)?),
+            (None, None) => None,
+        };
+        if let Some(pool) = pool {
+            class.pool = pool;
+        }
+        class.steered = true;
+        Ok(())
+    }
+
+    /// The service of a session whose group an authority or a plugin has chosen.
+    pub(crate) fn served_of(&self, config: &Config, record: &Record, served: Served) -> Served {
+        if record.flags & flag::STEERED == 0 {
+            return served;
+        }
+        let name = self.names.name(record.group);
+        let at = config.groups.iter().position(|group| *group.name == *name);
+        match at.and_then(|at| u16::try_from(at).ok()).map(GroupId) {
+            Some(group) if group != served.group => Served { group, interface: usize::MAX, ..served },
+            _ => served,
+        }
+    }
+
+    /// The client's live session in a pool that was chosen for it: its own pool would not find it.
+    pub(super) fn find_steered(&self, class: &Class, key: &ClientKey<'_>, hw: HwAddr) -> Option<Slot> {
+        self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX).find(|slot| {
+            let record = self.sessions.get(*slot);
+            record.is_some_and(|r| {
+                r.flags & flag::STEERED != 0
+                    && matches!(r.state(), State::Bound | State::Offered)
+                    && r.instance() == class.instance
+                    && r.link() == class.link
+            }) && self.sessions.identity(*slot).is_some_and(|identity| identity.key() == *key)
+        })
+    }
+
+    /// A lease of `secs` as far as it is granted.
+    pub(super) fn cut_lease(&self, slot: Slot, secs: u32, now: LeaseTime) -> u32 {
+        let stored = self.sessions.identity(slot).map(|identity| identity.subscriber).unwrap_or_default();
+        if stored.is_empty() { secs } else { Limits::of(stored).cut(secs, now) }
+    }
+}
+
+/// Whether the client asks for what its authority has granted.
+pub(super) fn is_as_granted(request: &Request<'_>, address: Ipv4Addr) -> bool {
+    request.grant.and_then(|granted| granted.steer.address).is_none_or(|granted| granted == address)
+}
