@@ -2,9 +2,10 @@
 
 use bindery_engine::{
     Engine, Input,
+    access::AccessQuestion,
     command::{Cursor, Filter, Reply, Verb},
     config::{Attributes, Chains, Config, Group, Interface, Lease, Overrides, Pool, Range},
-    event::{DropReason, Event},
+    event::{DropReason, Event, SessionNews},
     input::{CommandId, Link, LinkAddress, RxMeta, StoreSeq},
     output::{Destination, Mutation, StoreOp, Transmit},
     policy::{NoPolicy, Policy},
@@ -55,6 +56,10 @@ pub(crate) struct Lab {
     pub(crate) heard: Vec<Heard>,
     pub(crate) events: Vec<Event>,
     pub(crate) replies: Vec<(CommandId, Reply)>,
+    /// What an authority was asked and has not answered.
+    pub(crate) questions: Vec<AccessQuestion>,
+    /// What was told of sessions.
+    pub(crate) news: Vec<SessionNews>,
     /// What is on stable storage.
     pub(crate) disk: BTreeMap<BindingKey, LeaseRecord>,
     pub(crate) identities: BTreeMap<SessionId, IdentityRecord>,
@@ -146,6 +151,8 @@ impl Lab {
             heard: Vec::new(),
             events: Vec::new(),
             replies: Vec::new(),
+            questions: Vec::new(),
+            news: Vec::new(),
             disk: BTreeMap::new(),
             identities: BTreeMap::new(),
             meta: None,
@@ -192,6 +199,8 @@ impl Lab {
             self.heard.extend(sent.into_iter().map(|Transmit { to, payload, .. }| Heard { to, bytes: payload }));
             self.events.append(&mut outbox.events);
             self.replies.append(&mut outbox.replies);
+            self.questions.append(&mut outbox.questions);
+            self.news.append(&mut outbox.sessions);
             self.mutations.append(&mut outbox.mutations);
             self.routes.append(&mut outbox.routes);
             if !self.prompt || (self.mutations.is_empty() && self.routes.is_empty()) {

@@ -1,5 +1,6 @@
 //! Scenarios over the pure engine: packets in, packets, mutations and routes out. No runtime, no time but the test's.
 
+mod access;
 mod conformance;
 mod endings;
 mod faults;

@@ -261,7 +261,10 @@ impl Engine {
     /// whose address belongs to the pool or those linked to it, made when the networks were others.
     pub(super) fn find_client(&self, class: &Class, key: &ClientKey<'_>, hw: HwAddr) -> Option<Slot> {
         let found = self.sessions.find_by_client(class.instance, self.pools.scope(class.pool), key);
-        found.or_else(|| self.find_steered(class, key, hw)).or_else(|| {
+        let live = found.and_then(|slot| self.sessions.get(slot)).is_some_and(|record| record.state().is_live());
+        // What is left of a session here hides no live one in a pool that was chosen.
+        let found = if live { found } else { self.find_steered(class, key, hw).or(found) };
+        found.or_else(|| {
             self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX).find(|slot| {
                 let record = self.sessions.get(*slot).filter(|r| r.state() == State::Bound);
                 let pool = record.and_then(|r| self.pools.pool_of(r.instance(), r.address()));
