@@ -24,8 +24,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tree::Tree;
 
-/// A configuration without a fault.
-#[derive(Clone, Debug)]
+/// A configuration without a fault. `Debug` shows only which one it is: its text has secrets.
+#[derive(Clone)]
 pub struct Loaded {
     /// What was written, statement by statement.
     pub tree: Tree,
@@ -74,6 +74,12 @@ pub fn load(name: &str, text: &str) -> Result<Loaded, Errors> {
         model,
         text,
     })
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded").field("name", &self.name).field("hash", &self.hash).finish_non_exhaustive()
+    }
 }
 
 impl Loaded {

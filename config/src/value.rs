@@ -64,6 +64,7 @@ pub fn expected(ty: &Type) -> String {
         Type::Text(min, max) => format!("text of {min} to {max} bytes"),
         Type::Name(max) => format!("a name of 1 to {max} characters"),
         Type::Secret(min, max) => format!("a secret of {min} to {max} bytes"),
+        Type::Delimiter => "one printable character, no blank and no semicolon".to_owned(),
         Type::Hex(min, max) => format!("an even number of {min} to {max} hexadecimal digits"),
         Type::Address4 => "an IPv4 address".to_owned(),
         Type::Address6 => "an IPv6 address".to_owned(),
@@ -145,6 +146,7 @@ fn from_text(ty: &Type, text: &str) -> Result<Typed, Mismatch> {
             }
         }
         Type::Interface => interface(text),
+        Type::Delimiter => delimiter(text),
         Type::Hex(min, max) => hex(text, *min, *max),
         Type::Address4 => text.parse().map(Typed::Address4).map_err(|_| Mismatch::new("not like \"192.0.2.1\"")),
         Type::Address6 => text.parse().map(Typed::Address6).map_err(|_| Mismatch::new("not like \"2001:db8::1\"")),
@@ -264,6 +266,16 @@ fn interface(text: &str) -> Result<Typed, Mismatch> {
         return Err(Mismatch::new("no interface can have this name"));
     }
     Ok(Typed::Text(text.to_owned()))
+}
+
+/// Junos takes no semicolon (junos.md §2.5).
+fn delimiter(text: &str) -> Result<Typed, Mismatch> {
+    match text.as_bytes() {
+        [b';'] => Err(Mismatch::new("this is a semicolon")),
+        [byte] if byte.is_ascii_graphic() => Ok(Typed::Text(text.to_owned())),
+        [_] => Err(Mismatch::new("this cannot be printed")),
+        bytes => Err(Mismatch::new(format!("this has {} bytes", bytes.len()))),
+    }
 }
 
 fn hex(text: &str, min: usize, max: usize) -> Result<Typed, Mismatch> {

@@ -196,44 +196,46 @@ access {
 }
 "#;
 
-    /// Profile, password, user prefix of groups a and b of a server that says `server`.
-    fn bound(server: &str, a: &str, b: &str) -> Vec<Option<(String, Option<String>, Option<String>)>> {
+    /// Profile, password, user prefix of groups a and b of a server that says `server`; a dash for what is absent.
+    fn bound(server: &str, a: &str, b: &str) -> [String; 2] {
         let text = format!(
             "system {{ services {{ dhcp-local-server {{ {server}; group a {{ {a} }}; group b {{ {b} }} }} }} }} {ACCESS}"
         );
         let loaded = load("f.kdl", &text).unwrap_or_else(|errors| panic!("{errors}"));
-        let binding = |id| {
-            let binding = loaded.model.access_of_group(GroupId(id))?;
-            Some((
-                binding.profile.name.value.clone(),
-                binding.password().map(|password| password.as_str().to_owned()),
-                binding.include().and_then(|include| include.user_prefix.clone()),
-            ))
-        };
-        assert_eq!(binding(2), None);
-        vec![binding(0), binding(1)]
-    }
-
-    fn some(profile: &str, password: &str, prefix: &str) -> Option<(String, Option<String>, Option<String>)> {
-        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        Some((profile.to_owned(), text(password), text(prefix)))
+        assert_eq!(loaded.model.access_of_group(GroupId(2)), None);
+        [0, 1].map(|id| {
+            let Some(binding) = loaded.model.access_of_group(GroupId(id)) else { return "nobody".to_owned() };
+            let password = binding.password().map_or("-", |password| password.as_str());
+            let prefix = binding.include().and_then(|include| include.user_prefix.as_deref()).unwrap_or("-");
+            format!("{} {password} {prefix}", binding.profile.name.value)
+        })
     }
 
     #[test]
     fn a_group_inherits_profile_and_authentication_apart() {
         let server = "access-profile one; authentication { password p; username-include { user-prefix u } }";
-        assert_eq!(bound(server, "access-profile two", ""), [some("two", "p", "u"), some("one", "p", "u")]);
+        assert_eq!(bound(server, "access-profile two", ""), ["two p u", "one p u"]);
     }
 
     #[test]
     fn the_authentication_of_a_group_takes_the_place_of_the_servers_as_a_whole() {
         let server = "access-profile one; authentication { password p; username-include { user-prefix u } }";
         let own = "authentication { username-include { user-prefix own } }";
-        assert_eq!(bound(server, own, "authentication"), [some("one", "", "own"), some("one", "", "")]);
+        assert_eq!(bound(server, own, "authentication"), ["one - own", "one - -"]);
     }
 
     #[test]
     fn a_group_without_profile_asks_nobody() {
-        assert_eq!(bound("pool-match-order ip-address-first", "access-profile one", ""), [some("one", "", ""), None]);
+        assert_eq!(bound("pool-match-order ip-address-first", "access-profile one", ""), ["one - -", "nobody"]);
+    }
+    #[test]
+    fn the_engine_is_told_whom_it_waits_for_and_what_is_accounted() {
+        let text = format!(
+            "system {{ services {{ dhcp-local-server {{ group a {{ access-profile one }}; group b {{ access-profile two }}
+             group c }} }} }} {ACCESS}"
+        );
+        let groups = &load("f.kdl", &text).unwrap_or_else(|errors| panic!("{errors}")).engine.groups;
+        let flags: Vec<_> = groups.iter().map(|group| (group.authenticate, group.account)).collect();
+        assert_eq!(flags, [(true, false), (false, true), (false, false)]);
     }
 }

@@ -69,6 +69,5 @@ const USERNAME: &[Statement] = &[
     Statement::flag("circuit-type", "enet, vlan or svlan."),
     Statement::flag("vlan-tags", "The VLAN tags, as OUTER-INNER or VLAN."),
     Statement::leaf("domain-name", Type::Text(1, 64), "isp.example", "This text, behind an @."),
-    Statement::leaf("delimiter", Type::Text(1, 1), "\"#\"", "What stands between the parts; not a semicolon.")
-        .default("."),
+    Statement::leaf("delimiter", Type::Delimiter, "\"#\"", "What stands between the parts.").default("."),
 ];

@@ -3,8 +3,8 @@
 use super::{Kind, ROOT, Statement, Type};
 use crate::error::{Fault, Faults};
 use crate::nearest::nearest;
-use crate::tree::{Argument, Node, Span, Tag, Tree};
-use crate::value::{expected, typed};
+use crate::tree::{Argument, Node, Span, Tag, Tree, Value};
+use crate::value::{Typed, expected, typed};
 use std::collections::HashMap;
 
 /// Adds all faults of `tree` that the table alone can tell.
@@ -32,7 +32,7 @@ impl Checker<'_> {
                 continue;
             };
             let repeats = matches!(statement.kind, Kind::Named(..) | Kind::Select(_));
-            let key = node.arguments.first().filter(|_| repeats).map(|argument| text_of(&argument.value));
+            let key = node.arguments.first().filter(|_| repeats).map(|argument| key_of(statement, &argument.value));
             if let Some(first) = seen.insert((&node.name, key.clone()), node.head_span()) {
                 self.repeated(node, statement, key.as_deref(), first);
             }
@@ -276,8 +276,21 @@ impl Checker<'_> {
     }
 }
 
+/// What tells a statement from its siblings: an address has more than one spelling.
+fn key_of(statement: &Statement, value: &Value) -> String {
+    let address = match &statement.kind {
+        Kind::Named(ty, _) => typed(ty, value).ok(),
+        _ => None,
+    };
+    match address {
+        Some(Typed::Address4(address)) => address.to_string(),
+        Some(Typed::Address6(address)) => address.to_string(),
+        _ => text_of(value),
+    }
+}
+
 /// A key as it stands in a path.
-fn text_of(value: &crate::tree::Value) -> String {
+fn text_of(value: &Value) -> String {
     match value.as_text() {
         Some(text) => text.to_owned(),
         None => {

@@ -104,7 +104,7 @@ const AGENT_REMOTE_ID: Statement = container("relay-agent-remote-id", &[flag("en
 const USERNAME_V4: &[Statement] = &[
     flag("circuit-type"),
     CLIENT_ID,
-    leaf("delimiter", Type::Text(1, 1)),
+    leaf("delimiter", Type::Delimiter),
     leaf("domain-name", Type::Text(1, 64)),
     INTERFACE_DESCRIPTION,
     flag("interface-name"),
@@ -120,7 +120,7 @@ const USERNAME_V4: &[Statement] = &[
 const USERNAME_V6: &[Statement] = &[
     flag("circuit-type"),
     CLIENT_ID,
-    leaf("delimiter", Type::Text(1, 1)),
+    leaf("delimiter", Type::Delimiter),
     leaf("domain-name", Type::Text(1, 64)),
     INTERFACE_DESCRIPTION,
     flag("interface-name"),

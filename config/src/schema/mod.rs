@@ -77,6 +77,8 @@ pub enum Type {
     Name(usize),
     /// A secret: text that is never shown.
     Secret(usize, usize),
+    /// One printable ASCII character, no blank and no semicolon.
+    Delimiter,
     /// An even number of hexadecimal digits, from the first to the second.
     Hex(usize, usize),
     /// An IPv4 address.

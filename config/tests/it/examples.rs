@@ -1,6 +1,8 @@
 //! Every configuration under `examples/` is without fault.
 
+use bindery_config::model::Secret;
 use bindery_config::{Loaded, load};
+use bindery_types::GroupId;
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
@@ -35,7 +37,7 @@ fn example(name: &str) -> Loaded {
 #[test]
 fn all_examples_load() {
     let files = files(&root());
-    assert!(files.len() >= 3, "{files:?}");
+    assert!(files.len() >= 4, "{files:?}");
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         if let Err(errors) = load(&file.display().to_string(), &text) {
@@ -66,6 +68,23 @@ fn the_gateway_inherits_by_whole_blocks() {
     assert_eq!(business.overrides.interface_client_limit, None);
     assert!(business.overrides.nak_unknown_renew);
     assert_eq!((shaped(residential), shaped(business)), (1, 2));
+}
+
+#[test]
+fn the_radius_example_binds_each_group_to_its_profile() {
+    let model = example("radius/bindery.kdl").model;
+    let bound = |group| {
+        let binding = model.access_of_group(GroupId(group)).unwrap();
+        let name = binding.include().and_then(|include| include.domain_name.as_deref());
+        assert_eq!((binding.password().map(Secret::as_str), name), (Some("not-checked"), Some("isp.example")));
+        let profile = binding.profile;
+        (profile.name.value.as_str(), profile.asks_radius(), profile.takes_without_answer(), profile.accounts())
+    };
+    assert_eq!(bound(0), ("isp", true, false, true));
+    assert_eq!(bound(1), ("business", true, true, true));
+    assert_eq!(bound(2), ("nobody", false, true, false));
+    assert_eq!((model.radius_servers.len(), model.radius_options.revert_interval_secs), (2, 300));
+    assert_eq!(model.dynamic_request_ports(), [3799]);
 }
 
 /// Plugins that a group binds to `shape-reply`.

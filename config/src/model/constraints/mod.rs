@@ -1,5 +1,7 @@
 //! What must hold between statements, checked at commit.
 
+mod radius;
+
 use super::{Host, Model, Overrides, Pool, Range, Spanned, options};
 use crate::error::{Fault, Faults};
 use crate::nearest::nearest;
@@ -22,6 +24,7 @@ pub(crate) fn constraints(model: &Model, faults: &mut Faults) {
     policies(model, faults);
     informs(model, faults);
     reconfigures(model, faults);
+    radius::radius(model, faults);
     for pool in &model.pools {
         let mut pool = PoolCheck { pool, path: pool_path(pool), faults };
         pool.ranges();
