@@ -14,6 +14,8 @@ use std::time::Duration;
 const INSIDE: &str = "BINDERY_UML";
 /// The guest's line after its boot.
 const UP: &str = "GUEST-UP";
+/// The guest's line in place of [`UP`], with what is missing.
+const LACKS: &str = "GUEST-LACKS";
 /// The guest's line after the test, with the exit status.
 const STATUS: &str = "GUEST-STATUS";
 /// How long a guest may live, in all. The test inside gives up earlier by its own deadlines.
@@ -46,7 +48,7 @@ struct Guest {
 impl Guest {
     /// The guest when it is up, or why this machine cannot have one.
     fn boot(folder: &Path, name: &str, modules: &[&str]) -> Result<Result<Self, String>> {
-        for program in ["linux.uml", "modprobe", "unshare", "setpriv", "timeout"] {
+        for program in ["linux.uml", "busybox", "modprobe", "unshare", "setpriv", "timeout"] {
             if which(program).is_none() {
                 return Ok(Err(format!("{program} is not installed (cargo xtask setup)")));
             }
@@ -59,8 +61,11 @@ impl Guest {
             Ok(_) => Ok(Ok(Self { process })),
             Err(error) => {
                 let text = error.to_string();
-                let last = text.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-                Ok(Err(format!("no guest came up; the last that it said: {last}")))
+                let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+                Ok(Err(match lines.iter().find_map(|line| line.strip_prefix(LACKS)) {
+                    Some(what) => format!("the guest lacks {}", what.trim()),
+                    None => format!("no guest came up; the last that it said: {}", lines.last().unwrap_or(&"")),
+                }))
             }
         }
     }
@@ -75,8 +80,13 @@ impl Guest {
         })?;
         let lines: Vec<String> = self.process.lines().iter().map(|line| line.trim_end().to_string()).collect();
         let passed = status.as_deref() == Some("0") && lines.iter().any(|line| line.contains("1 passed"));
-        for line in lines.iter().filter(|line| !passed || line.starts_with("SKIP ")) {
-            println!("{line}");
+        for line in &lines {
+            match line.find("SKIP ") {
+                // The harness begins a line with the name of the test, and a skip must begin its own.
+                Some(at) => println!("{}", &line[at..]),
+                None if !passed => println!("{line}"),
+                None => {}
+            }
         }
         ensure!(passed, "the test failed in the guest; its output is above");
         // It is switching itself off; a process that is waited for is surely gone.
@@ -109,21 +119,23 @@ fn script(name: &str, modules: &[&str]) -> Result<String> {
     Ok(format!(
         "#!/bin/sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/
-end() {{ poweroff -f; }}
-mount -t proc proc /proc
+lacks() {{ echo {LACKS} $*; poweroff -f; }}
+# For a plain user all files seem to be nobody's, and a set-user-id program such as mount would become nobody.
+busybox mount -t proc proc /proc
+busybox mount -o remount,ro,nosuid / || lacks a root file system without set-user-id programs
 mount -t sysfs sysfs /sys
 mount -t tmpfs tmpfs /run
 mkdir -p /dev/shm
 mount -t tmpfs tmpfs /dev/shm
 mkdir -p /dev/shm/modules/lib
 ln -s /usr/lib/uml/modules /dev/shm/modules/lib/modules
-modprobe -d /dev/shm/modules -a {modules} || end
-ip link set lo up || end
+modprobe -d /dev/shm/modules -a {modules} || lacks one of the modules {modules}
+test -x {program} || lacks the test program, which is hidden by /dev, /proc, /run or /sys
 echo {UP}
 cd /dev/shm
 {binaries} {INSIDE}=1 TMPDIR=/dev/shm RUST_BACKTRACE=0 {program} --exact {name} --nocapture
 echo {STATUS} $?
-end
+poweroff -f
 "
     ))
 }

