@@ -10,6 +10,7 @@
 pub mod capture;
 pub mod client;
 pub mod daemon;
+pub mod freeradius;
 pub mod kernel;
 pub mod lab;
 pub mod namespace;
@@ -27,6 +28,7 @@ pub mod wallclock;
 pub use capture::Capture;
 pub use client::{Client, ClientKind};
 pub use daemon::Daemon;
+pub use freeradius::FreeRadius;
 pub use kernel::{Neighbour, Route};
 pub use lab::Lab;
 pub use namespace::Namespace;
