@@ -264,3 +264,44 @@ pub(super) fn disconnect_client(at: At<'_>) -> Option<DisconnectClient> {
     let secret = at.leaf("secret")?.value.text().map(Secret::new)?;
     Some(DisconnectClient { address: address.value, span: address.span, secret })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load;
+
+    /// The model of what stands in `access`.
+    fn access(text: &str) -> Model {
+        load("f.kdl", &format!("access {{ {text} }}")).unwrap_or_else(|errors| panic!("{errors}")).model
+    }
+
+    #[test]
+    fn options_that_are_not_written_are_those_of_the_table() {
+        assert_eq!(access("").radius_options, access("radius-options").radius_options);
+    }
+
+    #[test]
+    fn ports_of_clients_and_servers_are_taken_once() {
+        let server = |port| format!("radius-server \"192.0.2.1\" {{ secret s; {port} }}");
+        let client = "radius-disconnect \"192.0.2.2\" { secret t }";
+        for (text, ports) in [
+            (server(""), vec![]),
+            (client.to_owned(), vec![3799]),
+            (
+                format!("{client}; radius-disconnect-port 1700; {}", server("dynamic-request-port 3799")),
+                vec![1700, 3799],
+            ),
+            (format!("{client}; {}", server("dynamic-request-port 3799")), vec![3799]),
+            ("radius-disconnect-port 1700".to_owned(), vec![]),
+        ] {
+            assert_eq!(access(&text).dynamic_request_ports(), ports, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_a_client_too_has_the_same_secret() {
+        let both = "radius-server \"192.0.2.1\" { secret s; dynamic-request-port 3799 }
+                    radius-disconnect \"192.0.2.1\" { secret s }";
+        assert_eq!(access(both).radius_disconnect().0.len(), 1);
+    }
+}
