@@ -11,7 +11,7 @@ use bindery_engine::{
     record::DurableState,
     subscriber::{Authorization, Grant, Subscriber},
 };
-use bindery_types::{Ipv4Addr, LeaseTime};
+use bindery_types::{IfIndex, Ipv4Addr, LeaseTime};
 use bindery_wire::v4::{MessageBuilder, MessageType, OptionCode};
 
 /// The common configuration with a second pool, `gold`, of 198.51.100.10 to .12, asking an authority and accounting.
@@ -378,6 +378,18 @@ fn framed_routes_are_kept() {
     assert_eq!(subscriber(&lab, address).route, grant.subscriber.route);
     let rows = lab.command(Verb::Bindings { filter: Filter::All, cursor: Cursor::START });
     assert!(matches!(rows, Some(Reply::Bindings { rows, .. }) if *rows[0].subscriber.username == *"alice"));
+}
+
+#[test]
+fn a_bound_client_renews_where_no_newcomer_could_be_served() {
+    let mut lab = Lab::new(asking());
+    let address = lease(&mut lab, 1, alice());
+    lab.input(Input::LinkSet(crate::lab::link(IfIndex(1), "up0", &[(crate::lab::SERVER, 24)])));
+    lab.input(Input::LinkSet(crate::lab::link(LINK, "eth1", &[(Ipv4Addr::new(10, 0, 0, 1), 24)])));
+    assert_eq!(lab.renew(1, address).unwrap().message(), MessageType::Ack);
+    assert!(lab.discover(2).is_none());
+    assert!(lab.questions.is_empty());
+    assert_eq!(lab.dropped(DropReason::InvalidSubnet), 1);
 }
 
 #[test]

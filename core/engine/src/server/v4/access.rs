@@ -52,7 +52,8 @@ impl Engine {
         let packet = request.packet;
         let id = client_id(packet);
         let key = client_key(packet, Some(&id));
-        let class = self.classify4(request)?;
+        // Who cannot be classified is no newcomer: a bound client may renew all the same, anybody else hears nothing.
+        let Ok(class) = self.classify4(request) else { return Ok(false) };
         let found = self.find_client(&class, &key, packet.hw_addr());
         let live = |slot: Slot| self.sessions.get(slot).is_some_and(|record| record.state().is_live());
         if found.is_some_and(live) {
