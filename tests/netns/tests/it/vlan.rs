@@ -199,41 +199,86 @@ fn each_client_is_served_on_the_device_of_its_tags() -> Result<()> {
         for (circuit, address) in leases {
             scene.agree(circuit, address, mac)?;
         }
-        frames_of_nobody(&scene)?;
+        let mut frames = Frames::open(&scene)?;
+        frames_of_nobody(&scene, &mut frames)?;
+        a_device_comes_anew(&scene, &mut frames, customer, mac)?;
+        scene.renew(&CUSTOMER, &dhcpcd, customer)?;
         scene.nothing_was_answered_elsewhere()?;
         database_is_kernel(&scene.daemon, &scene.server)?;
         scene.wire.judge("udp.srcport == 67")
     })
 }
 
-/// Frames whose tags name no device are nobody's; a priority alone makes no VLAN.
-fn frames_of_nobody(scene: &Scene) -> Result<()> {
-    let cable = RawSocket::open(&scene.trunk, "c0")?;
-    let mut xid: u32 = 0x1000;
-    let mut discover = |tags: &[Tag]| -> Result<u32> {
-        xid += 1;
-        let mac = [2, 0, 0, 0, 1, xid.to_be_bytes()[3]];
-        let frame = Envelope::client_broadcast(mac).frame(&Message::request(kind::DISCOVER, mac, xid).encode());
-        cable.send(&Tag::put(tags, frame))?;
-        Ok(xid)
-    };
-    let foreign: [&[Tag]; 6] = [
-        &[Tag::customer(300)],
-        &[Tag::service(100)],
-        &[Tag::customer(200)],
-        &[Tag::service(200), Tag::customer(8)],
-        &[Tag::customer(100), Tag::customer(7)],
-        &[Tag::customer(300), Tag::customer(100)],
-    ];
-    let unheard = foreign.into_iter().map(&mut discover).collect::<Result<Vec<u32>>>()?;
-    let urgent = 5 << 13;
-    for tags in [[Tag { protocol: 0x8100, control: urgent }], [Tag { protocol: 0x8100, control: urgent | 100 }]] {
-        let xid = discover(&tags)?;
-        // The daemon takes frames in their order: when this is answered, the others have been looked at.
-        scene.wire.wait("an OFFER", 0, |sent| sent.message.kind() == kind::OFFER && sent.message.xid == xid)?;
+/// Raw frames at the clients' end of the cable, each with an xid of its own.
+struct Frames {
+    cable: RawSocket,
+    xid: u32,
+}
+
+impl Frames {
+    fn open(scene: &Scene) -> Result<Self> {
+        Ok(Self { cable: RawSocket::open(&scene.trunk, "c0")?, xid: 0x1000 })
     }
-    let answered =
-        scene.wire.messages()?.into_iter().find(|sent| sent.message.op == 2 && unheard.contains(&sent.message.xid));
-    ensure!(answered.is_none(), "a frame of nobody was answered: {answered:?}");
-    Ok(())
+
+    /// A DISCOVER of a new client; its xid.
+    fn discover(&mut self, tags: &[Tag]) -> Result<u32> {
+        self.xid += 1;
+        let mac = [2, 0, 0, 0, 1, self.xid.to_be_bytes()[3]];
+        let message = Message::request(kind::DISCOVER, mac, self.xid);
+        self.cable.send(&Tag::put(tags, Envelope::client_broadcast(mac).frame(&message.encode())))?;
+        Ok(self.xid)
+    }
+
+    fn answered(&mut self, scene: &Scene, tags: &[Tag]) -> Result<()> {
+        let xid = self.discover(tags)?;
+        let offer = |sent: &Sent| sent.message.kind() == kind::OFFER && sent.message.xid == xid;
+        scene.wire.wait("an OFFER", 0, offer).map(drop)
+    }
+
+    /// The daemon takes frames in their order: when a later one is answered, these have been looked at.
+    fn unanswered(&mut self, scene: &Scene, frames: &[&[Tag]]) -> Result<()> {
+        let xids = frames.iter().map(|tags| self.discover(tags)).collect::<Result<Vec<u32>>>()?;
+        self.answered(scene, UNTAGGED.tags)?;
+        let messages = scene.wire.messages()?;
+        let answer = messages.iter().find(|sent| sent.message.op == 2 && xids.contains(&sent.message.xid));
+        ensure!(answer.is_none(), "a frame of nobody was answered: {answer:?}");
+        Ok(())
+    }
+}
+
+/// Frames whose tags name no device are nobody's; a priority alone makes no VLAN.
+fn frames_of_nobody(scene: &Scene, frames: &mut Frames) -> Result<()> {
+    let urgent = 5 << 13;
+    frames.answered(scene, &[Tag { protocol: 0x8100, control: urgent }])?;
+    frames.answered(scene, &[Tag { protocol: 0x8100, control: urgent | 100 }])?;
+    frames.unanswered(
+        scene,
+        &[
+            &[Tag::customer(300)],
+            &[Tag::service(100)],
+            &[Tag::customer(200)],
+            &[Tag::service(200), Tag::customer(8)],
+            &[Tag::customer(100), Tag::customer(7)],
+            &[Tag::customer(300), Tag::customer(100)],
+        ],
+    )
+}
+
+/// The server's device of a VLAN is deleted and made anew under a running daemon: meanwhile the VLAN is nobody's, and
+/// afterwards its leases have their routes again.
+fn a_device_comes_anew(scene: &Scene, frames: &mut Frames, address: Ipv4Addr, mac: [u8; 6]) -> Result<()> {
+    let device = CUSTOMER.interface("s0");
+    scene.server.ip(&["link", "delete", &device])?;
+    ensure!(scene.server.route(address)?.is_none(), "a route by a device that is gone");
+    frames.unanswered(scene, &[CUSTOMER.tags])?;
+    ensure!(scene.daemon.wait_bound(address)?.interface == device, "the lease outlives the device");
+    scene.server.ip(&["link", "add", "link", "s0", "name", &device, "type", "vlan", "id", "100"])?;
+    scene.server.address(&device, &format!("{}/24", CUSTOMER.server()))?;
+    scene.server.ip(&["link", "set", &device, "up"])?;
+    until("the neighbour of the lease", || {
+        let neighbours = scene.server.neighbours(&device).ok()?;
+        neighbours.iter().any(|entry| entry.address == address.to_string()).then_some(())
+    })?;
+    scene.agree(&CUSTOMER, address, mac)?;
+    frames.answered(scene, CUSTOMER.tags)
 }
