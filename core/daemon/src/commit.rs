@@ -5,6 +5,7 @@ use crate::{
     dynamic::{Dynamic, PortError},
     packet::{Inbox, Message},
     prepare::{self, Component, Prepared, Refusal},
+    radius::Radius,
     revision::Revisions,
     routes::{self, RoutesError},
 };
@@ -59,6 +60,14 @@ pub(crate) struct Configuration {
     revision: u64,
     routes: RouteThread,
     dynamic: Dynamic,
+    radius: Radius,
+}
+
+/// What a commit changes beside the engine.
+pub(crate) struct Surroundings {
+    pub(crate) routes: RouteThread,
+    pub(crate) dynamic: Dynamic,
+    pub(crate) radius: Radius,
 }
 
 impl Configuration {
@@ -72,14 +81,13 @@ impl Configuration {
         path: PathBuf,
         (mut revisions, copies, stores): (Revisions, Copies, Stores),
         prepared: &Prepared,
-        routes: RouteThread,
-        dynamic: Dynamic,
+        Surroundings { routes, dynamic, radius }: Surroundings,
     ) -> io::Result<Self> {
         let active = prepared.loaded.clone();
         let revision = revisions.record(active.text(), active.hash, "file", &prepared.components)?;
         let components = prepared.components.clone();
         prune(&revisions, &copies);
-        Ok(Self { host, path, revisions, copies, stores, active, components, revision, routes, dynamic })
+        Ok(Self { host, path, revisions, copies, stores, active, components, revision, routes, dynamic, radius })
     }
 
     /// Talks to the route thread.
@@ -128,10 +136,12 @@ impl Configuration {
         let (text, hash) = (prepared.loaded.text(), prepared.loaded.hash);
         let revision = self.revisions.record(text, hash, "reload", &prepared.components)?;
         prune(&self.revisions, &self.copies);
-        let Prepared { loaded, plugins, components } = prepared;
+        let Prepared { loaded, plugins, aaa, components } = prepared;
+        // First, so that it knows each profile that the packet thread asks for.
+        self.radius.apply(Arc::clone(&aaa)).await;
         let (done, applied) = oneshot::channel();
         let plugins = inbox.take_answers_of(plugins);
-        inbox.send(Message::Configure(Arc::clone(&loaded.engine), plugins, done));
+        inbox.send(Message::Configure(Arc::clone(&loaded.engine), plugins, aaa, done));
         applied.await.map_err(|_| CommitError::Ending)?;
         self.dynamic.apply(dynamic, &loaded);
         if let Some(next) = next {

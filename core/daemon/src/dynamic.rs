@@ -207,5 +207,6 @@ fn keys(order: &Order) -> Option<DisconnectKeys> {
         address: selector.address,
         mac: selector.mac,
         interface: selector.interface.clone(),
+        ..DisconnectKeys::default()
     })
 }

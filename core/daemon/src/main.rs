@@ -2,6 +2,7 @@
 //!
 //! What this crate never does: decide anything about a packet. It is the only one that sees everything.
 
+mod access;
 mod api;
 mod args;
 mod clock;
@@ -13,10 +14,12 @@ mod log;
 mod packet;
 mod policy;
 mod prepare;
+mod radius;
 mod revision;
 mod routes;
 mod shipped;
 mod start;
+mod username;
 
 use args::{Args, Task};
 use bindery_plugin_host::{Host, HostConfig};

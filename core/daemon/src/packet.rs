@@ -4,10 +4,12 @@
 //! blocks but the poll.
 
 use crate::{
+    access::{Access, Said},
     clock,
     deferred::Shaped,
     log::Log,
     policy::{Plugins, Seen},
+    radius::Aaa,
 };
 use bindery_engine::{
     Engine, Input,
@@ -15,13 +17,15 @@ use bindery_engine::{
     config::Config,
     event::DropReason,
     input::CommandId,
+    subscriber::Authorization,
 };
 use bindery_net::{Sockets, Waker};
 use bindery_netlink::{RouteEvent, RouteHandle};
+use bindery_radius::client::Answer;
 use bindery_store::{StoreEvent, Writer};
 use bindery_types::Now;
 use crossbeam_channel::{Receiver, Sender};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 /// Most messages of other threads taken in one turn, so that packets never wait long.
@@ -43,7 +47,7 @@ pub(crate) enum Message {
     /// An operator's command.
     Command(Verb, oneshot::Sender<Reply>),
     /// A commit: configuration and plugins change together, between two packets.
-    Configure(Arc<Config>, Plugins, oneshot::Sender<()>),
+    Configure(Arc<Config>, Plugins, Arc<Aaa>, oneshot::Sender<()>),
     /// The route thread is about to be replaced: nothing more for it.
     DetachRoutes(oneshot::Sender<()>),
     /// The new route thread; it is seeded with the routes that the sessions want.
@@ -52,6 +56,15 @@ pub(crate) enum Message {
     PluginStats(oneshot::Sender<Vec<Seen>>),
     /// A deferred plugin has answered.
     Shaped(Box<Shaped>),
+    /// The end of a request to RADIUS about a newcomer.
+    Access {
+        /// Of the question.
+        tag: u64,
+        /// What came of it.
+        answer: Answer,
+        /// Who answered.
+        server: Option<SocketAddr>,
+    },
     /// The process ends.
     Stop,
 }
@@ -70,6 +83,14 @@ impl Inbox {
         plugins.reporting(move |shaped| inbox.send(Message::Shaped(Box::new(shaped))))
     }
 
+    /// Sends one where there is room; whether there was.
+    pub(crate) fn try_send(&self, message: Message) -> bool {
+        let sent = self.sender.try_send(message).is_ok();
+        // A full inbox is not asleep either.
+        self.waker.wake();
+        sent
+    }
+
     /// Sends one; waits while the inbox is full. A thread that has ended takes nothing more.
     pub(crate) fn send(&self, message: Message) {
         if self.sender.send(message).is_ok() {
@@ -83,6 +104,7 @@ pub(crate) struct PacketThread {
     pub(crate) engine: Engine,
     pub(crate) sockets: Sockets,
     pub(crate) plugins: Plugins,
+    pub(crate) access: Access,
     pub(crate) store: Writer,
     /// `None` while a commit replaces the route thread: operations wait in the outbox, bounded by the engine.
     pub(crate) routes: Option<RouteHandle>,
@@ -144,9 +166,9 @@ impl PacketThread {
                 RouteEvent::RoutesLost(index) => Input::RoutesLost(index),
                 RouteEvent::LinkSet(link) => Input::LinkSet(link),
                 RouteEvent::LinkGone(index) => Input::LinkGone(index),
-                RouteEvent::RouteChanged { instance, dst, error: Some(_) } => {
+                RouteEvent::RouteChanged { at, error: Some(_) } => {
                     self.log.route_event(now, &event);
-                    Input::RouteLost { instance, dst }
+                    Input::RouteLost(at)
                 }
                 RouteEvent::Swept(report) if report.failing == 0 && report.missing == 0 => {
                     self.log.route_event(now, &event);
@@ -155,8 +177,9 @@ impl PacketThread {
                 other => return self.log.route_event(now, &other),
             },
             Message::Command(verb, reply) => Input::Command { id: commands.open(reply), verb },
-            Message::Configure(config, plugins, done) => {
+            Message::Configure(config, plugins, aaa, done) => {
                 self.plugins = plugins;
+                self.access.configure(aaa);
                 self.engine.handle(now, Input::Configure(config), &mut self.plugins);
                 // The asker may have gone; the commit stands.
                 let _ = done.send(());
@@ -181,13 +204,42 @@ impl PacketThread {
                 Some(answer) => Input::PolicyDone(answer),
                 None => return,
             },
+            Message::Access { tag, answer, server } => return self.accessed(now, tag, (answer, server)),
             Message::Stop => return,
         };
         self.engine.handle(now, input, &mut self.plugins);
     }
 
+    /// RADIUS has answered about a newcomer.
+    fn accessed(&mut self, now: Now, tag: u64, answer: (Answer, Option<SocketAddr>)) {
+        let Self { engine, plugins, access, .. } = self;
+        match access.answered(now, engine, plugins, tag, answer) {
+            Some(Said::Answer(answer)) => engine.handle(now, Input::Access { tag, answer }, plugins),
+            Some(Said::Again(question)) => {
+                engine.handle(now, Input::Access { tag, answer: Authorization::Unavailable }, plugins);
+                let again = Input::Datagram4 { meta: question.meta, bytes: &question.request };
+                engine.handle(now, again, plugins);
+            }
+            None => {}
+        }
+    }
+
+    /// Asks about newcomers; what needs nobody's answer is answered at once.
+    fn ask(&mut self, now: Now) {
+        let mut questions = std::mem::take(&mut self.engine.outbox().questions);
+        for question in questions.drain(..) {
+            let tag = question.tag;
+            if let Some(answer) = self.access.ask(now, &self.engine, &mut self.plugins, question) {
+                self.engine.handle(now, Input::Access { tag, answer }, &mut self.plugins);
+            }
+        }
+        // An answer asks nothing, so nothing is lost.
+        self.engine.outbox().questions = questions;
+    }
+
     /// Hands the outbox on: packets first, so that a route goes only after the last packet of its client.
     fn flush(&mut self, now: Now, commands: &mut Commands) {
+        self.ask(now);
         let mut transmits = std::mem::take(&mut self.engine.outbox().transmits);
         if !transmits.is_empty() {
             let engine = &mut self.engine;
@@ -206,6 +258,7 @@ impl PacketThread {
         for event in outbox.events.drain(..) {
             self.log.event(now, &event);
         }
+        outbox.sessions.clear();
         for (id, reply) in outbox.replies.drain(..) {
             commands.answer(id, reply);
         }

@@ -2,7 +2,12 @@
 //!
 //! What comes out cannot be refused any more; dropping it is the abort.
 
-use crate::{copies::Kept, policy::Plugins, shipped};
+use crate::{
+    copies::Kept,
+    policy::Plugins,
+    radius::{self, Aaa, RadiusError},
+    shipped,
+};
 use bindery_config::{Loaded, OnFailure};
 use bindery_engine::config::{Chains, PluginId};
 use bindery_plugin_host::{
@@ -20,6 +25,8 @@ use std::{
 pub(crate) struct Prepared {
     pub(crate) loaded: Loaded,
     pub(crate) plugins: Plugins,
+    /// How subscribers are authenticated and accounted.
+    pub(crate) aaa: Arc<Aaa>,
     /// Name, file and SHA-256 of each plugin, for the revision record.
     pub(crate) components: Vec<Component>,
 }
@@ -59,6 +66,9 @@ pub(crate) enum Refusal {
         /// How it failed.
         source: io::Error,
     },
+    /// RADIUS cannot be spoken so.
+    #[error(transparent)]
+    Radius(#[from] RadiusError),
     /// Faults of the text, or of a plugin it names; each with its place.
     #[error("{0}")]
     Faults(Box<bindery_config::Errors>),
@@ -92,7 +102,9 @@ pub(crate) fn prepare(host: &Host, path: &Path, kept: Option<Kept<'_>>) -> Resul
         components.push(Component { name: plugin.name.clone(), path, hash: ready.hash() });
         plugins.push(ready);
     }
-    Ok(Prepared { plugins: Plugins::new(plugins), components, loaded })
+    let aaa = Aaa::of(&loaded.model, radius::nas());
+    aaa.check()?;
+    Ok(Prepared { plugins: Plugins::new(plugins), aaa: Arc::new(aaa), components, loaded })
 }
 
 /// Loads a plugin; from the copy of its component, if the file is gone but the text is the recorded one.

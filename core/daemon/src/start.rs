@@ -1,16 +1,18 @@
 //! Start and end of the daemon, in order: what may fail comes before anything that others can see.
 
 use crate::{
+    access::Access,
     api::Daemon,
     args::Args,
     clock,
-    commit::Configuration,
+    commit::{Configuration, Surroundings},
     copies::{self, Copies, Kept},
     dynamic::{self, Dynamic, PortError, Update},
     log::Log,
     packet::{INBOX, Inbox, Message, PacketThread},
     policy::Plugins,
     prepare::{self, Prepared, Refusal},
+    radius::Radius,
     revision::Revisions,
     routes::{self, RoutesError},
 };
@@ -68,6 +70,9 @@ pub(crate) enum StartError {
     /// The port of Disconnect-Requests.
     #[error(transparent)]
     Dynamic(#[from] PortError),
+    /// RADIUS.
+    #[error("RADIUS: {0}")]
+    Radius(#[from] bindery_radius::shell::SpawnError),
     /// The state directory.
     #[error("{}: {source}: give a state directory that the daemon can write by --state-dir", path.display())]
     StateDir {
@@ -102,22 +107,26 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     let routes = routes::start(&prepared.loaded.system, args.config.parent().unwrap_or(Path::new(".")), &inbox)?;
     let (mut dynamic, updates) = Dynamic::new();
     dynamic.apply(dynamic.prepare(&prepared.loaded)?, &prepared.loaded);
-    let recorded = (revisions, copies, stores);
-    let configuration =
-        Configuration::start(host, args.config.clone(), recorded, &prepared, routes, dynamic).map_err(state_dir)?;
-    let routes = configuration.routes();
-    let packets =
-        start_packets(engine, sockets, inbox.take_answers_of(prepared.plugins), store, routes, &inbox, messages)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::System)?;
+    let radius = Radius::start(runtime.handle(), Arc::clone(&prepared.aaa), &args.state_dir, inbox.clone())?;
+    let (access, radius_handle) = (Access::new(radius.handle(), Arc::clone(&prepared.aaa)), radius.handle());
+    let recorded = (revisions, copies, stores);
+    let surroundings = Surroundings { routes, dynamic, radius };
+    let configuration =
+        Configuration::start(host, args.config.clone(), recorded, &prepared, surroundings).map_err(state_dir)?;
+    let owned = Owned { engine, sockets, plugins: inbox.take_answers_of(prepared.plugins), access };
+    let packets = start_packets(owned, store, configuration.routes(), &inbox, messages)?;
     let (end, ended) = mpsc::channel(1);
     let daemon = Arc::new(Daemon { inbox: inbox.clone(), configuration: Mutex::new(configuration), end });
     let served = runtime.block_on(serve(control, Arc::clone(&daemon), updates, ended));
-    // Requests that still hold the daemon end with the runtime.
-    drop(runtime);
     inbox.send(Message::Stop);
     if let Ok(store) = packets.join() {
         store.shutdown();
     }
+    // What the packet thread has told is on storage then.
+    runtime.block_on(radius_handle.stop());
+    // Requests that still hold the daemon end with the runtime.
+    drop(runtime);
     if let Some(daemon) = Arc::into_inner(daemon) {
         daemon.configuration.into_inner().end();
     }
@@ -150,10 +159,16 @@ fn nonce_key() -> io::Result<[u8; 32]> {
     Ok(key)
 }
 
-fn start_packets(
-    mut engine: Engine,
+/// What becomes the packet thread's.
+struct Owned {
+    engine: Engine,
     sockets: Sockets,
     plugins: Plugins,
+    access: Access,
+}
+
+fn start_packets(
+    Owned { mut engine, sockets, plugins, access }: Owned,
     store: FjallStore,
     routes: RouteHandle,
     inbox: &Inbox,
@@ -164,8 +179,8 @@ fn start_packets(
     let report = inbox.clone();
     let store = Writer::start(Box::new(store), STORE_QUEUE, Box::new(move |event| report.send(Message::Store(event))))
         .map_err(StartError::System)?;
-    let thread =
-        PacketThread { engine, sockets, plugins, store, routes: Some(routes), inbox: messages, log: Log::default() };
+    let (routes, log) = (Some(routes), Log::default());
+    let thread = PacketThread { engine, sockets, plugins, access, store, routes, inbox: messages, log };
     let name = "packets".to_owned();
     std::thread::Builder::new().name(name).spawn(move || thread.run()).map_err(StartError::System)
 }

@@ -3,6 +3,7 @@
 use super::Subject;
 use crate::{
     Engine,
+    input::RxMeta,
     session::{Names, SessionTable, Slot, State},
 };
 use bindery_types::{HwAddr, InstanceId, Ipv4Addr};
@@ -26,6 +27,11 @@ impl Engine {
     /// The sessions of a routing instance.
     pub(crate) const fn lookup(&self, instance: InstanceId) -> Lookup<'_> {
         Lookup::new(&self.sessions, &self.names, instance)
+    }
+
+    /// The sessions of the routing instance that a request came in on: for a shell that asks stage `authorize`.
+    pub fn lookup_for(&self, meta: &RxMeta) -> Lookup<'_> {
+        self.lookup(self.instance_of(meta))
     }
 }
 
