@@ -166,9 +166,9 @@ impl PacketThread {
                 RouteEvent::RoutesLost(index) => Input::RoutesLost(index),
                 RouteEvent::LinkSet(link) => Input::LinkSet(link),
                 RouteEvent::LinkGone(index) => Input::LinkGone(index),
-                RouteEvent::RouteChanged { at, error: Some(_) } => {
+                RouteEvent::RouteChanged { instance, dst, error: Some(_) } => {
                     self.log.route_event(now, &event);
-                    Input::RouteLost(at)
+                    Input::RouteLost { instance, dst }
                 }
                 RouteEvent::Swept(report) if report.failing == 0 && report.missing == 0 => {
                     self.log.route_event(now, &event);
