@@ -3,6 +3,7 @@
 //! All of it runs on the packet thread and waits for nothing: RADIUS answers come back as messages.
 
 use crate::{
+    accounting::{Denied, Feed},
     log::Limiter,
     radius::{Aaa, GroupAccess},
     username::{self, Client},
@@ -10,9 +11,11 @@ use crate::{
 use bindery_engine::{
     Engine,
     access::AccessQuestion,
+    event::SessionNews,
     policy::{Attribute, Authorize, ExtraRoute, Hook, Phase, Policy, RouteChoice, Steer, Token, Verdict},
     subscriber::{Authorization, Grant, Subscriber},
 };
+use bindery_netlink::RouteHandle;
 use bindery_radius::{
     access::{Grant as Accepted, Subscriber as About},
     client::{Answer, Kind, Request},
@@ -63,6 +66,7 @@ struct Waiting {
 pub(crate) struct Access {
     radius: Handle,
     aaa: Arc<Aaa>,
+    records: Feed,
     waiting: HashMap<u64, Waiting>,
     /// When each is given up, in order.
     deadlines: VecDeque<(Mono, u64)>,
@@ -70,9 +74,16 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    pub(crate) fn new(radius: Handle, aaa: Arc<Aaa>) -> Self {
+    /// `records` takes what is to be accounted.
+    pub(crate) fn new(radius: Handle, aaa: Arc<Aaa>, records: Feed) -> Self {
         let (waiting, deadlines) = (HashMap::new(), VecDeque::new());
-        Self { radius, aaa, waiting, deadlines, log: Limiter::default() }
+        Self { radius, aaa, records, waiting, deadlines, log: Limiter::default() }
+    }
+
+    /// Something happened to a session of a group that accounts. Call this before the operations of `routes` are
+    /// submitted.
+    pub(crate) fn happened(&mut self, now: Now, news: SessionNews, routes: Option<&RouteHandle>) {
+        self.records.session(now, &self.aaa, news, routes);
     }
 
     /// A commit.
@@ -177,6 +188,18 @@ impl Access {
             let hw = asked.packet.hw_addr();
             tracing::info!(username, %hw, group = %asked.question.group, ?server, "RADIUS has rejected a client");
         }
+        let Some(group) = asked.group.filter(|group| group.accounts && group.records.stop_on_access_deny) else {
+            return;
+        };
+        let denied = Denied {
+            profile: Arc::clone(&group.profile),
+            username: username.into(),
+            mac: asked.packet.hw_addr().mac(),
+            interface: asked.question.interface.clone(),
+            tag: asked.question.tag,
+            at: now.wall,
+        };
+        self.records.denied(now, denied);
     }
 
     fn unavailable(&mut self, now: Now, question: &AccessQuestion, username: &str, why: &str) -> Authorization {

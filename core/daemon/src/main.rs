@@ -3,6 +3,7 @@
 //! What this crate never does: decide anything about a packet. It is the only one that sees everything.
 
 mod access;
+mod accounting;
 mod api;
 mod args;
 mod clock;

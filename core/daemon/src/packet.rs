@@ -17,6 +17,7 @@ use bindery_engine::{
     config::Config,
     event::DropReason,
     input::CommandId,
+    route::{Counters, Destination},
     subscriber::Authorization,
 };
 use bindery_net::{Sockets, Waker};
@@ -56,6 +57,8 @@ pub(crate) enum Message {
     PluginStats(oneshot::Sender<Vec<Seen>>),
     /// A deferred plugin has answered.
     Shaped(Box<Shaped>),
+    /// What the forwarding plane has counted for each; `None` where it cannot be read now.
+    Counters(Vec<Destination>, oneshot::Sender<Option<Vec<Option<Counters>>>>),
     /// The end of a request to RADIUS about a newcomer.
     Access {
         /// Of the question.
@@ -204,6 +207,13 @@ impl PacketThread {
                 Some(answer) => Input::PolicyDone(answer),
                 None => return,
             },
+            Message::Counters(of, reply) => {
+                if let Some(routes) = &self.routes {
+                    // The asker may have gone.
+                    routes.read_counters(of, move |counted| _ = reply.send(counted));
+                }
+                return;
+            }
             Message::Access { tag, answer, server } => return self.accessed(now, tag, (answer, server)),
             Message::Stop => return,
         };
@@ -252,13 +262,15 @@ impl PacketThread {
         if let Err(refused) = self.store.submit(&mut outbox.mutations) {
             tracing::error!(%refused, "session database");
         }
+        for news in outbox.sessions.drain(..).filter(|news| news.account) {
+            self.access.happened(now, news, self.routes.as_ref());
+        }
         if let Some(routes) = &self.routes {
             routes.submit(&mut outbox.routes);
         }
         for event in outbox.events.drain(..) {
             self.log.event(now, &event);
         }
-        outbox.sessions.clear();
         for (id, reply) in outbox.replies.drain(..) {
             commands.answer(id, reply);
         }

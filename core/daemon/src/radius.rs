@@ -37,6 +37,8 @@ const NAME_MAX: usize = 253;
 pub(crate) struct Aaa {
     /// What the RADIUS task is told.
     pub(crate) radius: Config,
+    /// The forwarding plane counts: there is a driver.
+    pub(crate) volume: bool,
     groups: HashMap<Box<str>, GroupAccess>,
 }
 
@@ -92,7 +94,7 @@ impl Aaa {
         let groups = model.groups.iter().zip(ids).filter_map(|(group, id)| {
             Some((group.name.value.as_str().into(), group_access(&model.access_of_group(id)?)))
         });
-        Self { radius, groups: groups.collect() }
+        Self { radius, volume: model.driver.is_some(), groups: groups.collect() }
     }
 
     /// The group of this name; `None` where it has no profile.

@@ -2,6 +2,7 @@
 
 use crate::{
     access::Access,
+    accounting::{Accountant, Feed},
     api::Daemon,
     args::Args,
     clock,
@@ -109,7 +110,11 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     dynamic.apply(dynamic.prepare(&prepared.loaded)?, &prepared.loaded);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::System)?;
     let radius = Radius::start(runtime.handle(), Arc::clone(&prepared.aaa), &args.state_dir, inbox.clone())?;
-    let (access, radius_handle) = (Access::new(radius.handle(), Arc::clone(&prepared.aaa)), radius.handle());
+    let radius_handle = radius.handle();
+    let (feed, facts) = Feed::new();
+    let access = Access::new(radius.handle(), Arc::clone(&prepared.aaa), feed);
+    let accountant = Accountant::new(radius.handle(), inbox.clone(), Arc::clone(&prepared.aaa));
+    let accountant = runtime.spawn(accountant.run(facts, radius.active()));
     let recorded = (revisions, copies, stores);
     let surroundings = Surroundings { routes, dynamic, radius };
     let configuration =
@@ -123,8 +128,11 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     if let Ok(store) = packets.join() {
         store.shutdown();
     }
-    // What the packet thread has told is on storage then.
-    runtime.block_on(radius_handle.stop());
+    runtime.block_on(async {
+        // It has ended when it has taken all that the packet thread has told.
+        let _ = tokio::time::timeout(DRAIN, accountant).await;
+        radius_handle.stop().await;
+    });
     // Requests that still hold the daemon end with the runtime.
     drop(runtime);
     if let Some(daemon) = Arc::into_inner(daemon) {

@@ -21,7 +21,11 @@ system { services { dhcp-local-server {
 } } }
 access {
     radius-server "127.0.0.1" { secret s; max-outstanding-requests 0 }
-    profile isp { radius { authentication-server "127.0.0.1" }; session-options { client-session-timeout 3 } }
+    profile isp {
+        radius { authentication-server "127.0.0.1"; accounting-server "127.0.0.1" }
+        accounting { accounting-stop-on-access-deny }
+        session-options { client-session-timeout 3 }
+    }
     profile lax { authentication-order radius none; radius { authentication-server "127.0.0.1" } }
 }
 "#;
@@ -53,6 +57,7 @@ struct World {
     access: Access,
     engine: Engine,
     now: Now,
+    records: tokio::sync::mpsc::Receiver<crate::accounting::Fact>,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -63,7 +68,8 @@ impl World {
         let radius = bindery_radius::shell::spawn(runtime.handle(), Settings::default(), |_| true).unwrap();
         let now = Now::default();
         let engine = Engine::new(EngineId(0), 1, now, Arc::new(Config::default()));
-        Self { access: Access::new(radius, Self::aaa()), engine, now, _runtime: runtime }
+        let (feed, records) = Feed::new();
+        Self { access: Access::new(radius, Self::aaa(), feed), engine, now, records, _runtime: runtime }
     }
 
     fn aaa() -> Arc<Aaa> {
@@ -164,6 +170,7 @@ fn what_radius_says_is_what_the_engine_hears() {
     world.ask("isp", false, &mut nobody);
     let said = world.answer(Answer::Reject(AttributeList::new()), &mut nobody);
     assert!(matches!(said, Some(Said::Answer(Authorization::Rejected))));
+    assert!(matches!(world.records.try_recv(), Ok(crate::accounting::Fact::Denied(denied)) if denied.tag == 1));
     world.ask("isp", false, &mut nobody);
     let said = world.answer(Answer::Failed(Failure::Timeout), &mut nobody);
     assert!(matches!(said, Some(Said::Answer(Authorization::Unavailable))));

@@ -195,6 +195,14 @@ impl Handle {
         })
     }
 
+    /// As [`Handle::account`], and waits while there is no room.
+    ///
+    /// # Errors
+    /// The task has ended.
+    pub async fn deliver(&self, record: Record) -> Result<(), SpawnError> {
+        self.commands.send(Command::Account(record)).await.map_err(|_| SpawnError::Ended)
+    }
+
     /// Answers a dynamic request: an ACK, or a NAK with a cause.
     ///
     /// # Errors
