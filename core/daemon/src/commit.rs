@@ -124,7 +124,7 @@ impl Configuration {
         } else {
             Some(routes::start(system, self.path.parent().unwrap_or(Path::new(".")), inbox)?)
         };
-        let dynamic = self.dynamic.prepare(&prepared.loaded)?;
+        let dynamic = self.dynamic.prepare(&prepared.loaded.model, &prepared.aaa.radius.nas)?;
         let withdraw = system.route_protocol != old.route_protocol;
         let mut changes: Vec<String> =
             prepared.loaded.changes_since(&self.active).iter().map(ToString::to_string).collect();
@@ -143,7 +143,7 @@ impl Configuration {
         let plugins = inbox.take_answers_of(plugins);
         inbox.send(Message::Configure(Arc::clone(&loaded.engine), plugins, aaa, done));
         applied.await.map_err(|_| CommitError::Ending)?;
-        self.dynamic.apply(dynamic, &loaded);
+        self.dynamic.apply(dynamic);
         if let Some(next) = next {
             let old = std::mem::replace(&mut self.routes, next);
             routes::replace(old, &self.routes, withdraw, inbox).await.ok_or(CommitError::Ending)?;

@@ -8,7 +8,7 @@ use crate::{
     clock,
     commit::{Configuration, Surroundings},
     copies::{self, Copies, Kept},
-    dynamic::{self, Dynamic, PortError, Update},
+    dynamic::{self, Dynamic, PortError, Told},
     log::Log,
     packet::{INBOX, Inbox, Message, PacketThread},
     policy::Plugins,
@@ -107,7 +107,7 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     let inbox = Inbox { sender, waker: sockets.waker() };
     let routes = routes::start(&prepared.loaded.system, args.config.parent().unwrap_or(Path::new(".")), &inbox)?;
     let (mut dynamic, updates) = Dynamic::new();
-    dynamic.apply(dynamic.prepare(&prepared.loaded)?, &prepared.loaded);
+    dynamic.apply(dynamic.prepare(&prepared.loaded.model, &prepared.aaa.radius.nas)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::System)?;
     let radius = Radius::start(runtime.handle(), Arc::clone(&prepared.aaa), &args.state_dir, inbox.clone())?;
     let radius_handle = radius.handle();
@@ -197,7 +197,7 @@ fn start_packets(
 async fn serve(
     control: Socket,
     daemon: Arc<Daemon>,
-    updates: mpsc::UnboundedReceiver<Update>,
+    updates: mpsc::UnboundedReceiver<Told>,
     mut end: mpsc::Receiver<()>,
 ) -> io::Result<()> {
     let (mut terminate, mut interrupt, mut hangup) =
