@@ -63,7 +63,7 @@ const PACKAGES: &[Package] = &[
     package("freeradius-utils", "radclient", Purpose::Test, "RADIUS client: radclient"),
     package("tcpdump", "tcpdump", Purpose::Test, "captures what goes over the wire"),
     package("tshark", "tshark", Purpose::Test, "judges each captured packet"),
-    package("nftables", "nft", Purpose::Test, "loses packets on purpose"),
+    package("nftables", "nft", Purpose::Test, "loses packets on purpose, judges the table of counters"),
     package("strace", "strace", Purpose::Test, "sees when a sync returned"),
     package("util-linux", "setpriv", Purpose::Test, "runs the daemon without its privileges"),
     // Debian has it for no other processor; the test that wants it says that it skips.

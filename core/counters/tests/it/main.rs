@@ -1,0 +1,6 @@
+//! Counting in a real kernel, in network namespaces.
+
+mod lab;
+mod plane;
+mod scale;
+mod thread;
