@@ -13,7 +13,7 @@ use crate::{
 };
 use bindery_engine::{
     Engine, Input,
-    command::{Reply, Verb},
+    command::{Cursor, Filter, Reply, Verb},
     config::Config,
     event::DropReason,
     input::CommandId,
@@ -24,7 +24,7 @@ use bindery_net::{Sockets, Waker};
 use bindery_netlink::{RouteEvent, RouteHandle};
 use bindery_radius::client::Answer;
 use bindery_store::{StoreEvent, Writer};
-use bindery_types::Now;
+use bindery_types::{Now, SessionId};
 use crossbeam_channel::{Receiver, Sender};
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::sync::oneshot;
@@ -151,6 +151,7 @@ impl PacketThread {
                 self.engine.handle(now, Input::Tick, &mut self.plugins);
                 drops.count_overflows(&mut self.engine, self.sockets.kernel_drops());
             }
+            self.reconfigure_as_asked(now, &mut commands);
             self.flush(now, &mut commands);
             drops.count(&mut self.engine, self.sockets.counters());
         }
@@ -181,6 +182,7 @@ impl PacketThread {
             },
             Message::Command(verb, reply) => Input::Command { id: commands.open(reply), verb },
             Message::Configure(config, plugins, aaa, done) => {
+                self.reconfigure_as_asked(now, commands);
                 self.plugins = plugins;
                 self.access.configure(aaa);
                 self.engine.handle(now, Input::Configure(config), &mut self.plugins);
@@ -247,6 +249,16 @@ impl PacketThread {
         self.engine.outbox().questions = questions;
     }
 
+    /// Begins the reconfigurations that plugins have asked for.
+    fn reconfigure_as_asked(&mut self, now: Now, commands: &mut Commands) {
+        let requests: Vec<_> = self.plugins.take_reconfigure_requests().collect();
+        for (session, purpose) in requests {
+            let verb = Verb::Reconfigure { filter: Filter::Session(session), cursor: Cursor::START, purpose };
+            let id = commands.of_a_plugin(session);
+            self.engine.handle(now, Input::Command { id, verb }, &mut self.plugins);
+        }
+    }
+
     /// Hands the outbox on: packets first, so that a route goes only after the last packet of its client.
     fn flush(&mut self, now: Now, commands: &mut Commands) {
         self.ask(now);
@@ -311,6 +323,8 @@ impl SocketDrops {
 struct Commands {
     next: u64,
     open: HashMap<u64, oneshot::Sender<Reply>>,
+    /// Those of plugins, which wait for no answer.
+    of_plugins: HashMap<u64, SessionId>,
 }
 
 impl Commands {
@@ -320,8 +334,17 @@ impl Commands {
         CommandId(self.next)
     }
 
+    /// A command for which a plugin has asked.
+    fn of_a_plugin(&mut self, session: SessionId) -> CommandId {
+        self.next += 1;
+        self.of_plugins.insert(self.next, session);
+        CommandId(self.next)
+    }
+
     fn answer(&mut self, id: CommandId, reply: Reply) {
-        if let Some(sender) = self.open.remove(&id.0) {
+        if let Some(session) = self.of_plugins.remove(&id.0) {
+            tracing::debug!(session = session.0, ?reply, "a plugin asked for a reconfiguration");
+        } else if let Some(sender) = self.open.remove(&id.0) {
             // The asker may have gone.
             let _ = sender.send(reply);
         }

@@ -5,13 +5,13 @@ use bindery_engine::{
     config::PluginId,
     policy::{
         Admit, Authorize, Disconnect, DisconnectVerdict, EditRefused as EngineRefused, Exhausted, ExhaustedVerdict,
-        Hook, Leasequery, LeasequeryVerdict, Policy, PolicyAnswer, RouteChoice, RouteQuestion, SelectAddress,
+        Hook, Leasequery, LeasequeryVerdict, Lookup, Policy, PolicyAnswer, RouteChoice, RouteQuestion, SelectAddress,
         ShapeReply, Token, Verdict, edit_refusal,
     },
 };
 use bindery_plugin_host::{
-    Edit, EditRefused, Edits, Failure, OnFailure, Outcome, Plugin, PluginStats, ShapeExchange, ShapeMeta, Slow,
-    client_state, raw_options,
+    Edit, EditRefused, Edits, Failure, OnFailure, Outcome, Plugin, PluginStats, Request, Requests, ShapeExchange,
+    ShapeMeta, Slow, client_state, raw_options,
 };
 use bindery_types::Now;
 use bindery_wire::v4::OptionCode;
@@ -31,6 +31,8 @@ pub(crate) struct Plugins {
     epoch: u64,
     /// Takes the answers of deferred plugins; without it none is deferred.
     report: Option<Report>,
+    /// What plugins ask for, wherever they run.
+    requests: Vec<Arc<Requests>>,
 }
 
 /// Hands the answer of a deferred plugin to the packet thread.
@@ -57,13 +59,22 @@ static EPOCHS: AtomicU64 = AtomicU64::new(1);
 impl Plugins {
     /// Plugins in configuration order.
     pub(crate) fn new(plugins: Vec<Plugin>) -> Self {
+        let requests = plugins.iter().filter_map(Plugin::requests).cloned().collect();
         let slots = plugins.into_iter().map(|plugin| Slot::Inline(Box::new(plugin))).collect();
-        Self { slots, epoch: EPOCHS.fetch_add(1, Ordering::Relaxed), report: None }
+        Self { slots, epoch: EPOCHS.fetch_add(1, Ordering::Relaxed), report: None, requests }
     }
 
     /// The same plugins, which may be deferred from now on: `report` takes their answers.
     pub(crate) fn reporting(self, report: impl Fn(Shaped) + Send + Sync + 'static) -> Self {
         Self { report: Some(Arc::new(report)), ..self }
+    }
+
+    /// Takes the reconfigurations that plugins have asked for, at most [`REQUESTS_MAX`] of each: for the engine, once it
+    /// has ended its turn.
+    ///
+    /// [`REQUESTS_MAX`]: bindery_plugin_host::REQUESTS_MAX
+    pub(crate) fn take_reconfigure_requests(&self) -> impl Iterator<Item = Request> + use<'_> {
+        self.requests.iter().flat_map(|requests| requests.take())
     }
 
     /// Counters of each, in configuration order.
@@ -87,7 +98,8 @@ impl Plugins {
         }
         // A commit came in between: the rest of the chain belongs to plugins that are no more.
         let rest = if epoch == self.epoch { rest } else { Vec::new() };
-        match self.shape(now, &rest, &mut exchange, token) {
+        // The engine lends its sessions only while it asks.
+        match self.shape(now, &rest, &mut exchange, token, Lookup::NONE) {
             Hook::Done(Verdict::Drop) => answer(Verdict::Drop, Vec::new()),
             Hook::Done(Verdict::Continue) => answer(Verdict::Continue, exchange.changes),
             Hook::Pending { .. } => None,
@@ -95,12 +107,19 @@ impl Plugins {
     }
 
     /// Lets a chain shape a reply, until one drops it or has to be waited for.
-    fn shape(&mut self, now: Now, chain: &[PluginId], exchange: &mut impl Lent, token: Token) -> Hook {
+    fn shape(
+        &mut self,
+        now: Now,
+        chain: &[PluginId],
+        exchange: &mut impl Lent,
+        token: Token,
+        sessions: Lookup<'_>,
+    ) -> Hook {
         for (at, id) in chain.iter().enumerate() {
             // The configuration binds only plugins that it has.
             let outcome = match self.slots.get_mut(usize::from(id.0)) {
                 Some(Slot::Inline(plugin)) => {
-                    let outcome = plugin.shape_reply(exchange);
+                    let outcome = plugin.shape_reply_among(exchange, sessions);
                     self.judge(*id);
                     outcome
                 }
@@ -225,11 +244,11 @@ impl Lent for Owned {
 
 impl Policy for Plugins {
     fn shape_reply(&mut self, now: Now, chain: &[PluginId], stage: &mut ShapeReply<'_>) -> Hook {
-        let token = stage.token;
+        let (token, sessions) = (stage.token, stage.sessions);
         // What goes before a deferred plugin must be told to the engine again, with its answer.
         let deferred = |id: &PluginId| matches!(self.slots.get(usize::from(id.0)), Some(Slot::Deferred(_)));
         let changes = chain.iter().any(deferred).then(Vec::new);
-        self.shape(now, chain, &mut Exchange { stage, changes }, token)
+        self.shape(now, chain, &mut Exchange { stage, changes }, token, sessions)
     }
 
     fn admit(&mut self, _: Now, chain: &[PluginId], question: &mut Admit<'_>) -> Hook {

@@ -155,7 +155,13 @@ fn grants(plugin: &bindery_config::PluginConfig, kept: Option<Kept<'_>>) -> io::
         Level::Warning => tracing::warn!(target: "bindery_plugin", plugin, "{line}"),
         Level::Error => tracing::error!(target: "bindery_plugin", plugin, "{line}"),
     });
-    Ok(Grants { log: wanted.log.then_some(log), counters: wanted.counters, kv })
+    Ok(Grants {
+        log: wanted.log.then_some(log),
+        counters: wanted.counters,
+        kv,
+        session_lookup: wanted.session_lookup,
+        request_reconfigure: wanted.request_reconfigure,
+    })
 }
 
 /// The stages to which some group or interface binds the plugin.

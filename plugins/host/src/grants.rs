@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::kv::{Change, Kv, Refusal};
+use crate::requests::{Full, Request, Requests};
+use crate::wit;
 
 /// Most counters of one plugin.
 pub const COUNTERS_MAX: usize = 64;
@@ -41,6 +43,10 @@ pub struct Grants {
     pub counters: bool,
     /// `bindery:host/kv`.
     pub kv: Option<Arc<Kv>>,
+    /// `bindery:host/session-lookup`.
+    pub session_lookup: bool,
+    /// `bindery:host/request-reconfigure`; [`Plugin::requests`](crate::Plugin::requests) has what was asked.
+    pub request_reconfigure: bool,
 }
 
 impl Grants {
@@ -50,6 +56,8 @@ impl Grants {
             "log" => self.log.is_some(),
             "counters" => self.counters,
             "kv" => self.kv.is_some(),
+            "session-lookup" => self.session_lookup,
+            "request-reconfigure" => self.request_reconfigure,
             _ => false,
         }
     }
@@ -57,7 +65,8 @@ impl Grants {
 
 impl fmt::Debug for Grants {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(["log", "counters", "kv"].iter().filter(|name| self.has(name))).finish()
+        let names = wit::offers(wit::HOST).iter().filter(|name| self.has(name));
+        f.debug_list().entries(names).finish()
     }
 }
 
@@ -70,8 +79,11 @@ pub(crate) struct Used {
     grants: Grants,
     plugin: String,
     counters: Counters,
+    requests: Option<Arc<Requests>>,
     /// Changes of the call at hand.
     pending: Vec<Change>,
+    /// Requests of the call at hand.
+    asked: Vec<Request>,
     lines: u32,
     left_out: u64,
     second: Option<Instant>,
@@ -79,7 +91,8 @@ pub(crate) struct Used {
 
 impl Used {
     pub(crate) fn new(grants: Grants, plugin: &str) -> Used {
-        Used { grants, plugin: plugin.to_owned(), ..Used::default() }
+        let requests = grants.request_reconfigure.then(Arc::default);
+        Used { grants, plugin: plugin.to_owned(), requests, ..Used::default() }
     }
 
     pub(crate) const fn counters(&self) -> &Counters {
@@ -137,14 +150,27 @@ impl Used {
         }
     }
 
-    /// The call ended, well or not: what it changed is kept or forgotten.
+    pub(crate) const fn requests(&self) -> Option<&Arc<Requests>> {
+        self.requests.as_ref()
+    }
+
+    pub(crate) fn ask(&mut self, request: Request) -> Result<(), Full> {
+        self.requests.as_ref().ok_or(Full)?.judge(&mut self.asked, request)
+    }
+
+    /// The call ended, well or not: what it changed and asked for is kept or forgotten.
     pub(crate) fn ended(&mut self, well: bool) {
-        if self.pending.is_empty() {
-            return;
+        if !self.pending.is_empty() {
+            match &self.grants.kv {
+                Some(kv) if well => kv.keep(self.pending.drain(..)),
+                _ => self.pending.clear(),
+            }
         }
-        match &self.grants.kv {
-            Some(kv) if well => kv.keep(self.pending.drain(..)),
-            _ => self.pending.clear(),
+        if !self.asked.is_empty() {
+            match &self.requests {
+                Some(requests) if well => requests.keep(&mut self.asked),
+                _ => self.asked.clear(),
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bindery_engine::policy::Lookup;
 use wasmtime::component::InstancePre;
 use wasmtime::{Store, Trap};
 
@@ -15,6 +16,8 @@ use crate::grants::Used;
 use crate::hooks::{Hooks, Indexes};
 use crate::host::Origin;
 use crate::limits::Limits;
+use crate::lookup;
+use crate::requests::Requests;
 use crate::session::SessionView;
 use crate::spec::{OnFailure, Outcome, PluginSpec, Stages};
 use crate::stats::{Latency, PluginStats};
@@ -39,6 +42,8 @@ pub struct Plugin {
     settings: Vec<wit::Setting>,
     /// Its grants and what it did by them, while there is no instance to hold them.
     used: Used,
+    requests: Option<Arc<Requests>>,
+    session_lookup: bool,
     memory_max: usize,
     output_max: usize,
     deadline: Duration,
@@ -96,6 +101,7 @@ impl Plugin {
         ticker: Arc<Ticker>,
         start_deadline: Duration,
     ) -> Plugin {
+        let used = Used::new(spec.grants.clone(), &spec.name);
         Plugin {
             name: spec.name.clone(),
             hash,
@@ -103,7 +109,9 @@ impl Plugin {
             stages,
             on_failure: spec.on_failure,
             settings: spec.settings.iter().map(wit::Setting::from).collect(),
-            used: Used::new(spec.grants.clone(), &spec.name),
+            requests: used.requests().cloned(),
+            session_lookup: spec.grants.session_lookup,
+            used,
             memory_max: spec.memory_max_bytes,
             output_max: spec.output_max_bytes,
             deadline: spec.deadline,
@@ -196,10 +204,25 @@ impl Plugin {
         }
     }
 
-    /// [`Plugin::guarded`] as of now, its time taken.
-    pub(crate) fn timed<T>(&mut self, call: impl FnOnce(&mut Live) -> Result<T, Failed>) -> Result<T, Failure> {
+    /// The reconfigurations that the plugin asks for; none without that grant. They are taken from here, wherever the
+    /// plugin runs.
+    #[must_use]
+    pub const fn requests(&self) -> Option<&Arc<Requests>> {
+        self.requests.as_ref()
+    }
+
+    /// [`Plugin::guarded`] as of now, its time taken. The plugin may look up `sessions` if that is granted.
+    pub(crate) fn timed<T>(
+        &mut self,
+        sessions: Lookup<'_>,
+        call: impl FnOnce(&mut Live) -> Result<T, Failed>,
+    ) -> Result<T, Failure> {
         let started = Instant::now();
-        let answer = self.guarded(started, started, call);
+        let answer = if self.session_lookup {
+            lookup::lend(sessions, || self.guarded(started, started, call))
+        } else {
+            self.guarded(started, started, call)
+        };
         if !matches!(answer, Err(Failure::BreakerOpen)) {
             let ended = Instant::now();
             let took = ended.saturating_duration_since(started);

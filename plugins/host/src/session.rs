@@ -72,7 +72,7 @@ impl Plugin {
         if !self.stages().contains(Stage::Disconnect) {
             return Ok(None);
         }
-        let verdict = self.timed(|live| {
+        let verdict = self.timed(question.subject.sessions, |live| {
             let facts = lend(live, &question.subject);
             let request = wit::DisconnectRequest {
                 cause: question.cause.into(),
@@ -98,7 +98,7 @@ impl Plugin {
         if !self.stages().contains(Stage::ReconfigureExhausted) {
             return Ok(None);
         }
-        let verdict = self.timed(|live| {
+        let verdict = self.timed(question.subject.sessions, |live| {
             let facts = lend(live, &question.subject);
             let params = (facts, wit::session(), question.attempts, question.has_nonce);
             live.hooks.exhausted.call(&mut live.store, params)
@@ -119,7 +119,7 @@ impl Plugin {
         if !self.stages().contains(Stage::Leasequery) {
             return Ok(LeasequeryVerdict::Answer);
         }
-        let verdict = self.timed(|live| {
+        let verdict = self.timed(question.subject.sessions, |live| {
             let facts = lend(live, &question.subject);
             let query = wit::Query {
                 requestor: IpAddr::V4(question.requestor).into(),
@@ -143,7 +143,7 @@ impl Plugin {
         if !self.stages().contains(Stage::Route) {
             return Ok(());
         }
-        self.timed(|live| {
+        self.timed(question.subject.sessions, |live| {
             let facts = lend(live, &question.subject);
             let (chosen,) = live.hooks.route.call(&mut live.store, (facts, wit::session()))?;
             chosen.map_or(Ok(()), |chosen| merge(&chosen, choice))
@@ -158,7 +158,7 @@ impl Plugin {
         if !self.stages().contains(Stage::SessionEvents) {
             return Ok(());
         }
-        self.timed(|live| {
+        self.timed(subject.sessions, |live| {
             let facts = lend(live, subject);
             live.hooks.observe.call(&mut live.store, (event.into(), facts, wit::session()))
         })

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-use bindery_engine::policy::Stage;
+use bindery_engine::policy::{Lookup, Stage};
 
 use crate::edits::{Edit, Edits};
 use crate::error::Failure;
@@ -102,15 +102,21 @@ pub trait ShapeExchange {
 }
 
 impl Plugin {
-    /// Let the plugin shape a reply. Two reads of the clock besides the call itself.
+    /// [`Plugin::shape_reply_among`] where no session can be looked up.
+    pub fn shape_reply(&mut self, exchange: &mut dyn ShapeExchange) -> Outcome {
+        self.shape_reply_among(exchange, Lookup::NONE)
+    }
+
+    /// Let the plugin shape a reply; it may look up `sessions` if that is granted. Two reads of the clock besides the
+    /// call itself.
     ///
     /// The changes are made on `exchange` if the outcome is [`Outcome::Continue`], else none is. A plugin
     /// without this stage changes nothing.
-    pub fn shape_reply(&mut self, exchange: &mut dyn ShapeExchange) -> Outcome {
+    pub fn shape_reply_among(&mut self, exchange: &mut dyn ShapeExchange, sessions: Lookup<'_>) -> Outcome {
         if !self.stages().contains(Stage::ShapeReply) {
             return Outcome::Continue;
         }
-        let verdict = self.timed(|live| shape(live, exchange));
+        let verdict = self.timed(sessions, |live| shape(live, exchange));
         self.outcome(verdict.map(|verdict| verdict == Verdict::Continue))
     }
 

@@ -23,7 +23,7 @@ impl Plugin {
         if !self.stages().contains(Stage::Admit) {
             return Outcome::Continue;
         }
-        let answer = self.timed(|live| {
+        let answer = self.timed(question.sessions, |live| {
             live.store.data_mut().view.fill_request(
                 question.request,
                 question.group,
@@ -54,7 +54,7 @@ impl Plugin {
         if !self.stages().contains(Stage::Authorize) {
             return Outcome::Continue;
         }
-        let answer = self.timed(|live| {
+        let answer = self.timed(question.sessions, |live| {
             live.store.data_mut().view.fill_request(
                 question.request,
                 question.group,
@@ -92,7 +92,7 @@ impl Plugin {
         if !self.stages().contains(Stage::SelectAddress) {
             return Outcome::Continue;
         }
-        let answer = self.timed(|live| {
+        let answer = self.timed(question.sessions, |live| {
             live.store.data_mut().view.fill_request(
                 question.request,
                 question.group,

@@ -2,10 +2,12 @@
 
 use super::*;
 use bindery_engine::policy::{DisconnectCause, ExtraRoute, Lookup, QueryKey, Stage, Steer, Subject};
-use bindery_plugin_host::{Host, HostConfig, PluginSpec, Setting, Source, Stages};
-use bindery_types::{HwAddr, Ipv4Addr, MacAddr, SessionId};
+use bindery_engine::session::{Names, SessionTable};
+use bindery_plugin_host::{BreakerState, Grants, Host, HostConfig, LogSink, PluginSpec, Setting, Source, Stages};
+use bindery_types::{HwAddr, InstanceId, Ipv4Addr, MacAddr, SessionId};
 use bindery_wire::v4::{MessageBuilder, MessageType, Packet, ParseRules};
 use crossbeam_channel::Receiver;
+use nix::time::{ClockId, clock_gettime};
 
 fn now() -> Now {
     crate::clock::now()
@@ -176,7 +178,7 @@ const LONG: std::time::Duration = std::time::Duration::from_secs(60);
 /// Makes the plugin at `at` slow, as one call past its deadline does.
 fn defer(plugins: &mut Plugins, at: u16) {
     // The guest spins for ever; nothing is sent to the client meanwhile.
-    let hook = plugins.shape(now(), &[PluginId(at)], &mut reply(), TOKEN);
+    let hook = plugins.shape(now(), &[PluginId(at)], &mut reply(), TOKEN, Lookup::NONE);
     assert_eq!(hook, Hook::Done(Verdict::Continue), "on-failure continue");
     assert!(plugins.seen()[usize::from(at)].deferred);
 }
@@ -186,7 +188,7 @@ fn one_missed_deadline_defers_a_plugin_and_the_engine_hears_later() {
     let Some((mut plugins, answers)) = shapers(&["good", "spin", "cost"], OnFailure::Continue) else { return };
     defer(&mut plugins, 1);
     let chain = [PluginId(0), PluginId(1), PluginId(2)];
-    let hook = plugins.shape(now(), &chain, &mut reply(), TOKEN);
+    let hook = plugins.shape(now(), &chain, &mut reply(), TOKEN, Lookup::NONE);
     assert!(matches!(hook, Hook::Pending { .. }), "{hook:?}");
     // It fails again on its own thread; the chain goes on behind it.
     let shaped = answers.recv_timeout(LONG).unwrap();
@@ -204,8 +206,8 @@ fn one_missed_deadline_defers_a_plugin_and_the_engine_hears_later() {
 fn a_deferred_plugin_that_may_drop_drops() {
     let Some((mut plugins, answers)) = shapers(&["spin", "good"], OnFailure::Drop) else { return };
     let chain = [PluginId(0), PluginId(1)];
-    assert_eq!(plugins.shape(now(), &chain, &mut reply(), TOKEN), Hook::Done(Verdict::Drop));
-    assert!(matches!(plugins.shape(now(), &chain, &mut reply(), TOKEN), Hook::Pending { .. }));
+    assert_eq!(plugins.shape(now(), &chain, &mut reply(), TOKEN, Lookup::NONE), Hook::Done(Verdict::Drop));
+    assert!(matches!(plugins.shape(now(), &chain, &mut reply(), TOKEN, Lookup::NONE), Hook::Pending { .. }));
     let answer = plugins.resume(now(), answers.recv_timeout(LONG).unwrap()).unwrap();
     assert_eq!((answer.verdict, answer.edits.len()), (Verdict::Drop, 0));
 }
@@ -220,7 +222,7 @@ fn a_full_queue_is_a_failure() {
     let mut full = 0;
     for _ in 0..100_000 {
         let mut exchange = reply();
-        match plugins.shape(now(), &chain, &mut exchange, TOKEN) {
+        match plugins.shape(now(), &chain, &mut exchange, TOKEN, Lookup::NONE) {
             Hook::Pending { .. } => pending += 1,
             Hook::Done(verdict) => {
                 assert_eq!((verdict, exchange.changes.len()), (Verdict::Continue, 1));
@@ -241,10 +243,81 @@ fn a_commit_in_between_loses_no_exchange() {
     let Some((mut plugins, answers)) = shapers(&["good", "spin", "cost"], OnFailure::Continue) else { return };
     defer(&mut plugins, 1);
     let chain = [PluginId(0), PluginId(1), PluginId(2)];
-    assert!(matches!(plugins.shape(now(), &chain, &mut reply(), TOKEN), Hook::Pending { .. }));
+    assert!(matches!(plugins.shape(now(), &chain, &mut reply(), TOKEN, Lookup::NONE), Hook::Pending { .. }));
     // The old plugins go; the answer of the deferred one still comes, to plugins that know nothing of its chain.
     drop(std::mem::replace(&mut plugins, Plugins::new(Vec::new())));
     let answer = plugins.resume(now(), answers.recv_timeout(LONG).unwrap()).unwrap();
     let codes: Vec<u8> = answer.edits.iter().map(|(code, _)| code.0).collect();
     assert_eq!((answer.verdict, codes), (Verdict::Continue, vec![43]));
+}
+
+/// Takes this much processor time of the thread, however long that takes.
+fn burn(time: std::time::Duration) {
+    let used = || std::time::Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap());
+    let end = used() + time;
+    while used() < end {}
+}
+
+/// The fixture that looks up sessions and asks for reconfigurations; its lines in the log take 0.9 of its deadline.
+fn looking() -> Option<(Plugins, Receiver<Shaped>)> {
+    let Some(dir) = std::env::var_os("BINDERY_GUESTS") else {
+        println!("SKIP sessions for plugins: BINDERY_GUESTS names no directory of built guests");
+        return None;
+    };
+    let file = std::path::PathBuf::from(dir).join("fixture-sessions.wasm");
+    let mut spec = PluginSpec::new("looking", Source::File(file));
+    spec.stages = Stages::NONE.with(Stage::ShapeReply).with(Stage::ReconfigureExhausted).with(Stage::Admit);
+    spec.deadline = std::time::Duration::from_millis(200);
+    let log: LogSink = Arc::new(|_, _, _| burn(std::time::Duration::from_millis(180)));
+    spec.grants = Grants { log: Some(log), session_lookup: true, request_reconfigure: true, ..Grants::default() };
+    let (sender, answers) = crossbeam_channel::unbounded();
+    let plugins = Plugins::new(vec![Host::new(HostConfig::default()).unwrap().load(&spec).unwrap()]);
+    Some((plugins.reporting(move |shaped| drop(sender.send(shaped))), answers))
+}
+
+fn told(changes: &[Change]) -> String {
+    let value = changes.iter().find(|(code, _)| *code == 43).and_then(|(_, value)| value.clone());
+    String::from_utf8(value.unwrap()).unwrap()
+}
+
+#[test]
+fn nine_tenths_of_the_deadline_are_too_slow_for_the_packet_thread_and_no_failure() {
+    let Some((mut plugins, answers)) = looking() else { return };
+    let (table, names) = (SessionTable::new(1), Names::new(1));
+    let sessions = Lookup::new(&table, &names, InstanceId(0));
+    let chain = [PluginId(0)];
+    let mut exchange = reply();
+    let hook = plugins.shape(now(), &chain, &mut exchange, TOKEN, sessions);
+    assert_eq!(hook, Hook::Done(Verdict::Continue));
+    assert_eq!(told(&exchange.changes), "none", "the sessions of the engine");
+    assert!(plugins.seen()[0].deferred, "180 ms of 100 ms");
+    for _ in 0..4 {
+        let hook = plugins.shape(now(), &chain, &mut reply(), TOKEN, sessions);
+        assert!(matches!(hook, Hook::Pending { .. }), "{hook:?}");
+        let shaped = answers.recv_timeout(LONG).unwrap();
+        assert_eq!(shaped.outcome, Outcome::Continue);
+        assert_eq!(told(&shaped.job.exchange.changes), "unavailable", "on a thread of its own");
+        assert_eq!(plugins.resume(now(), shaped).unwrap().verdict, Verdict::Continue);
+    }
+    let seen = plugins.seen().remove(0).stats;
+    assert_eq!((seen.calls, seen.failures.iter().sum::<u64>(), seen.restarts), (5, 0, 0));
+    assert_eq!(seen.breaker, BreakerState::Closed);
+    assert!(seen.time_p50 >= std::time::Duration::from_millis(100), "{:?}", seen.time_p50);
+}
+
+#[test]
+fn requests_are_taken_once_wherever_the_plugin_runs() {
+    let Some((mut plugins, answers)) = looking() else { return };
+    let exhausted = |attempts| Exhausted { subject: subject(), attempts, has_nonce: false };
+    let take = |plugins: &Plugins| plugins.take_reconfigure_requests().map(|(id, _)| id.0).collect::<Vec<_>>();
+    assert_eq!(take(&plugins), [0; 0]);
+    plugins.reconfigure_exhausted(now(), &[PluginId(0)], &exhausted(2));
+    assert_eq!(take(&plugins), [7, 8]);
+    assert_eq!(take(&plugins), [0; 0]);
+    // Past its deadline: it is deferred, and what it asks for there would still be seen.
+    plugins.reconfigure_exhausted(now(), &[PluginId(0)], &exhausted(12));
+    assert!(plugins.seen()[0].deferred);
+    assert!(matches!(plugins.shape(now(), &[PluginId(0)], &mut reply(), TOKEN, Lookup::NONE), Hook::Pending { .. }));
+    answers.recv_timeout(LONG).unwrap();
+    assert_eq!(take(&plugins), [0; 0], "a reply asks for nothing");
 }

@@ -39,7 +39,11 @@ pub(crate) const PACKAGES: [Package; 12] = [
     Package { name: "bindery:shape-reply", version: "1.0.0", offers: &["exchanges"] },
     Package { name: "bindery:admit", version: "1.0.0", offers: &["requests"] },
     Package { name: "bindery:sessions", version: "0.1.0", offers: &["sessions"] },
-    Package { name: HOST, version: "0.1.0", offers: &["log", "counters", "kv"] },
+    Package {
+        name: HOST,
+        version: "0.1.0",
+        offers: &["log", "counters", "kv", "session-lookup", "request-reconfigure"],
+    },
     Package { name: "bindery:authorize", version: "0.1.0", offers: &[] },
     Package { name: "bindery:select-address", version: "0.1.0", offers: &[] },
     Package { name: "bindery:disconnect", version: "0.1.0", offers: &[] },
@@ -48,6 +52,11 @@ pub(crate) const PACKAGES: [Package; 12] = [
     Package { name: "bindery:route", version: "0.1.0", offers: &[] },
     Package { name: "bindery:session-events", version: "0.1.0", offers: &[] },
 ];
+
+/// Interfaces that the host offers of a package.
+pub(crate) fn offers(package: &str) -> &'static [&'static str] {
+    PACKAGES.iter().find(|known| known.name == package).map_or(&[], |package| package.offers)
+}
 
 /// The package of which each interface has to be granted.
 pub(crate) const HOST: &str = "bindery:host";

@@ -19,7 +19,7 @@ type Lines = Arc<Mutex<Vec<(Level, String, String)>>>;
 fn grants(stores: &Stores, lines: &Lines) -> Grants {
     let lines = Arc::clone(lines);
     let log = move |level, plugin: &str, line: &str| lines.lock().unwrap().push((level, plugin.into(), line.into()));
-    Grants { log: Some(Arc::new(log)), counters: true, kv: Some(stores.of("granted").unwrap()) }
+    Grants { log: Some(Arc::new(log)), counters: true, kv: Some(stores.of("granted").unwrap()), ..Grants::default() }
 }
 
 fn load(guest: &Guest, grants: Grants) -> Result<Plugin, LoadReason> {

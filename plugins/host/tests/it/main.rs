@@ -8,6 +8,7 @@ mod frozen;
 mod grants;
 mod guests;
 mod load;
+mod sessions;
 mod stages;
 mod text;
 mod wit;

@@ -13,7 +13,7 @@ use bindery_wire::v4::{MessageBuilder, MessageType, OptionCode, Packet, ParseRul
 
 use crate::guests::{Guest, guest};
 
-const TOKEN: Token = Token { engine: 0, slot: 0, generation: 0 };
+pub(crate) const TOKEN: Token = Token { engine: 0, slot: 0, generation: 0 };
 
 /// A request of a relayed client: DHCPDISCOVER for 1, DHCPDECLINE for 4, else DHCPREQUEST.
 pub(crate) fn packet(kind: u8) -> Vec<u8> {
