@@ -16,7 +16,7 @@ mod verb;
 pub use binding::{Binding, BindingList, BindingSummary, Cleared};
 pub use plugin::{Plugin, PluginList};
 pub use reconfigure::{Capability, CapabilityList, PACE_DEFAULT, ReconfigureQuery, Reconfigured};
-pub use route::{Route, RouteList};
+pub use route::{Route, RouteList, RouteProtocol, RouteQuery};
 pub use statistics::{Counter, Pool, PoolList, Statistics};
 pub use system::{ApiError, Empty, Reloaded, Shutdown, Version};
 pub use verb::{Method, Permission, Selector, Verb};

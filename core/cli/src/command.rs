@@ -20,6 +20,8 @@ pub(crate) struct Command {
     pub(crate) selector: Selector,
     pub(crate) level: Level,
     pub(crate) withdraw_routes: bool,
+    /// Routes of this protocol only.
+    pub(crate) protocol: Option<&'static str>,
     /// New options only.
     pub(crate) refresh: bool,
     /// Sessions a second.
@@ -60,7 +62,7 @@ enum Arguments {
     Clear,
     /// `KEY | interface IFL | all`, and how.
     Reconfigure,
-    /// `[protocol access-internal]`.
+    /// `[protocol (access-internal | access)]`.
     Route,
     /// `[withdraw-routes]`.
     Shutdown,
@@ -73,7 +75,7 @@ impl Arguments {
             Self::Bindings => "[ADDRESS | MAC | SESSION-ID | interface IFL] [brief | detail | summary]",
             Self::Clear => "(ADDRESS | MAC | SESSION-ID | interface IFL | all)",
             Self::Reconfigure => "(ADDRESS | MAC | SESSION-ID | interface IFL | all) [refresh] [pace N]",
-            Self::Route => "[protocol access-internal]",
+            Self::Route => "[protocol (access-internal | access)]",
             Self::Shutdown => "[withdraw-routes]",
         }
     }
@@ -226,6 +228,7 @@ fn arguments(entry: &Entry, words: &[String]) -> Result<Command, Mistake> {
         selector: Selector::default(),
         level: Level::Brief,
         withdraw_routes: false,
+        protocol: None,
         refresh: false,
         pace: None,
     };
@@ -264,7 +267,13 @@ fn arguments(entry: &Entry, words: &[String]) -> Result<Command, Mistake> {
             (Arguments::Bindings | Arguments::Clear | Arguments::Reconfigure, key) => {
                 key_argument(&mut command.selector, key).ok_or_else(|| unknown(word))?
             }
-            (Arguments::Route, "protocol") if words.next().is_some_and(|word| word == "access-internal") => {}
+            (Arguments::Route, "protocol") => {
+                command.protocol = Some(match words.next().map(String::as_str) {
+                    Some("access-internal") => "access-internal",
+                    Some("access") => "access",
+                    _ => return Err(unknown(word)),
+                });
+            }
             (Arguments::Shutdown, "withdraw-routes") => command.withdraw_routes = true,
             _ => return Err(unknown(word)),
         }

@@ -25,6 +25,7 @@ pub(crate) fn run(socket: &Path, json: bool, command: &Command) -> Result<(), Cl
         query.push(("refresh", "true".to_owned()));
     }
     query.extend(command.pace.map(|pace| ("pace", pace.to_string())));
+    query.extend(command.protocol.map(|protocol| ("protocol", protocol.to_owned())));
     if command.withdraw_routes {
         query.push(("withdraw-routes", "true".to_owned()));
     }

@@ -12,8 +12,8 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use bindery_api::{
-    ApiError, BindingSummary, Cleared, Empty, PluginList, PoolList, Reloaded, Selector, Shutdown, Statistics, Verb,
-    Version,
+    ApiError, BindingSummary, Cleared, Empty, PluginList, PoolList, Reloaded, RouteQuery, Selector, Shutdown,
+    Statistics, Verb, Version,
 };
 use bindery_engine::command::{Cursor, Filter, Reply, Verb as Ask};
 use bindery_types::SessionId;
@@ -132,14 +132,19 @@ async fn bindings(
     }))
 }
 
-async fn routes(State(server): State<Server>) -> Response {
+async fn routes(
+    State(server): State<Server>,
+    query: Result<Query<RouteQuery>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let Query(query) = query.map_err(|error| bad(error.body_text()))?;
     let ask = |cursor| Ask::Routes { cursor };
-    stream_list("routes", server.backend, ask, |reply| match reply {
+    Ok(stream_list("routes", server.backend, ask, move |reply| match reply {
         Reply::Routes { rows, next } => {
-            Some(Page { rows: rows.iter().map(|row| json(&present::route(row))).collect(), next })
+            let wanted = rows.iter().filter(|row| query.protocol.is_none_or(|of| of == present::protocol(row)));
+            Some(Page { rows: wanted.map(|row| json(&present::route(row))).collect(), next })
         }
         _ => None,
-    })
+    }))
 }
 
 async fn summary(State(server): State<Server>) -> Result<Json<BindingSummary>, Refused> {

@@ -1,6 +1,6 @@
 //! The engine's views in the API's words.
 
-use bindery_api::{Binding, BindingSummary, Capability, Counter, Pool, PoolList, Route, Statistics};
+use bindery_api::{Binding, BindingSummary, Capability, Counter, Pool, PoolList, Route, RouteProtocol, Statistics};
 use bindery_engine::{
     command::{BindingView, CapabilityRow, PoolView, PublicState, RouteState, RouteView, Summary},
     event::{Counters, DropReason},
@@ -124,15 +124,26 @@ pub(crate) fn capability(row: &CapabilityRow) -> Capability {
     }
 }
 
+pub(crate) fn protocol(view: &RouteView) -> RouteProtocol {
+    if view.access_internal { RouteProtocol::AccessInternal } else { RouteProtocol::Access }
+}
+
 pub(crate) fn route(view: &RouteView) -> Route {
+    let (protocol, preference) = match protocol(view) {
+        RouteProtocol::AccessInternal => ("Access-internal", 12),
+        RouteProtocol::Access => ("Access", 13),
+    };
     Route {
-        destination: format!("{}/32", view.dst),
-        protocol: "Access-internal".to_owned(),
-        preference: 12,
+        destination: format!("{}/{}", view.dst, view.len),
+        protocol: protocol.to_owned(),
+        preference,
         age: view.age_secs,
         interface_name: view.interface.to_string(),
         gateway: view.via.map(|via| via.to_string()),
         source: view.src.map(|src| src.to_string()),
+        metric: view.metric,
+        table: view.table,
+        tag: view.tag,
         session_id: view.session.0,
         installed: view.installed,
     }

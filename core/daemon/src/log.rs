@@ -2,7 +2,7 @@
 
 use bindery_engine::{event::Event, route::RouteError};
 use bindery_netlink::RouteEvent;
-use bindery_types::Now;
+use bindery_types::{Ipv4Addr, Now};
 
 /// Lines a second and kind of event; what is more is counted and told with the next second's first line. A thousand
 /// subscribers with the same trouble must not hold up the packet thread.
@@ -57,9 +57,13 @@ impl Log {
 
 fn write_event(event: &Event) {
     match event {
-        Event::RouteFault { session, address, error } => {
-            let why = why(*error);
-            tracing::warn!(%session, %address, why, "alarm: no route for the subscriber, its request stays unanswered");
+        Event::RouteFault { session, address, len, error } => {
+            let (address, why) = (prefix(*address, *len), why(*error));
+            tracing::warn!(%session, address, why, "alarm: no route for the subscriber, its request stays unanswered");
+        }
+        Event::ExtraRouteRefused { session, network, len } => {
+            let network = prefix(*network, *len);
+            tracing::warn!(%session, network, "alarm: no route via the subscriber, another one has the prefix");
         }
         Event::Declined { hw, address, until: _ } => {
             tracing::warn!(%hw, %address, "the client found its address in use; it is quarantined");
@@ -85,12 +89,12 @@ fn write_event(event: &Event) {
 /// Writes to the log what the route thread tells beside answers to the engine.
 fn route_event(event: &RouteEvent) {
     match event {
-        RouteEvent::RouteChanged { instance: _, dst, error: Some(error) } => {
+        RouteEvent::RouteChanged { at, error: Some(error) } => {
             let why = why(*error);
-            tracing::warn!(address = %dst, why, "alarm: a subscriber's route does not stand");
+            tracing::warn!(address = %at, why, "alarm: a subscriber's route does not stand");
         }
-        RouteEvent::RouteChanged { instance: _, dst, error: None } => {
-            tracing::info!(address = %dst, "a subscriber's route stands again");
+        RouteEvent::RouteChanged { at, error: None } => {
+            tracing::info!(address = %at, "a subscriber's route stands again");
         }
         RouteEvent::Swept(report) if report.removed + report.neighbours_removed + report.missing > 0 => {
             tracing::info!(
@@ -109,6 +113,11 @@ fn route_event(event: &RouteEvent) {
         | RouteEvent::LinkSet(_)
         | RouteEvent::LinkGone(_) => {}
     }
+}
+
+/// An address, or a prefix where it is shorter.
+fn prefix(address: Ipv4Addr, len: u8) -> String {
+    if len == 32 { address.to_string() } else { format!("{address}/{len}") }
 }
 
 fn why(error: RouteError) -> String {

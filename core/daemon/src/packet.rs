@@ -170,9 +170,9 @@ impl PacketThread {
                 RouteEvent::RoutesLost(index) => Input::RoutesLost(index),
                 RouteEvent::LinkSet(link) => Input::LinkSet(link),
                 RouteEvent::LinkGone(index) => Input::LinkGone(index),
-                RouteEvent::RouteChanged { instance, dst, error: Some(_) } => {
+                RouteEvent::RouteChanged { at, error: Some(_) } => {
                     self.log.route_event(now, &event);
-                    Input::RouteLost { instance, dst }
+                    Input::RouteLost(at)
                 }
                 RouteEvent::Swept(report) if report.failing == 0 && report.missing == 0 => {
                     self.log.route_event(now, &event);

@@ -357,14 +357,24 @@ pub enum RouteState {
 /// A route as an operator sees it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RouteView {
-    /// Destination /32.
+    /// Destination.
     pub dst: Ipv4Addr,
+    /// Its length: 32 for an access-internal route.
+    pub len: u8,
+    /// Whether it is the access-internal route; else one via the client, beside it.
+    pub access_internal: bool,
     /// Interface.
     pub interface: Box<str>,
     /// Gateway.
     pub via: Option<Ipv4Addr>,
     /// Preferred source.
     pub src: Option<Ipv4Addr>,
+    /// Metric.
+    pub metric: Option<u32>,
+    /// Table in place of the instance's.
+    pub table: Option<u32>,
+    /// Tag.
+    pub tag: Option<u32>,
     /// The session it belongs to.
     pub session: SessionId,
     /// Seconds since the session began.

@@ -8,7 +8,7 @@ use crate::{
     input::{CommandId, StoreSeq},
     output::Destination,
     record::{BindingKey, LeaseRecord, Nonce, RouteRecord},
-    route::RouteSeq,
+    route::{RouteFailure, RouteSeq},
     session::{IdentityBuf, NameId, Record, SlotRef, State},
 };
 use alloc::{collections::VecDeque, vec::Vec};
@@ -153,10 +153,15 @@ pub(crate) struct Committing {
     pub(crate) since: Mono,
 }
 
-/// An exchange whose binding is durable and whose route is being programmed.
+/// An exchange whose binding is durable and whose routes are being programmed.
 #[derive(Debug)]
 pub(crate) struct Routing {
+    /// The access-internal route; those beside it follow.
+    pub(crate) first: RouteSeq,
+    /// The last of them.
     pub(crate) seq: RouteSeq,
+    /// The first failure among them so far.
+    pub(crate) failure: Option<RouteFailure>,
     pub(crate) slot: SlotRef,
     /// The route epoch of the interface when the operation left.
     pub(crate) epoch: u32,

@@ -10,11 +10,11 @@ use crate::{
     input::{CommandId, StoreSeq},
     output::{Mutation, StoreOp, Transmit},
     reconfigure::{Action, Happening, action, flag, flags_of_tombstone},
-    record::{BindingKey, IdentityRecord, RouteRecord},
-    route::{Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq},
-    session::{IdentityBuf, Record, Slot, SlotRef, State},
+    record::{BindingKey, IdentityRecord},
+    routes::Missing,
+    session::{IdentityBuf, Slot, SlotRef, State},
 };
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use bindery_types::{LeaseTime, Mono};
 
 impl Engine {
@@ -200,7 +200,10 @@ impl Engine {
             return;
         };
         let Some(change) = entry.change else { return };
+        let decided = entry.identity.is_some() || change.route != before.route;
+        let former = if decided { self.routes_had(slot) } else { Vec::new() };
         self.apply(slot, &change, entry.identity.as_ref());
+        self.unset_former(slot, &former);
         self.shadows.remove(&slot);
         self.schedule.remove(slot);
         let state = exchange::next(entry.state, ExchangeEvent::Durable).unwrap_or(entry.state);
@@ -222,16 +225,17 @@ impl Engine {
                     // What stands is unknown until the answer comes; where it is a failure, the next renewal asks again.
                     record.route_epoch = 0;
                 }
-                let seq = self.route(RouteChange::Set(route), true);
+                let (first, seq) = self.set_routes(slot, route, true);
                 let state = exchange::next(state, ExchangeEvent::RouteSent).unwrap_or(state);
-                let slot = entry.slot;
-                self.rings.routings.push_back(Routing { seq, slot, epoch, fresh, state, answer, since: entry.since });
+                let (slot, since) = (entry.slot, entry.since);
+                let waiting = Routing { first, seq, failure: None, slot, epoch, fresh, state, answer, since };
+                self.rings.routings.push_back(waiting);
             }
         }
     }
 
     /// The reply, unless the client has long given up on it.
-    fn still_young(&mut self, turn: Turn, since: Mono, answer: Answer) -> Option<Answer> {
+    pub(crate) fn still_young(&mut self, turn: Turn, since: Mono, answer: Answer) -> Option<Answer> {
         if turn.now.mono.since(since) <= REPLY_AGE_MAX {
             return Some(answer);
         }
@@ -245,6 +249,7 @@ impl Engine {
             return;
         };
         let Some(change) = entry.change else { return };
+        let former = self.routes_had(slot);
         self.apply(slot, &change, entry.identity.as_ref());
         self.schedule.remove(slot);
         // The last packet first, then the route (design §2.6).
@@ -253,10 +258,7 @@ impl Engine {
         {
             self.send(answer);
         }
-        if before.state() == State::Bound && before.route != RouteRecord::None {
-            let (instance, dst) = (before.instance(), before.address());
-            self.route(RouteChange::Unset { instance, dst }, false);
-        }
+        self.unset_former(slot, &former);
         if before.state() == State::Bound {
             self.tell_end(turn, slot, change.state);
         }
@@ -296,105 +298,6 @@ impl Engine {
             self.sessions.set_nonce(slot, change.nonce);
         }
         self.sessions.schedule(slot, deadline_of(&after));
-    }
-
-    /// What is missing before the ACK of a durable binding may leave.
-    fn missing_route(&mut self, slot: Slot, before: &Record, rewritten: bool) -> Missing {
-        let Some(record) = self.sessions.get(slot).copied() else {
-            return Missing::Link;
-        };
-        if record.route == RouteRecord::None {
-            // It had one through another relay: that one goes.
-            if before.state() == State::Bound && before.route != RouteRecord::None {
-                let (instance, dst) = (record.instance(), record.address());
-                self.route(RouteChange::Unset { instance, dst }, false);
-            }
-            return Missing::Nothing;
-        }
-        let Some((epoch, index)) = self.links.by_name(record.link()).map(|l| (l.route_epoch, l.link.index)) else {
-            return Missing::Link;
-        };
-        // A new identity may have a new MAC address: the neighbour entry follows.
-        let moved = rewritten || before.link() != record.link() || before.giaddr != record.giaddr;
-        if record.route_epoch == epoch && !moved {
-            return Missing::Nothing;
-        }
-        match self.route_of(slot, index) {
-            Some(route) => Missing::Route(route, epoch),
-            None => Missing::Nothing,
-        }
-    }
-
-    /// The route that a bound session should have.
-    pub(crate) fn route_of(&self, slot: Slot, link: bindery_types::IfIndex) -> Option<Route> {
-        let record = self.sessions.get(slot)?;
-        let some = |address: bindery_types::Ipv4Addr| (!address.is_unspecified()).then_some(address);
-        let (via, src, neighbour) = match record.route {
-            RouteRecord::None => return None,
-            RouteRecord::Link { src, neighbour } => {
-                let mac = self.sessions.identity(slot)?.hw.mac();
-                (None, some(src), mac.filter(|_| neighbour))
-            }
-            RouteRecord::Via { src } => (some(record.giaddr), some(src), None),
-        };
-        (record.state() == State::Bound).then(|| Route {
-            instance: record.instance(),
-            dst: record.address(),
-            link,
-            via,
-            src,
-            neighbour,
-        })
-    }
-
-    pub(crate) fn route(&mut self, change: RouteChange, urgent: bool) -> RouteSeq {
-        let seq = self.rings.next_route_seq();
-        self.outbox.routes.push(RouteOp { seq, urgent, change });
-        seq
-    }
-
-    /// Every route operation up to `up_to` was tried: the replies that waited leave, or end in silence.
-    pub(crate) fn routed(&mut self, turn: Turn, up_to: RouteSeq, failed: &[RouteFailure]) {
-        let mut failed = failed.iter().peekable();
-        while let Some(entry) = self.rings.pop_routed(up_to) {
-            while failed.next_if(|f| f.seq < entry.seq).is_some() {}
-            let failure = failed.next_if(|f| f.seq == entry.seq).map(|f| f.error);
-            let Some(slot) = self.sessions.resolve(entry.slot) else {
-                continue;
-            };
-            let Some(record) = self.sessions.get_mut(slot) else {
-                continue;
-            };
-            record.pending &= !BUSY_ROUTE;
-            match failure {
-                None => {
-                    record.route_epoch = entry.epoch;
-                    let sent = exchange::next(entry.state, ExchangeEvent::RouteStands);
-                    if let (Ok(_), Some(answer)) = (sent, entry.answer)
-                        && let Some(answer) = self.still_young(turn, entry.since, answer)
-                    {
-                        self.send(answer);
-                    }
-                }
-                Some(error) => self.route_failed(turn, slot, &entry, error),
-            }
-        }
-        self.do_wanted(turn);
-    }
-
-    fn route_failed(&mut self, turn: Turn, slot: Slot, entry: &Routing, error: RouteError) {
-        let Some(record) = self.sessions.get(slot).copied() else {
-            return;
-        };
-        if let Ok(ExchangeState::Dropped(reason)) = exchange::next(entry.state, ExchangeEvent::RouteFailed) {
-            self.counters.drop(reason);
-        }
-        self.outbox.events.push(Event::RouteFault { session: record.id(), address: record.address(), error });
-        // A foreign route owns the address, and the client was never told of its lease: it gets another address
-        // when it asks again.
-        if error == RouteError::Foreign && entry.fresh && record.state() == State::Bound {
-            self.commit_end(turn, slot, BindingEvent::Decline, None, None);
-        }
     }
 
     /// A write failed: nothing past the watermark is known to be on storage. Memory holds what storage surely has,
@@ -493,24 +396,4 @@ impl Engine {
             }
         }
     }
-
-    /// The route of an address was found not to stand, after it was set: the next renewal asks for it again, and is
-    /// silent where it cannot be set (design §2.6).
-    pub(crate) fn route_lost(&mut self, instance: bindery_types::InstanceId, dst: bindery_types::Ipv4Addr) {
-        self.reconciled = false;
-        let slot = self.sessions.find_by_address(instance, dst);
-        if let Some(record) = slot.and_then(|slot| self.sessions.get_mut(slot)) {
-            record.route_epoch = 0;
-        }
-    }
-}
-
-/// What is missing before an ACK may leave.
-enum Missing {
-    /// Nothing: the route stands, or none belongs to the session.
-    Nothing,
-    /// The interface is gone.
-    Link,
-    /// This route, in this epoch of the interface.
-    Route(Route, u32),
 }

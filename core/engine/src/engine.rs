@@ -88,6 +88,8 @@ pub struct Engine {
     pub(crate) lobby: Lobby,
     /// Tombstones that a running offer covers, by slot: put back when the offer lapses.
     pub(crate) shadows: HashMap<Slot, Record, State64>,
+    /// Which session has each route beside the access-internal ones.
+    pub(crate) extra_routes: HashMap<crate::route::Destination, SlotRef, State64>,
     /// Tombstones in the order in which they were made, with the change that made each: an entry whose record has
     /// changed since is stale.
     pub(crate) tombstones: VecDeque<(SlotRef, u64)>,
@@ -147,6 +149,7 @@ impl Engine {
             parking: Parking::default(),
             lobby: Lobby::new(hash_seed),
             shadows: HashMap::with_hasher(State64::with_seed(hash_seed)),
+            extra_routes: HashMap::with_hasher(State64::with_seed(hash_seed)),
             tombstones: VecDeque::new(),
             quarantines: VecDeque::new(),
             wanted: Vec::new(),
@@ -208,7 +211,7 @@ impl Engine {
                 self.reconciled = false;
                 self.links.routes_lost(index);
             }
-            Input::RouteLost { instance, dst } => self.route_lost(instance, dst),
+            Input::RouteLost(at) => self.route_lost(at),
             Input::RoutesReconciled => self.reconciled = true,
             Input::Command { id, verb } => self.command(turn, id, verb, policy),
             Input::Configure(config) => self.configure(config),
@@ -272,6 +275,10 @@ impl Engine {
         self.lobby.check_invariants();
         self.schedule.check_invariants();
         assert!(self.schedule.len() <= self.sessions.len() as usize);
+        for (at, handle) in &self.extra_routes {
+            let holder = self.sessions.resolve(*handle).and_then(|slot| self.sessions.get(slot));
+            assert_eq!(holder.map(Record::state), Some(State::Bound), "the route to {at} is nobody's");
+        }
         for slot in self.shadows.keys() {
             assert_eq!(self.sessions.get(*slot).map(Record::state), Some(State::Offered), "shadow without offer");
         }

@@ -175,10 +175,22 @@ pub enum Event {
     RouteFault {
         /// The session.
         session: SessionId,
-        /// The address without a route.
+        /// The address without a route, or the first address of the prefix.
         address: Ipv4Addr,
+        /// Its length: 32 for an address.
+        len: u8,
         /// Why.
         error: RouteError,
+    },
+    /// Alarm: a session wants a route via its client to a prefix that another session has, or to a subscriber's own
+    /// address. It goes without, until it renews when the prefix is free.
+    ExtraRouteRefused {
+        /// The session.
+        session: SessionId,
+        /// The prefix.
+        network: Ipv4Addr,
+        /// Its length.
+        len: u8,
     },
     /// A client found its address in use (DHCPDECLINE); the address is quarantined.
     Declined {

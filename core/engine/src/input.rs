@@ -1,11 +1,14 @@
 //! What enters the engine.
 
 use crate::{
-    command::Verb, config::Config, policy::PolicyAnswer, route::RouteFailure, route::RouteSeq,
+    command::Verb,
+    config::Config,
+    policy::PolicyAnswer,
+    route::{Destination, RouteFailure, RouteSeq},
     subscriber::Authorization,
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr};
+use bindery_types::{IfIndex, Ipv4Addr, MacAddr};
 
 /// Position of a store mutation; grows by one with each.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -46,12 +49,7 @@ pub enum Input<'a> {
     /// put back before it is answered.
     RoutesLost(IfIndex),
     /// A wanted route was found not to stand, and cannot be set: a foreign one took its place, say.
-    RouteLost {
-        /// Routing instance.
-        instance: InstanceId,
-        /// Destination.
-        dst: Ipv4Addr,
-    },
+    RouteLost(Destination),
     /// A reconciliation found every wanted route standing: what `show route` says of routes that this engine did not
     /// set itself since start or a flush.
     RoutesReconciled,

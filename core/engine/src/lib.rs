@@ -32,6 +32,7 @@ pub mod reconfigure;
 pub mod record;
 mod restore;
 pub mod route;
+mod routes;
 mod server;
 pub mod session;
 pub mod subscriber;

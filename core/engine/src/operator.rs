@@ -15,11 +15,14 @@ use crate::{
     policy::Policy,
     reconfigure::{Capability, Phase, Purpose as Reconfigure, Started, attempts, flag},
     record::RouteRecord,
+    route::Route,
+    routes::beside,
     session::{Record, Slot, State},
     subscriber::Subscriber,
 };
 use alloc::{boxed::Box, vec::Vec};
 use bindery_types::{HwAddr, InstanceId, LeaseTime};
+use core::num::NonZeroU32;
 
 /// A page of a command whose writes are on their way to storage.
 #[derive(Debug)]
@@ -58,7 +61,7 @@ impl Engine {
             }
             Verb::Routes { cursor } => {
                 let (slots, next) = self.select(&Filter::All, cursor);
-                let rows = slots.into_iter().filter_map(|slot| self.route_view(turn, slot)).collect();
+                let rows = slots.into_iter().flat_map(|slot| self.route_views(turn, slot)).collect();
                 Reply::Routes { rows, next }
             }
             Verb::Pools => Reply::Pools(self.pools.usage()),
@@ -167,18 +170,29 @@ impl Engine {
         }
     }
 
-    fn route_view(&self, turn: Turn, slot: Slot) -> Option<RouteView> {
-        let route = self.desired_route(slot)?;
-        let record = self.sessions.get(slot)?;
-        Some(RouteView {
+    /// The access-internal route of a session, and those beside it that it wants.
+    fn route_views(&self, turn: Turn, slot: Slot) -> Vec<RouteView> {
+        let (Some(own), Some(record)) = (self.desired_route(slot), self.sessions.get(slot)) else {
+            return Vec::new();
+        };
+        let installed = self.route_state(record) == RouteState::Installed;
+        let view = |route: Route, access_internal, installed| RouteView {
             dst: route.dst,
+            len: route.len,
+            access_internal,
             interface: self.names.name(record.link()).into(),
             via: route.via,
             src: route.src,
+            metric: route.metric,
+            table: route.table.map(NonZeroU32::get),
+            tag: route.tag,
             session: record.id(),
             age_secs: record.start.secs_until(turn.lease),
-            installed: self.route_state(record) == RouteState::Installed,
-        })
+            installed,
+        };
+        let has = self.routes_had(slot);
+        let extra = self.extra_wanted(slot).map(|at| view(beside(own, at), false, installed && has.contains(&at)));
+        core::iter::once(view(own, true, installed)).chain(extra).collect()
     }
 
     /// Numbers by state. What waits is in the commit ring, which is bounded.

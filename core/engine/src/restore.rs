@@ -6,7 +6,7 @@ use crate::{
     engine::deadline_of,
     event::Event,
     record::{Bound, MetaRecord, StoredSession},
-    route::{Route, RouteChange},
+    route::Route,
     session::{RestoreError, Slot, State},
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -73,19 +73,28 @@ impl Engine {
     /// Tells the pools who holds what, after a start.
     fn mark_holders(&mut self) {
         let (mut slots, mut from) = (Vec::new(), Some(0));
+        let mut routed: Vec<(LeaseTime, Slot)> = Vec::new();
         while let Some(start) = from {
             slots.clear();
             from = self.sessions.page(start, PROJECT_SLICE, &mut slots);
-            for record in slots.iter().filter_map(|slot| self.sessions.get(*slot)) {
+            for (slot, record) in slots.iter().filter_map(|slot| Some((*slot, self.sessions.get(*slot)?))) {
                 let (instance, address) = (record.instance(), record.address());
                 match record.state() {
                     State::Declined => self.pools.quarantine(instance, address),
                     State::Bound => {
                         self.pools.mark(instance, address);
+                        if self.wants_extra_routes(slot) {
+                            routed.push((record.start, slot));
+                        }
                     }
                     State::Offered | State::Released | State::Expired | State::Cleared => {}
                 }
             }
+        }
+        // Who had a prefix before has it again.
+        routed.sort_unstable();
+        for (_, slot) in routed {
+            self.claim_extra_routes(slot, true);
         }
     }
 
@@ -100,7 +109,12 @@ impl Engine {
         while let Some(start) = from {
             slots.clear();
             from = self.sessions.page(start, PROJECT_SLICE, &mut slots);
-            routes.extend(slots.iter().filter_map(|slot| self.desired_route(*slot)));
+            for slot in &slots {
+                if let Some(route) = self.desired_route(*slot) {
+                    routes.push(route);
+                    routes.extend(self.extra_routes_of(*slot, route));
+                }
+            }
         }
         routes
     }
@@ -123,7 +137,7 @@ impl Engine {
         for slot in slots {
             let here = self.sessions.get(slot).is_some_and(|r| self.unprojected.contains(&r.link()));
             if here && let Some(route) = self.desired_route(slot) {
-                self.route(RouteChange::Set(route), false);
+                self.set_routes(slot, route, false);
             }
         }
         match next {

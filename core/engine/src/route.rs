@@ -4,26 +4,61 @@
 
 use alloc::vec::Vec;
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr};
+use core::{fmt, num::NonZeroU32};
 
 /// Position of a route operation; grows by one with each.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct RouteSeq(pub u64);
 
-/// An access-internal route: the /32 of one bound subscriber.
+/// A route of one bound subscriber: the access-internal one to its address, or one beside it via the client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Route {
     /// Routing instance; the plane maps it to a table.
     pub instance: InstanceId,
-    /// Destination, a host route.
+    /// Destination; host bits zero.
     pub dst: Ipv4Addr,
+    /// Its length in bits, 0 to 32: 32 for an access-internal route.
+    pub len: u8,
     /// Outgoing interface.
     pub link: IfIndex,
-    /// Gateway (giaddr) for relayed clients; none: scope link.
+    /// Gateway: giaddr for relayed clients, the client itself for a route beside its own; none: scope link.
     pub via: Option<Ipv4Addr>,
+    /// The gateway is a neighbour on the link, whatever other routes say of its address.
+    pub on_link: bool,
     /// Preferred source address.
     pub src: Option<Ipv4Addr>,
     /// Permanent neighbour entry to keep beside it.
     pub neighbour: Option<MacAddr>,
+    /// Metric; none: the plane's default.
+    pub metric: Option<u32>,
+    /// Table in place of the instance's.
+    pub table: Option<NonZeroU32>,
+    /// Tag (a realm in the kernel), where the plane has one.
+    pub tag: Option<u32>,
+}
+
+impl Route {
+    /// A host route out of an interface, and nothing more.
+    pub const fn host(instance: InstanceId, dst: Ipv4Addr, link: IfIndex) -> Self {
+        Self {
+            instance,
+            dst,
+            len: 32,
+            link,
+            via: None,
+            on_link: false,
+            src: None,
+            neighbour: None,
+            metric: None,
+            table: None,
+            tag: None,
+        }
+    }
+
+    /// What names it.
+    pub const fn destination(&self) -> Destination {
+        Destination { instance: self.instance, table: self.table, dst: self.dst, len: self.len }
+    }
 }
 
 /// What to do about one destination.
@@ -33,12 +68,17 @@ pub enum RouteChange {
     /// and the operation fails with [`RouteError::Foreign`].
     Set(Route),
     /// Remove our route to this destination, with its neighbour entry. No route there is a success.
-    Unset {
-        /// Routing instance.
-        instance: InstanceId,
-        /// Destination.
-        dst: Ipv4Addr,
-    },
+    Unset(Destination),
+}
+
+impl RouteChange {
+    /// The destination that it is about.
+    pub const fn destination(&self) -> Destination {
+        match self {
+            Self::Set(route) => route.destination(),
+            Self::Unset(at) => *at,
+        }
+    }
 }
 
 /// One numbered operation.
@@ -84,13 +124,35 @@ pub trait ForwardingPlane {
     fn apply(&mut self, ops: &[RouteOp], failed: &mut Vec<RouteFailure>) -> Result<(), Self::Fault>;
 }
 
-/// What names a route in a plane.
+/// What names a route in a plane: we have one route at most to each.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Destination {
     /// Routing instance.
     pub instance: InstanceId,
-    /// The host address.
+    /// Table in place of the instance's.
+    pub table: Option<NonZeroU32>,
+    /// Address; host bits zero.
     pub dst: Ipv4Addr,
+    /// Length in bits, 0 to 32.
+    pub len: u8,
+}
+
+impl Destination {
+    /// A host address in the instance's own table.
+    pub const fn host(instance: InstanceId, dst: Ipv4Addr) -> Self {
+        Self { instance, table: None, dst, len: 32 }
+    }
+}
+
+impl fmt::Display for Destination {
+    /// `192.0.2.7`, `10.9.0.0/24`, `10.9.0.0/24 in table 7`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.dst)?;
+        if self.len != 32 {
+            write!(f, "/{}", self.len)?;
+        }
+        self.table.map_or(Ok(()), |table| write!(f, " in table {table}"))
+    }
 }
 
 /// What a plane has counted for one destination, in the sense of RFC 2866 §5.3, §5.4, §5.8 and §5.9: in is what the

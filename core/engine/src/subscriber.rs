@@ -3,9 +3,10 @@
 //! Layout: parts behind one another, each a tag byte, a length of two bytes (little-endian) and the value. Unknown tags
 //! are passed over, so that an older release reads what a newer one wrote.
 
-use crate::policy::{ExtraRoute, RouteChoice, Steer};
+use crate::policy::{EXTRA_ROUTES_MAX, ExtraRoute, RouteChoice, Steer};
 use alloc::{boxed::Box, vec::Vec};
-use bindery_types::{Ipv4Addr, LeaseTime, SessionId};
+use bindery_types::{Ipv4Addr, LeaseTime, Prefix4, SessionId};
+use core::num::NonZeroU32;
 
 const USERNAME: u8 = 1;
 const CLASS: u8 = 2;
@@ -19,6 +20,8 @@ const METRIC: u8 = 9;
 const TABLE: u8 = 10;
 const TAG: u8 = 11;
 const EXTRA: u8 = 12;
+/// Parts of a choice within it.
+const GRANTED_ROUTE: u8 = 13;
 
 /// A subscriber as its authority sees it. The default: nothing is known.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -41,6 +44,8 @@ pub struct Subscriber {
     pub next_address: Option<Ipv4Addr>,
     /// Its routes: metric, table, tag, and routes via the client (Framed-Route, stage `route`).
     pub route: RouteChoice,
+    /// What the authority has granted of them, where stage `route` made something else of it: it starts from that again.
+    pub granted_route: Option<RouteChoice>,
 }
 
 /// An authority's word about a newcomer.
@@ -82,13 +87,7 @@ impl Subscriber {
         if let Some(ends) = self.ends {
             put(&mut out, ENDS, &ends.0.to_le_bytes());
         }
-        let numbers = [
-            (INTERIM, self.interim_secs),
-            (LEASE, self.lease_secs),
-            (METRIC, self.route.metric),
-            (TABLE, self.route.table),
-            (TAG, self.route.tag),
-        ];
+        let numbers = [(INTERIM, self.interim_secs), (LEASE, self.lease_secs)];
         for (tag, number) in numbers {
             if let Some(number) = number {
                 put(&mut out, tag, &number.to_le_bytes());
@@ -100,9 +99,11 @@ impl Subscriber {
         if let Some(address) = self.next_address {
             put(&mut out, NEXT_ADDRESS, &address.octets());
         }
-        for ExtraRoute { network, len } in &self.route.extra {
-            let [a, b, c, d] = network.octets();
-            put(&mut out, EXTRA, &[a, b, c, d, *len]);
+        put_route(&mut out, &self.route);
+        if let Some(granted) = &self.granted_route {
+            let mut parts = Vec::new();
+            put_route(&mut parts, granted);
+            put(&mut out, GRANTED_ROUTE, &parts);
         }
         out
     }
@@ -128,17 +129,83 @@ impl Subscriber {
             LEASE => self.lease_secs = short(value),
             NEXT_POOL => self.next_pool = text(),
             NEXT_ADDRESS => self.next_address = address(),
-            METRIC => self.route.metric = short(value),
-            TABLE => self.route.table = short(value),
-            TAG => self.route.tag = short(value),
-            EXTRA => {
-                if let &[a, b, c, d, len @ 0..=32] = value {
-                    self.route.extra.push(ExtraRoute { network: Ipv4Addr::new(a, b, c, d), len });
-                }
+            GRANTED_ROUTE => {
+                let mut granted = RouteChoice::default();
+                Parts(value).for_each(|(tag, value)| take_route(&mut granted, tag, value));
+                self.granted_route = Some(granted);
             }
-            _ => {}
+            _ => take_route(&mut self.route, tag, value),
         }
     }
+}
+
+fn take_route(route: &mut RouteChoice, tag: u8, value: &[u8]) {
+    match tag {
+        METRIC => route.metric = short(value),
+        TABLE => route.table = short(value),
+        TAG => route.tag = short(value),
+        EXTRA => route.extra.extend(extra(value)),
+        _ => {}
+    }
+}
+
+fn extra(value: &[u8]) -> Option<ExtraRoute> {
+    let &[a, b, c, d, len @ 0..=32] = value else { return None };
+    Some(ExtraRoute { network: Ipv4Addr::new(a, b, c, d), len })
+}
+
+/// Writes a choice as planes can take it: no table 0, prefixes without host bits, each once, and no more than a session
+/// may have.
+fn put_route(out: &mut Vec<u8>, route: &RouteChoice) {
+    let table = route.table.filter(|table| *table != 0);
+    for (tag, number) in [(METRIC, route.metric), (TABLE, table), (TAG, route.tag)] {
+        if let Some(number) = number {
+            put(out, tag, &number.to_le_bytes());
+        }
+    }
+    let mut written: Vec<Prefix4> = Vec::new();
+    for ExtraRoute { network, len } in &route.extra {
+        let Some(prefix) = Prefix4::containing(*network, *len) else { continue };
+        if written.len() < EXTRA_ROUTES_MAX && !written.contains(&prefix) {
+            let [a, b, c, d] = prefix.address().octets();
+            put(out, EXTRA, &[a, b, c, d, *len]);
+            written.push(prefix);
+        }
+    }
+}
+
+/// What the stored form says of every route of the session: read at each bind, so without allocation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct RouteMarks {
+    pub(crate) metric: Option<u32>,
+    pub(crate) table: Option<NonZeroU32>,
+    pub(crate) tag: Option<u32>,
+}
+
+impl RouteMarks {
+    pub(crate) fn of(stored: &[u8]) -> Self {
+        let mut marks = Self::default();
+        for (tag, value) in Parts(stored) {
+            match tag {
+                METRIC => marks.metric = short(value),
+                TABLE => marks.table = short(value).and_then(NonZeroU32::new),
+                TAG => marks.tag = short(value),
+                _ => {}
+            }
+        }
+        marks
+    }
+}
+
+/// The routes beside the access-internal one in a stored form.
+pub(crate) fn extra_routes_in(stored: &[u8]) -> impl Iterator<Item = ExtraRoute> + use<'_> {
+    let parts = Parts(stored).filter(|(tag, _)| *tag == EXTRA);
+    parts.filter_map(|(_, value)| extra(value)).take(EXTRA_ROUTES_MAX)
+}
+
+/// Whether stage `route` has decided in a stored form.
+pub(crate) fn has_granted_route(stored: &[u8]) -> bool {
+    Parts(stored).any(|(tag, _)| tag == GRANTED_ROUTE)
 }
 
 /// What the stored form says about the length of leases: read at every renewal, so without allocation.
@@ -224,6 +291,7 @@ mod tests {
                 tag: Some(3),
                 extra: alloc::vec![ExtraRoute { network: Ipv4Addr::new(10, 9, 0, 0), len: 24 }],
             },
+            granted_route: Some(RouteChoice { metric: Some(5), ..RouteChoice::default() }),
         }
     }
 
@@ -244,6 +312,24 @@ mod tests {
             assert!(torn.username.is_empty() || &*torn.username == "alice@isp");
         }
         assert_eq!(Subscriber::decode(&[ENDS, 1, 0, 1]), Subscriber::default());
+    }
+
+    #[test]
+    fn routes_are_stored_as_planes_can_take_them() {
+        let extra = |last, len| ExtraRoute { network: Ipv4Addr::new(10, 9, 0, last), len };
+        let mut subscriber = Subscriber::default();
+        subscriber.route.table = Some(0);
+        subscriber.route.extra = alloc::vec![extra(7, 24), extra(0, 24), extra(1, 33)];
+        subscriber.route.extra.extend((0..20).map(|last| extra(last, 32)));
+        let stored = subscriber.encode();
+        let read: Vec<_> = extra_routes_in(&stored).collect();
+        assert_eq!(read.len(), EXTRA_ROUTES_MAX);
+        assert_eq!(read[..2], [extra(0, 24), extra(0, 32)]);
+        assert_eq!(RouteMarks::of(&stored), RouteMarks::default());
+        assert_eq!(Subscriber::decode(&stored).route.extra, read);
+        let marks = RouteMarks { metric: Some(10), table: NonZeroU32::new(7), tag: Some(3) };
+        assert_eq!(RouteMarks::of(&full().encode()), marks, "and not those that were granted");
+        assert!(has_granted_route(&full().encode()) && !has_granted_route(&stored));
     }
 
     #[test]

@@ -24,14 +24,8 @@ fn main() -> Result<()> {
     let link = IfIndex(if_nametoindex("s0")?);
     for (what, neighbour) in [("without neighbours", None), ("with neighbours", Some(MacAddr([2, 0, 0, 0, 0, 1])))] {
         let routes: Vec<_> = (0..COUNT)
-            .map(|number| Route {
-                instance: InstanceId(0),
-                dst: Ipv4Addr::from_bits(0x0a00_0000 + number),
-                link,
-                via: None,
-                src: None,
-                neighbour,
-            })
+            .map(|number| Ipv4Addr::from_bits(0x0a00_0000 + number))
+            .map(|dst| Route { neighbour, ..Route::host(InstanceId(0), dst, link) })
             .collect();
         plane(what, &routes)?;
         thread(what, routes)?;
@@ -42,7 +36,7 @@ fn main() -> Result<()> {
 fn plane(what: &str, routes: &[Route]) -> Result<()> {
     let mut plane = Plane::open(PlaneSettings::default())?;
     let set = routes.iter().map(|route| RouteChange::Set(*route));
-    let unset = routes.iter().map(|route| RouteChange::Unset { instance: route.instance, dst: route.dst });
+    let unset = routes.iter().map(|route| RouteChange::Unset(route.destination()));
     timed(&mut plane, &format!("add, {what}"), set.clone())?;
     timed(&mut plane, &format!("add again, {what}"), set)?;
     timed(&mut plane, &format!("remove, {what}"), unset)

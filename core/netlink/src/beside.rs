@@ -5,13 +5,12 @@ use crate::{
     desired::{Desired, Key},
     driver::{Driven, DriverSweep},
     fib::{Fib, SweepFault},
-    plane::key_of,
     sweep::Sweep,
 };
 use bindery_engine::route::{
     Counters, Destination, Driver, ForwardingPlane, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq,
 };
-use bindery_types::InstanceId;
+use bindery_types::Ipv4Addr;
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
@@ -90,11 +89,11 @@ where
         }
     }
 
-    fn instance_of(&self, table: u32) -> Option<InstanceId> {
-        self.kernel.instance_of(table)
+    fn keys_of(&self, table: u32, dst: Ipv4Addr, len: u8) -> Vec<Key> {
+        Fib::keys_of(&self.kernel, table, dst, len)
     }
 
-    fn port(&self) -> Option<u32> {
+    fn port(&self) -> Option<(u32, u8)> {
         Fib::port(&self.kernel)
     }
 
@@ -142,12 +141,9 @@ where
 
 /// What to remove from both where the last operation to a destination failed in one.
 fn undo(ops: &[RouteOp], errors: &BTreeMap<RouteSeq, RouteError>) -> Vec<RouteOp> {
-    let last: HashMap<Key, RouteSeq> = ops.iter().map(|op| (key_of(&op.change), op.seq)).collect();
+    let last: HashMap<Key, RouteSeq> = ops.iter().map(|op| (op.change.destination(), op.seq)).collect();
     last.into_iter()
         .filter(|(_, seq)| errors.contains_key(seq))
-        .map(|(key, seq)| {
-            let change = RouteChange::Unset { instance: key.instance, dst: key.dst };
-            RouteOp { seq, urgent: false, change }
-        })
+        .map(|(at, seq)| RouteOp { seq, urgent: false, change: RouteChange::Unset(at) })
         .collect()
 }

@@ -48,7 +48,7 @@ impl Plane {
         })?;
         for at in other {
             let Some((route, table)) = tasks.get(at).and_then(|task| task.wanted.zip(task.table)) else { continue };
-            let removal = message::del_route(route.dst, table, protocol);
+            let removal = message::del_route((route.dst, route.len), table, protocol);
             self.socket.push(removal, 0, tag(at, PART_OLD));
             let addition = message::new_route(&route, table, protocol);
             self.socket.push(addition, NLM_F_CREATE | NLM_F_EXCL, tag(at, PART_ROUTE));
@@ -117,7 +117,8 @@ impl Plane {
     pub(crate) fn clean_up(&mut self, tasks: &[Task]) -> Result<(), Fault> {
         for task in tasks.iter().filter(|task| task.wanted.is_some() && task.result.is_err()) {
             let Some(table) = task.table else { continue };
-            self.socket.push(message::del_route(task.key.dst, table, self.settings.protocol), 0, 0);
+            self.socket.push(message::del_route((task.key.dst, task.key.len), table, self.settings.protocol), 0, 0);
+            self.note_metric(task.key, None);
             // An entry that stood there and is not known to be ours may be foreign; a sweep tells.
             let ours = !task.neighbour_exists || task.neighbour_ours;
             if let Some(link) = self.neighbours.remove(&task.key).filter(|_| ours) {

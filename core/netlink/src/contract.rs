@@ -10,16 +10,19 @@ mod memory;
 pub use driver::check_driver;
 pub use memory::Memory;
 
-use bindery_engine::route::{ForwardingPlane, Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
+use bindery_engine::route::{
+    Destination, ForwardingPlane, Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq,
+};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr};
-use std::fmt;
+use std::{fmt, num::NonZeroU32};
 
 /// A plane on the bench.
 pub struct Bench<'a, Fault> {
     /// The plane.
     pub plane: &'a mut dyn ForwardingPlane<Fault = Fault>,
-    /// Sees from outside the plane which route of ours goes to a destination, with its neighbour entry.
-    pub observe: &'a mut dyn FnMut(Ipv4Addr) -> Option<Route>,
+    /// Sees from outside the plane which route of ours goes to a destination, with its neighbour entry. A metric of 0
+    /// is none, and so is a tag where the plane has no tags.
+    pub observe: &'a mut dyn FnMut(Destination) -> Option<Route>,
     /// Where it is.
     pub place: Place,
 }
@@ -45,18 +48,19 @@ impl Place {
     }
 
     fn direct(&self, number: u32) -> Route {
-        Route {
-            instance: InstanceId(0),
-            dst: self.subscriber(number),
-            link: self.links[0],
-            via: None,
-            src: Some(self.source),
-            neighbour: Some(MAC),
-        }
+        let route = Route::host(InstanceId(0), self.subscriber(number), self.links[0]);
+        Route { src: Some(self.source), neighbour: Some(MAC), ..route }
     }
 
     fn unset(&self, number: u32) -> RouteChange {
-        RouteChange::Unset { instance: InstanceId(0), dst: self.subscriber(number) }
+        RouteChange::Unset(Destination::host(InstanceId(0), self.subscriber(number)))
+    }
+
+    /// A route to the 16 addresses around one, via the subscriber of another number, who is on the link.
+    fn behind(&self, client: u32, number: u32) -> Route {
+        let dst = Ipv4Addr::from_bits(self.subscriber(number).to_bits() & !15);
+        let own = self.direct(client);
+        Route { dst, len: 28, via: Some(own.dst), on_link: true, neighbour: None, ..own }
     }
 }
 
@@ -84,6 +88,8 @@ impl std::error::Error for Violation {}
 pub fn check<Fault: fmt::Debug>(bench: &mut Bench<'_, Fault>) -> Result<(), Violation> {
     bench.what_is_set_stands()?;
     bench.another_route_replaces()?;
+    bench.a_prefix_stands_beside()?;
+    bench.tables_are_apart()?;
     bench.what_is_unset_is_gone()?;
     bench.operations_act_in_order()?;
     bench.each_failure_is_told()?;
@@ -116,12 +122,18 @@ impl<Fault: fmt::Debug> Bench<'_, Fault> {
     }
 
     fn stands(&mut self, rule: &'static str, route: Route) -> Result<(), Violation> {
-        let seen = (self.observe)(route.dst);
-        hold(rule, seen == Some(route), || format!("{seen:?} for {route:?}"))
+        let seen = (self.observe)(route.destination());
+        let tagless = Route { tag: None, ..route };
+        hold(rule, seen == Some(route) || seen == Some(tagless), || format!("{seen:?} for {route:?}"))
     }
 
-    fn is_gone(&mut self, rule: &'static str, dst: Ipv4Addr) -> Result<(), Violation> {
-        let seen = (self.observe)(dst);
+    fn is_gone(&mut self, rule: &'static str, number: u32) -> Result<(), Violation> {
+        let dst = self.place.unset(number).destination();
+        self.is_gone_at(rule, dst)
+    }
+
+    fn is_gone_at(&mut self, rule: &'static str, at: Destination) -> Result<(), Violation> {
+        let seen = (self.observe)(at);
         hold(rule, seen.is_none(), || format!("{seen:?}"))
     }
 
@@ -145,6 +157,9 @@ impl<Fault: fmt::Debug> Bench<'_, Fault> {
             Route { link: self.place.links[1], ..self.place.direct(0) },
             Route { src: None, ..self.place.direct(0) },
             Route { neighbour: None, ..self.place.direct(0) },
+            Route { metric: Some(7), ..self.place.direct(0) },
+            Route { metric: Some(3), tag: Some(9), ..self.place.direct(0) },
+            Route { tag: Some(8), ..self.place.direct(0) },
             self.relayed(0),
             self.place.direct(0),
         ];
@@ -155,13 +170,55 @@ impl<Fault: fmt::Debug> Bench<'_, Fault> {
         Ok(())
     }
 
+    fn a_prefix_stands_beside(&mut self) -> Result<(), Violation> {
+        const RULE: &str = "a route to a prefix via a subscriber stands beside the subscriber's own, and goes alone";
+        let behind = self.place.behind(0, 512);
+        let routes = [
+            behind,
+            // A prefix and the host of the same address are two.
+            Route { dst: behind.dst, ..self.place.direct(0) },
+            Route { metric: Some(5), tag: Some(1), ..self.place.behind(0, 1024) },
+        ];
+        self.succeed(RULE, &routes.map(RouteChange::Set))?;
+        self.succeed(RULE, &routes.map(RouteChange::Set))?;
+        for route in routes {
+            self.stands(RULE, route)?;
+        }
+        let moved = Route { via: Some(self.place.gateway), on_link: false, metric: Some(4), ..behind };
+        self.succeed(RULE, &[RouteChange::Set(moved)])?;
+        self.stands(RULE, moved)?;
+        self.succeed(RULE, &[RouteChange::Unset(behind.destination())])?;
+        self.is_gone_at(RULE, behind.destination())?;
+        self.stands(RULE, routes[1])?;
+        for route in routes {
+            self.succeed(RULE, &[RouteChange::Unset(route.destination())])?;
+            self.is_gone_at(RULE, route.destination())?;
+        }
+        Ok(())
+    }
+
+    fn tables_are_apart(&mut self) -> Result<(), Violation> {
+        const RULE: &str = "the same destination in two tables is two routes";
+        let here = Route { neighbour: None, ..self.place.direct(0) };
+        let routes = [None, NonZeroU32::new(77), NonZeroU32::new(70_000)].map(|table| Route { table, ..here });
+        self.succeed(RULE, &routes.map(RouteChange::Set))?;
+        for (at, gone) in routes.iter().enumerate() {
+            for route in &routes[at..] {
+                self.stands(RULE, *route)?;
+            }
+            self.succeed(RULE, &[RouteChange::Unset(gone.destination())])?;
+            self.is_gone_at(RULE, gone.destination())?;
+        }
+        Ok(())
+    }
+
     fn what_is_unset_is_gone(&mut self) -> Result<(), Violation> {
         const RULE: &str = "a route that is unset is gone with its neighbour; none there is a success";
         for _ in ["first", "again"] {
             for number in 0..3 {
                 let unset = self.place.unset(number);
                 self.succeed(RULE, &[unset])?;
-                self.is_gone(RULE, self.place.subscriber(number))?;
+                self.is_gone(RULE, number)?;
             }
         }
         Ok(())
@@ -174,7 +231,7 @@ impl<Fault: fmt::Debug> Bench<'_, Fault> {
         self.succeed(RULE, &[there, self.place.unset(0), there, RouteChange::Set(moved)])?;
         self.stands(RULE, moved)?;
         self.succeed(RULE, &[there, self.place.unset(0)])?;
-        self.is_gone(RULE, self.place.subscriber(0))
+        self.is_gone(RULE, 0)
     }
 
     fn each_failure_is_told(&mut self) -> Result<(), Violation> {
@@ -196,11 +253,11 @@ impl<Fault: fmt::Debug> Bench<'_, Fault> {
         for number in [0, 1, 2, 4, 254, 256, 257, COUNT - 2] {
             self.stands(RULE, self.place.direct(number))?;
         }
-        self.is_gone(RULE, self.place.subscriber(3))?;
+        self.is_gone(RULE, 3)?;
         let unsets: Vec<_> = (0..COUNT).map(|number| self.place.unset(number)).collect();
         self.succeed(RULE, &unsets)?;
         for number in [0, 257, COUNT - 2] {
-            self.is_gone(RULE, self.place.subscriber(number))?;
+            self.is_gone(RULE, number)?;
         }
         Ok(())
     }
@@ -212,7 +269,7 @@ impl<Fault: fmt::Debug> Bench<'_, Fault> {
         let failed = self.apply(&[RouteChange::Set(impossible)])?;
         let told = [RouteFailure { seq: RouteSeq(1), error: RouteError::LinkDown }];
         hold(RULE, failed == told, || format!("{failed:?}"))?;
-        self.is_gone(RULE, self.place.subscriber(0))?;
+        self.is_gone(RULE, 0)?;
         self.succeed(RULE, &[self.place.unset(0)])
     }
 }

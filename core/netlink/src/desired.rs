@@ -4,19 +4,10 @@ use bindery_engine::route::{Route, RouteError};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr};
 use foldhash::fast::RandomState;
 use std::collections::{BTreeSet, HashMap, VecDeque, hash_map};
+use std::num::NonZeroU32;
 
-/// What names a route: its destination in its routing instance.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Key {
-    pub(crate) instance: InstanceId,
-    pub(crate) dst: Ipv4Addr,
-}
-
-impl Key {
-    pub(crate) fn of(route: &Route) -> Self {
-        Self { instance: route.instance, dst: route.dst }
-    }
-}
+/// What names a route.
+pub(crate) use bindery_engine::route::Destination as Key;
 
 /// A wanted route, without its key. A million of them are in memory, so nothing stands here twice.
 #[derive(Clone, Copy, Debug)]
@@ -35,15 +26,37 @@ struct Entry {
 const _: () = assert!(size_of::<(Key, Entry)>() <= 36);
 
 impl Entry {
-    fn route(&self, key: Key) -> Route {
+    fn route(&self, key: Key, marks: &HashMap<Key, Marks, RandomState>) -> Route {
+        // Without a look where nobody has any.
+        let marks = if marks.is_empty() { None } else { marks.get(&key) };
+        let Marks { metric, tag, on_link } = marks.copied().unwrap_or_default();
         Route {
             instance: key.instance,
+            table: key.table,
             dst: key.dst,
+            len: key.len,
             link: self.link,
             via: self.via,
+            on_link,
             src: self.src,
             neighbour: self.neighbour,
+            metric,
+            tag,
         }
+    }
+}
+
+/// What few routes have.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+struct Marks {
+    metric: Option<u32>,
+    tag: Option<u32>,
+    on_link: bool,
+}
+
+impl Marks {
+    fn of(route: &Route) -> Self {
+        Self { metric: route.metric, tag: route.tag, on_link: route.on_link }
     }
 }
 
@@ -51,8 +64,8 @@ impl Entry {
 pub(crate) enum Match {
     /// Nobody wants a route there.
     Unwanted,
-    /// A route is wanted there; it was set while the sweep ran, so what the sweep saw may be old.
-    Fresh,
+    /// This one is wanted; it was set or seen while the sweep ran, so what the sweep sees now may be old.
+    Fresh(Route),
     /// This one is wanted.
     Wanted(Route),
 }
@@ -72,6 +85,10 @@ pub(crate) enum Suspicion {
 #[derive(Default)]
 pub(crate) struct Desired {
     routes: HashMap<Key, Entry, RandomState>,
+    /// Those of the routes that have any.
+    marks: HashMap<Key, Marks, RandomState>,
+    /// Tables of the host routes that are not in their instance's: their neighbours carry no table.
+    elsewhere: HashMap<(InstanceId, Ipv4Addr), NonZeroU32, RandomState>,
     /// Those that do not stand, and why. Empty on a healthy day.
     failed: HashMap<Key, RouteError, RandomState>,
     /// Keys to repair. Each wanted route is in it once at most, so it is bounded by their number.
@@ -96,14 +113,29 @@ impl Desired {
     /// Wants `route` and nothing else to its destination.
     pub(crate) fn set(&mut self, route: &Route) {
         let seen = self.sweep;
-        self.routes.insert(Key::of(route), entry(route, seen));
+        self.routes.insert(route.destination(), entry(route, seen));
+        self.keep_marks(route);
+    }
+
+    fn keep_marks(&mut self, route: &Route) {
+        let key = route.destination();
+        let marks = Marks::of(route);
+        if marks != Marks::default() {
+            self.marks.insert(key, marks);
+        } else if !self.marks.is_empty() {
+            self.marks.remove(&key);
+        }
+        if let (Some(table), 32) = (key.table, key.len) {
+            self.elsewhere.insert((key.instance, key.dst), table);
+        }
     }
 
     /// Wants `route` unless one to its destination is wanted already; for the records found at start.
     pub(crate) fn seed(&mut self, route: &Route) {
         let seen = self.sweep;
-        if let hash_map::Entry::Vacant(place) = self.routes.entry(Key::of(route)) {
+        if let hash_map::Entry::Vacant(place) = self.routes.entry(route.destination()) {
             place.insert(entry(route, seen));
+            self.keep_marks(route);
         }
     }
 
@@ -111,6 +143,18 @@ impl Desired {
     pub(crate) fn unset(&mut self, key: Key) {
         self.routes.remove(&key);
         self.failed.remove(&key);
+        self.marks.remove(&key);
+        let place = (key.instance, key.dst);
+        if key.len == 32 && key.table.is_some() && self.elsewhere.get(&place).copied() == key.table {
+            self.elsewhere.remove(&place);
+        }
+    }
+
+    /// The keys that a neighbour entry may belong to.
+    pub(crate) fn neighbour_keys(&self, instance: InstanceId, dst: Ipv4Addr) -> impl Iterator<Item = Key> + use<> {
+        let key = Key::host(instance, dst);
+        let elsewhere = self.elsewhere.get(&(instance, dst)).map(|table| Key { table: Some(*table), ..key });
+        [Some(key), elsewhere].into_iter().flatten()
     }
 
     /// Notes why the wanted route does not stand, or that it does; what was known before.
@@ -146,7 +190,7 @@ impl Desired {
         }
         let mut links = BTreeSet::new();
         for (key, entry) in &mut self.routes {
-            match suspect(&entry.route(*key), self.failed.contains_key(key)) {
+            match suspect(&entry.route(*key, &self.marks), self.failed.contains_key(key)) {
                 Suspicion::None => continue,
                 Suspicion::Doubtful => {}
                 Suspicion::Lost => drop(links.insert(entry.link)),
@@ -167,7 +211,7 @@ impl Desired {
                 && entry.dirty
             {
                 entry.dirty = false;
-                return Some(entry.route(key));
+                return Some(entry.route(key, &self.marks));
             }
         }
     }
@@ -188,8 +232,8 @@ impl Desired {
     pub(crate) fn route_found(&self, key: Key) -> Match {
         match self.routes.get(&key) {
             None => Match::Unwanted,
-            Some(entry) if entry.seen == self.sweep => Match::Fresh,
-            Some(entry) => Match::Wanted(entry.route(key)),
+            Some(entry) if entry.seen == self.sweep => Match::Fresh(entry.route(key, &self.marks)),
+            Some(entry) => Match::Wanted(entry.route(key, &self.marks)),
         }
     }
 
@@ -197,8 +241,8 @@ impl Desired {
     pub(crate) fn neighbour_found(&self, key: Key) -> Match {
         match self.routes.get(&key) {
             None => Match::Unwanted,
-            Some(entry) if entry.neighbour_seen == self.sweep => Match::Fresh,
-            Some(entry) => Match::Wanted(entry.route(key)),
+            Some(entry) if entry.neighbour_seen == self.sweep => Match::Fresh(entry.route(key, &self.marks)),
+            Some(entry) => Match::Wanted(entry.route(key, &self.marks)),
         }
     }
 

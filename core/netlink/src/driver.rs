@@ -8,7 +8,7 @@ use crate::{
 use bindery_engine::route::{
     Counters, Destination, Driver, ForwardingPlane, Route, RouteChange, RouteFailure, RouteOp, RouteSeq,
 };
-use bindery_types::InstanceId;
+use bindery_types::Ipv4Addr;
 use std::fmt;
 
 /// A driver that the route thread owns.
@@ -59,11 +59,11 @@ where
     }
 
     /// What happens to the kernel's routes is none of the driver's concern.
-    fn instance_of(&self, _table: u32) -> Option<InstanceId> {
-        None
+    fn keys_of(&self, _table: u32, _dst: Ipv4Addr, _len: u8) -> Vec<Key> {
+        Vec::new()
     }
 
-    fn port(&self) -> Option<u32> {
+    fn port(&self) -> Option<(u32, u8)> {
         None
     }
 
@@ -102,19 +102,19 @@ where
 /// Whether some route is wanted there. One that is wanted otherwise is not marked as seen, so it is set again, which
 /// replaces it.
 fn claim(found: &Route, desired: &mut Desired) -> bool {
-    let key = Key::of(found);
+    let key = found.destination();
     match desired.route_found(key) {
         Match::Unwanted => return false,
         Match::Wanted(wanted) if wanted == *found => {
             desired.mark_route(key);
             desired.mark_neighbour(key);
         }
-        Match::Wanted(_) | Match::Fresh => {}
+        Match::Wanted(_) | Match::Fresh(_) => {}
     }
     true
 }
 
 fn unset(route: &Route) -> RouteOp {
-    let change = RouteChange::Unset { instance: route.instance, dst: route.dst };
+    let change = RouteChange::Unset(route.destination());
     RouteOp { seq: RouteSeq(0), urgent: false, change }
 }

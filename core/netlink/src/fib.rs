@@ -1,8 +1,12 @@
 //! What the route thread owns: the kernel's routes, or a driver's.
 
-use crate::{Fault, OpenError, Plane, SweepReport, desired::Desired, sweep::Sweep};
+use crate::{
+    Fault, OpenError, Plane, SweepReport,
+    desired::{Desired, Key},
+    sweep::Sweep,
+};
 use bindery_engine::route::{Counters, Destination, ForwardingPlane, RouteFailure, RouteOp};
-use bindery_types::InstanceId;
+use bindery_types::Ipv4Addr;
 use std::fmt;
 
 /// A forwarding plane with what the route thread needs to keep it as wanted.
@@ -21,11 +25,11 @@ pub(crate) trait Fib {
     /// Changes something against a fault, so that another try at once makes sense; whether that was possible.
     fn remedy(&mut self, fault: &Self::Fault) -> bool;
 
-    /// The routing instance of a kernel table whose routes are kept.
-    fn instance_of(&self, table: u32) -> Option<InstanceId>;
+    /// The keys that a kernel route may have as one that is kept.
+    fn keys_of(&self, table: u32, dst: Ipv4Addr, len: u8) -> Vec<Key>;
 
-    /// The netlink socket whose changes of kernel routes are our own.
-    fn port(&self) -> Option<u32>;
+    /// The netlink socket whose changes of kernel routes are our own, and the protocol number of our routes.
+    fn port(&self) -> Option<(u32, u8)>;
 
     /// Bytes of each netlink socket's receive buffer.
     fn receive_buffer(&self) -> usize;
@@ -81,12 +85,12 @@ impl Fib for Plane {
         self.shrink_batches(*fault)
     }
 
-    fn instance_of(&self, table: u32) -> Option<InstanceId> {
-        Plane::instance_of(self, table)
+    fn keys_of(&self, table: u32, dst: Ipv4Addr, len: u8) -> Vec<Key> {
+        Plane::keys_of(self, table, dst, len)
     }
 
-    fn port(&self) -> Option<u32> {
-        Some(Plane::port(self))
+    fn port(&self) -> Option<(u32, u8)> {
+        Some((Plane::port(self), self.settings.protocol))
     }
 
     fn receive_buffer(&self) -> usize {

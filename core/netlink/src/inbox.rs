@@ -1,6 +1,6 @@
 //! What others ask of the route thread.
 
-use crate::{desired::Key, plane::key_of};
+use crate::desired::Key;
 use bindery_engine::route::{Counters, Destination, Route, RouteOp, RouteSeq};
 use foldhash::fast::RandomState;
 use nix::{
@@ -174,11 +174,11 @@ impl AsFd for Inbox {
 fn merge(ops: &mut VecDeque<Pending>) {
     let mut last: HashMap<Key, RouteOp, RandomState> = HashMap::default();
     for pending in ops.iter() {
-        last.insert(key_of(&pending.op.change), pending.op);
+        last.insert(pending.op.change.destination(), pending.op);
     }
     let mut merged: HashMap<Key, Vec<RouteSeq>, RandomState> = HashMap::default();
     ops.retain_mut(|pending| {
-        let key = key_of(&pending.op.change);
+        let key = pending.op.change.destination();
         let is_last = last.get(&key).is_some_and(|last| last.seq == pending.op.seq);
         if is_last {
             if let Some(mut earlier) = merged.remove(&key) {
@@ -201,7 +201,7 @@ mod tests {
     use bindery_types::{InstanceId, Ipv4Addr};
 
     fn op(seq: u64, dst: u8) -> RouteOp {
-        let change = RouteChange::Unset { instance: InstanceId(0), dst: Ipv4Addr::new(10, 0, 0, dst) };
+        let change = RouteChange::Unset(Key::host(InstanceId(0), Ipv4Addr::new(10, 0, 0, dst)));
         RouteOp { seq: RouteSeq(seq), urgent: false, change }
     }
 

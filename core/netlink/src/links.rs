@@ -40,8 +40,8 @@ pub(crate) enum LinkEvent {
     AddressLost(IfIndex, Ipv4Addr),
     /// An address was added.
     AddressAdded(IfIndex, Ipv4Addr),
-    /// Somebody else removed or replaced a host route in this table.
-    RouteTouched(u32, Ipv4Addr),
+    /// Somebody else removed or replaced a host route in this table, or removed another one of ours.
+    RouteTouched(u32, Ipv4Addr, u8),
     /// Notifications were lost; everything may have changed. Links have been read again.
     Overrun,
 }
@@ -88,9 +88,9 @@ impl Links {
         let buffer = plane.receive_buffer();
         let notifications = RouteSocket::open(GROUPS, buffer)?;
         // Without a socket that changes routes, the one that never does stands for it.
-        let ours = plane.port().unwrap_or(notifications.port());
+        let (ours, protocol) = plane.port().unwrap_or((notifications.port(), 0));
         SockRef::from(&notifications)
-            .attach_filter(&filter(ours))
+            .attach_filter(&filter(ours, protocol))
             .map_err(OpenError::system("setting the notification filter"))?;
         Ok(Self {
             notifications,
@@ -229,29 +229,26 @@ impl Changes {
                 }
             }
             RouteNetlinkMessage::NewRoute(route) | RouteNetlinkMessage::DelRoute(route) => {
-                if let Some((table, dst)) = host_route(&route) {
-                    events.push(LinkEvent::RouteTouched(table, dst));
-                }
+                let (table, dst, len) = destination(&route);
+                events.push(LinkEvent::RouteTouched(table, dst, len));
             }
             _ => {}
         }
     }
 }
 
-fn host_route(route: &RouteMessage) -> Option<(u32, Ipv4Addr)> {
-    if route.header.destination_prefix_length != 32 {
-        return None;
-    }
+fn destination(route: &RouteMessage) -> (u32, Ipv4Addr, u8) {
     let mut table = u32::from(route.header.table);
-    let mut dst = None;
+    // A default route has none.
+    let mut dst = Ipv4Addr::UNSPECIFIED;
     for attribute in &route.attributes {
         match attribute {
             RouteAttribute::Table(number) => table = *number,
-            RouteAttribute::Destination(RouteAddress::Inet(address)) => dst = Some(*address),
+            RouteAttribute::Destination(RouteAddress::Inet(address)) => dst = *address,
             _ => {}
         }
     }
-    Some((table, dst?))
+    (table, dst, route.header.destination_prefix_length)
 }
 
 fn read_all(query: &mut RouteSocket) -> Result<BTreeMap<IfIndex, Link>, Fault> {
@@ -352,9 +349,10 @@ fn local_address(message: &AddressMessage) -> Option<(IfIndex, LinkAddress)> {
     Some((IfIndex(message.header.index), address))
 }
 
-/// A filter for the notification socket: links and addresses pass; of routes pass host routes that somebody else than
-/// `port` removed or replaced. Without it a full rate of our own changes would overrun the socket.
-fn filter(port: u32) -> [SockFilter; 13] {
+/// A filter for the notification socket: links and addresses pass; of routes pass host routes and those of `protocol`
+/// that somebody else than `port` removed or replaced. Without it a full rate of our own changes, or of somebody's
+/// routing table, would overrun the socket.
+fn filter(port: u32, protocol: u8) -> [SockFilter; 15] {
     const LOAD_WORD: u16 = 0x20;
     const LOAD_HALF: u16 = 0x28;
     const LOAD_BYTE: u16 = 0x30;
@@ -375,7 +373,10 @@ fn filter(port: u32) -> [SockFilter; 13] {
         SockFilter::new(RETURN, 0, 0, 0),
         // The prefix length, behind the netlink header and the family.
         SockFilter::new(LOAD_BYTE, 0, 0, 17),
-        SockFilter::new(JUMP_EQUAL, 0, 2, 32),
+        SockFilter::new(JUMP_EQUAL, 2, 0, 32),
+        // The protocol number.
+        SockFilter::new(LOAD_BYTE, 0, 0, 21),
+        SockFilter::new(JUMP_EQUAL, 0, 2, u32::from(protocol)),
         SockFilter::new(LOAD_WORD, 0, 0, 12),
         SockFilter::new(JUMP_EQUAL, 0, 1, port.to_be()),
         SockFilter::new(RETURN, 0, 0, 0),

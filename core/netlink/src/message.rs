@@ -5,12 +5,12 @@ use bindery_types::{IfIndex, Ipv4Addr, MacAddr};
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState},
-    route::{RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType},
+    route::{RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteProtocol, RouteRealm, RouteScope, RouteType},
 };
 
 /// RTM_NEWROUTE of our route.
 pub(crate) fn new_route(route: &Route, table: u32, protocol: u8) -> RouteNetlinkMessage {
-    let mut message = route_to(route.dst, table, protocol);
+    let mut message = route_to((route.dst, route.len), table, protocol);
     message.header.kind = RouteType::Unicast;
     message.header.scope = if route.via.is_some() { RouteScope::Universe } else { RouteScope::Link };
     message.attributes.push(RouteAttribute::Oif(route.link.0));
@@ -20,23 +20,38 @@ pub(crate) fn new_route(route: &Route, table: u32, protocol: u8) -> RouteNetlink
     if let Some(src) = route.src {
         message.attributes.push(RouteAttribute::PrefSource(RouteAddress::Inet(src)));
     }
+    if route.on_link {
+        message.header.flags |= RouteFlags::Onlink;
+    }
+    if let Some(metric) = route.metric {
+        message.attributes.push(RouteAttribute::Priority(metric));
+    }
+    if let Some(tag) = route.tag {
+        message.attributes.push(RouteAttribute::Realm(realm(tag)));
+    }
     RouteNetlinkMessage::NewRoute(message)
 }
 
+/// A tag as the kernel's pair of realms: the lower half is that of the destination, as `ip route` shows it alone.
+fn realm(tag: u32) -> RouteRealm {
+    let [source, destination] = [tag >> 16, tag & 0xffff].map(|half| half as u16);
+    RouteRealm { source, destination }
+}
+
 /// RTM_DELROUTE of whatever route of our protocol goes to `dst`; the kernel takes no other.
-pub(crate) fn del_route(dst: Ipv4Addr, table: u32, protocol: u8) -> RouteNetlinkMessage {
+pub(crate) fn del_route(dst: (Ipv4Addr, u8), table: u32, protocol: u8) -> RouteNetlinkMessage {
     let mut message = route_to(dst, table, protocol);
     message.header.kind = RouteType::Unspec;
     message.header.scope = RouteScope::NoWhere;
     RouteNetlinkMessage::DelRoute(message)
 }
 
-fn route_to(dst: Ipv4Addr, table: u32, protocol: u8) -> RouteMessage {
+fn route_to((dst, len): (Ipv4Addr, u8), table: u32, protocol: u8) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header.address_family = AddressFamily::Inet;
-    message.header.destination_prefix_length = 32;
+    message.header.destination_prefix_length = len;
     message.header.protocol = RouteProtocol::from(protocol);
-    message.attributes.reserve(5);
+    message.attributes.reserve(7);
     // A table number over 255 does not fit into the header.
     match u8::try_from(table) {
         Ok(table) => message.header.table = table,
@@ -76,13 +91,17 @@ pub(crate) fn del_exactly(found: &FoundRoute) -> RouteNetlinkMessage {
 pub(crate) struct FoundRoute {
     pub(crate) table: u32,
     pub(crate) protocol: u8,
-    /// Destination; `None` for the default route.
-    pub(crate) dst: Option<Ipv4Addr>,
+    /// Destination; a default route's is 0.0.0.0.
+    pub(crate) dst: Ipv4Addr,
     pub(crate) len: u8,
     link: Option<IfIndex>,
     via: Option<Ipv4Addr>,
     src: Option<Ipv4Addr>,
-    /// It has attributes that ours never have: a metric, a TOS, several next hops.
+    on_link: bool,
+    /// `None` for 0.
+    pub(crate) metric: Option<u32>,
+    tag: Option<u32>,
+    /// It has attributes that ours never have: a TOS, several next hops.
     odd: bool,
     message: RouteMessage,
 }
@@ -97,22 +116,29 @@ impl FoundRoute {
         let mut found = Self {
             table: u32::from(header.table),
             protocol: u8::from(header.protocol),
-            dst: None,
+            dst: Ipv4Addr::UNSPECIFIED,
             len: header.destination_prefix_length,
             link: None,
             via: None,
             src: None,
+            on_link: header.flags.contains(RouteFlags::Onlink),
+            metric: None,
+            tag: None,
             odd: header.tos != 0 || header.kind != RouteType::Unicast,
             message: RouteMessage::default(),
         };
         for attribute in &message.attributes {
             match attribute {
                 RouteAttribute::Table(table) => found.table = *table,
-                RouteAttribute::Destination(RouteAddress::Inet(dst)) => found.dst = Some(*dst),
+                RouteAttribute::Destination(RouteAddress::Inet(dst)) => found.dst = *dst,
                 RouteAttribute::Oif(link) => found.link = Some(IfIndex(*link)),
                 RouteAttribute::Gateway(RouteAddress::Inet(via)) => found.via = Some(*via),
                 RouteAttribute::PrefSource(RouteAddress::Inet(src)) => found.src = Some(*src),
-                RouteAttribute::Priority(0) | RouteAttribute::CacheInfo(_) => {}
+                RouteAttribute::Priority(metric) => found.metric = Some(*metric).filter(|metric| *metric != 0),
+                RouteAttribute::Realm(RouteRealm { source, destination }) => {
+                    found.tag = Some(u32::from(*source) << 16 | u32::from(*destination));
+                }
+                RouteAttribute::CacheInfo(_) => {}
                 _ => found.odd = true,
             }
         }
@@ -124,14 +150,18 @@ impl FoundRoute {
 
     /// Whether it cannot be a route that we made.
     pub(crate) fn is_odd(&self) -> bool {
-        self.odd || self.len != 32
+        self.odd
     }
 
-    /// Whether this is exactly `route`, its neighbour aside. Table and protocol are the caller's to compare.
+    /// Whether this is exactly `route`, its neighbour aside. Table and protocol are the caller's to compare. A kernel
+    /// without realms keeps no tag, and that is no reason to set the route again and again.
     pub(crate) fn is(&self, route: &Route) -> bool {
         !self.odd
-            && self.len == 32
-            && self.dst == Some(route.dst)
+            && self.len == route.len
+            && self.dst == route.dst
+            && self.on_link == route.on_link
+            && self.metric == route.metric.filter(|metric| *metric != 0)
+            && (self.tag.is_none() || self.tag == route.tag)
             && self.link == Some(route.link)
             && self.via == route.via
             && self.src == route.src

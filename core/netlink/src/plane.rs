@@ -11,7 +11,13 @@ use bindery_types::{IfIndex, InstanceId, Ipv4Addr};
 use foldhash::fast::RandomState;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use nix::errno::Errno;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    num::NonZeroU32,
+};
+
+/// The kernel's table of the machine's own addresses: no subscriber is one of them.
+const TABLE_LOCAL: u32 = 255;
 
 /// Operations per system call. The rate is flat from 64 to 4,096; a smaller batch lets what is urgent in sooner.
 pub(crate) const BATCH: usize = 256;
@@ -47,6 +53,9 @@ pub struct Plane {
     pub(crate) settings: PlaneSettings,
     /// The neighbour entries that are known to be ours.
     pub(crate) neighbours: HashMap<Key, IfIndex, RandomState>,
+    /// Metrics, other than 0, of the routes that are known to be ours: the kernel takes another metric for another
+    /// route, so the old one must be removed by us.
+    metrics: HashMap<Key, u32, RandomState>,
     /// Operations per batch; fewer than [`BATCH`] after acknowledgements were lost.
     batch: usize,
     tasks: Vec<Task>,
@@ -113,13 +122,14 @@ impl Plane {
             batch: BATCH,
             settings,
             neighbours: HashMap::default(),
+            metrics: HashMap::default(),
             tasks: Vec::with_capacity(BATCH),
             keys: HashSet::default(),
             #[cfg(test)]
             faults: TestFaults::default(),
         };
         // A removal of nothing tells whether the kernel lets us.
-        let nothing = message::del_route(Ipv4Addr::UNSPECIFIED, TABLE_MAIN, plane.settings.protocol);
+        let nothing = message::del_route((Ipv4Addr::UNSPECIFIED, 32), TABLE_MAIN, plane.settings.protocol);
         plane.socket.push(nothing, 0, 0);
         let mut refused = false;
         let asked = plane.socket.flush(|answer| {
@@ -159,9 +169,23 @@ impl Plane {
         self.socket.port()
     }
 
-    /// The routing instance of a table.
-    pub(crate) fn instance_of(&self, table: u32) -> Option<InstanceId> {
-        self.settings.tables.iter().find(|(_, number)| **number == table).map(|(instance, _)| *instance)
+    /// The keys that a route of the kernel may have: by its table as an instance's, or as one chosen for the route.
+    pub(crate) fn keys_of(&self, table: u32, dst: Ipv4Addr, len: u8) -> Vec<Key> {
+        let keys = self.settings.tables.iter().flat_map(|(instance, number)| {
+            let key = |table| Key { instance: *instance, table, dst, len };
+            [(*number == table).then_some(key(None)), NonZeroU32::new(table).map(|table| key(Some(table)))]
+        });
+        keys.flatten().collect()
+    }
+
+    /// Notes the metric with which a route of ours stands; the one before.
+    pub(crate) fn note_metric(&mut self, key: Key, metric: Option<u32>) -> u32 {
+        let before = match metric.unwrap_or(0) {
+            0 if self.metrics.is_empty() => None,
+            0 => self.metrics.remove(&key),
+            metric => self.metrics.insert(key, metric),
+        };
+        before.unwrap_or(0)
     }
 
     /// Removes exactly these routes; those that are gone already are fine.
@@ -190,7 +214,7 @@ impl Plane {
     /// batch is done without undoing a later operation.
     fn batch_len(&mut self, ops: &[RouteOp]) -> usize {
         self.keys.clear();
-        ops.iter().take(self.batch).take_while(|op| self.keys.insert(key_of(&op.change))).count()
+        ops.iter().take(self.batch).take_while(|op| self.keys.insert(op.change.destination())).count()
     }
 
     fn apply_batch(&mut self, ops: &[RouteOp], failed: &mut Vec<RouteFailure>) -> Result<(), Fault> {
@@ -214,18 +238,22 @@ impl Plane {
     }
 
     fn task(&self, op: usize, request: &RouteOp) -> Task {
-        let key = key_of(&request.change);
-        let table = self.settings.tables.get(&key.instance).copied();
+        let key = request.change.destination();
+        let of_instance = self.settings.tables.get(&key.instance).copied();
+        let chosen = key.table.map(NonZeroU32::get);
+        let table = of_instance.map(|table| chosen.unwrap_or(table)).filter(|table| *table != TABLE_LOCAL);
+        // What the instance has no table for is refused as unknown, what would be put among our own addresses as wrong.
+        let refusal = if of_instance.is_none() { Errno::ENOENT } else { Errno::EINVAL };
         let wanted = match request.change {
             RouteChange::Set(route) => Some(route),
-            RouteChange::Unset { .. } => None,
+            RouteChange::Unset(_) => None,
         };
         Task {
             op,
             key,
             table,
             wanted,
-            result: table.map(drop).ok_or(RouteError::Refused(Errno::ENOENT as i32)),
+            result: table.map(drop).ok_or(RouteError::Refused(refusal as i32)),
             route_exists: false,
             neighbour_exists: false,
             neighbour_ours: false,
@@ -244,11 +272,15 @@ impl Plane {
                 self.socket.push(message::del_neighbour(task.key.dst, old), 0, tag(at, PART_OLD));
                 self.neighbours.remove(&task.key);
             }
+            let removal = message::del_route((task.key.dst, task.key.len), table, protocol);
             let Some(route) = task.wanted else {
-                let request = message::del_route(task.key.dst, table, protocol);
-                self.socket.push(request, 0, tag(at, PART_ROUTE));
+                self.note_metric(task.key, None);
+                self.socket.push(removal, 0, tag(at, PART_ROUTE));
                 continue;
             };
+            if self.note_metric(task.key, route.metric) != route.metric.unwrap_or(0) {
+                self.socket.push(removal, 0, tag(at, PART_OLD));
+            }
             let request = message::new_route(&route, table, protocol);
             self.socket.push(request, NLM_F_CREATE | NLM_F_EXCL, tag(at, PART_ROUTE));
             if let Some((link, mac)) = new {
@@ -280,13 +312,6 @@ impl Task {
             errno => RouteError::Refused(errno as i32),
         };
         self.result = self.result.and(Err(error));
-    }
-}
-
-pub(crate) fn key_of(change: &RouteChange) -> Key {
-    match change {
-        RouteChange::Set(route) => Key::of(route),
-        RouteChange::Unset { instance, dst } => Key { instance: *instance, dst: *dst },
     }
 }
 

@@ -2,12 +2,12 @@
 
 use crate::{
     Fault, Plane,
-    desired::{Desired, Key, Match},
+    desired::{Desired, Match},
     fib::SweepFault,
     message::{self, FoundNeighbour, FoundRoute},
     socket::{RouteSocket, parse},
 };
-use bindery_types::{IfIndex, Ipv4Addr};
+use bindery_types::{IfIndex, InstanceId, Ipv4Addr};
 use netlink_packet_core::NLM_F_DUMP;
 use netlink_packet_route::RouteNetlinkMessage;
 
@@ -88,14 +88,8 @@ impl Sweep {
                 return;
             }
             report.found += 1;
-            let key = plane
-                .instance_of(found.table)
-                .zip(found.dst.filter(|_| found.len == 32))
-                .map(|(instance, dst)| Key { instance, dst });
-            match key.map_or(Match::Unwanted, |key| desired.route_found(key)) {
-                Match::Wanted(route) if found.is(&route) => desired.mark_route(Key::of(&route)),
-                Match::Fresh if !found.is_odd() => {}
-                Match::Wanted(_) | Match::Fresh | Match::Unwanted => unwanted.push(found),
+            if !claim_route(&found, plane, desired) {
+                unwanted.push(found);
             }
         })?;
         self.report.removed += unwanted.len();
@@ -121,14 +115,37 @@ impl Sweep {
     }
 }
 
+/// Finds the wanted route that this one of ours is; false when there is none.
+fn claim_route(found: &FoundRoute, plane: &mut Plane, desired: &mut Desired) -> bool {
+    let keys: Vec<_> = plane.keys_of(found.table, found.dst, found.len);
+    let mut claimed = false;
+    for key in keys {
+        match desired.route_found(key) {
+            Match::Wanted(route) if found.is(&route) => {
+                desired.mark_route(key);
+                plane.note_metric(key, found.metric);
+                claimed = true;
+            }
+            // One of another metric is another route. A removal cannot name metric 0, so that one waits for the next
+            // sweep.
+            Match::Fresh(route) if !found.is_odd() && (found.metric.is_none() || found.metric == route.metric) => {
+                claimed = true;
+            }
+            Match::Wanted(_) | Match::Fresh(_) | Match::Unwanted => {}
+        }
+    }
+    claimed
+}
+
 /// Finds the wanted route that this entry of ours belongs to; false when there is none.
 fn claim_neighbour(found: &FoundNeighbour, plane: &mut Plane, desired: &mut Desired) -> bool {
     let mut claimed = false;
-    for instance in plane.settings.tables.keys() {
-        let key = Key { instance: *instance, dst: found.dst };
+    let of = |instance: &InstanceId| desired.neighbour_keys(*instance, found.dst);
+    let keys: Vec<_> = plane.settings.tables.keys().flat_map(of).collect();
+    for key in keys {
         match desired.neighbour_found(key) {
             Match::Unwanted => {}
-            Match::Fresh => claimed = true,
+            Match::Fresh(_) => claimed = true,
             Match::Wanted(route) if route.link == found.link && route.neighbour.is_some() => {
                 claimed = true;
                 plane.neighbours.insert(key, found.link);

@@ -13,7 +13,7 @@ use bindery_engine::{
     input::Link,
     route::{Counters, Destination, Driver, Route, RouteError, RouteFailure, RouteOp, RouteSeq},
 };
-use bindery_types::{IfIndex, InstanceId, Ipv4Addr};
+use bindery_types::IfIndex;
 use std::{
     fmt,
     sync::{Arc, mpsc},
@@ -57,10 +57,8 @@ pub enum RouteEvent {
     /// Reconciliation found that a wanted route can, or can again, not stand (`error`), or that it stands at last.
     /// Told only on change, and not for a link that is down. For the log and alarms.
     RouteChanged {
-        /// Routing instance.
-        instance: InstanceId,
         /// Destination.
-        dst: Ipv4Addr,
+        at: Destination,
         /// Why it does not stand; `None` when it does.
         error: Option<RouteError>,
     },

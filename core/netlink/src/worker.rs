@@ -16,11 +16,11 @@
 use crate::{
     RouteEvent, SweepReport,
     backoff::{Backoff, Backoffs, Work},
-    desired::{Desired, Key},
+    desired::Desired,
     fib::{Fib, SweepFault},
     inbox::{CountersDone, Inbox, Pending, Request},
     links::{LinkEvent, Links},
-    plane::{BATCH, key_of},
+    plane::BATCH,
     touched::Touched,
 };
 use bindery_engine::route::{Destination, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
@@ -208,7 +208,7 @@ impl<F: Fib> Worker<F> {
         for op in &self.ops {
             match &op.change {
                 RouteChange::Set(route) => self.desired.set(route),
-                RouteChange::Unset { .. } => self.desired.unset(key_of(&op.change)),
+                RouteChange::Unset(at) => self.desired.unset(*at),
             }
         }
         self.apply()
@@ -239,7 +239,7 @@ impl<F: Fib> Worker<F> {
         let mut failures = self.failed.iter().peekable();
         for pending in pending {
             let error = failures.next_if(|failure| failure.seq == pending.op.seq).map(|failure| failure.error);
-            self.desired.note(key_of(&pending.op.change), error);
+            self.desired.note(pending.op.change.destination(), error);
         }
     }
 
@@ -292,9 +292,9 @@ impl<F: Fib> Worker<F> {
             match event {
                 LinkEvent::Set(link, _) => self.tell(RouteEvent::LinkSet(link)),
                 LinkEvent::Gone(index) => self.tell(RouteEvent::LinkGone(index)),
-                LinkEvent::RouteTouched(table, dst) => {
-                    if let Some(instance) = self.plane.instance_of(table) {
-                        self.desired.mark_dirty(Key { instance, dst });
+                LinkEvent::RouteTouched(table, dst, len) => {
+                    for key in self.plane.keys_of(table, dst, len) {
+                        self.desired.mark_dirty(key);
                     }
                 }
                 LinkEvent::Overrun => self.sweep_now(),
@@ -313,7 +313,7 @@ impl<F: Fib> Worker<F> {
                 let seq = RouteSeq(self.ops.len() as u64);
                 self.ops.push(RouteOp { seq, urgent: false, change: RouteChange::Set(route) });
             } else {
-                self.desired.note(Key::of(&route), Some(RouteError::LinkDown));
+                self.desired.note(route.destination(), Some(RouteError::LinkDown));
             }
         }
         if self.ops.is_empty() || !self.apply() {
@@ -321,12 +321,12 @@ impl<F: Fib> Worker<F> {
         }
         let mut failures = std::mem::take(&mut self.failed).into_iter().peekable();
         for op in std::mem::take(&mut self.ops) {
-            let key = key_of(&op.change);
+            let at = op.change.destination();
             let error = failures.next_if(|failure| failure.seq == op.seq).map(|failure| failure.error);
-            let before = self.desired.note(key, error);
+            let before = self.desired.note(at, error);
             let of_link = |error| matches!(error, None | Some(RouteError::LinkDown));
             if before != error && !(of_link(before) && of_link(error)) {
-                self.tell(RouteEvent::RouteChanged { instance: key.instance, dst: key.dst, error });
+                self.tell(RouteEvent::RouteChanged { at, error });
             }
         }
     }

@@ -117,16 +117,31 @@ static int32_t create(const struct bindery_plane_setting *settings, size_t count
     return BINDERY_PLANE_OK;
 }
 
+static int is_at(const struct bindery_plane_entry *entry, const struct bindery_plane_key *key)
+{
+    return entry->instance == key->instance && entry->table == key->table && entry->dst_len == key->dst_len &&
+           memcmp(entry->dst, key->dst, sizeof key->dst) == 0;
+}
+
 /* The link that holds the node of a destination, or the end of its chain. */
-static struct node **find(struct bindery_plane *plane, uint32_t instance, const uint8_t dst[16])
+static struct node **find(struct bindery_plane *plane, const struct bindery_plane_key *key)
 {
     uint32_t address;
-    memcpy(&address, dst, sizeof address);
-    uint32_t chain = ((ntohl(address) ^ instance << 16) * 2654435761u) >> 16;
+    memcpy(&address, key->dst, sizeof address);
+    uint32_t mixed = ntohl(address) ^ key->instance << 16 ^ key->table << 8 ^ key->dst_len;
+    uint32_t chain = (mixed * 2654435761u) >> 16;
     struct node **place = &plane->chains[chain % CHAINS];
-    while (*place != NULL && ((*place)->entry.instance != instance || memcmp((*place)->entry.dst, dst, 16) != 0))
+    while (*place != NULL && !is_at(&(*place)->entry, key))
         place = &(*place)->next;
     return place;
+}
+
+static struct bindery_plane_key key_of(const struct bindery_plane_entry *entry)
+{
+    struct bindery_plane_key key = {
+        .instance = entry->instance, .family = entry->family, .dst_len = entry->dst_len, .table = entry->table};
+    memcpy(key.dst, entry->dst, sizeof key.dst);
+    return key;
 }
 
 static void clear(struct node **place)
@@ -140,7 +155,8 @@ static void clear(struct node **place)
 
 static int32_t set(struct bindery_plane *plane, const struct bindery_plane_entry *entry)
 {
-    struct node **place = find(plane, entry->instance, entry->dst);
+    struct bindery_plane_key key = key_of(entry);
+    struct node **place = find(plane, &key);
     int32_t result = BINDERY_PLANE_OK;
     uint32_t address;
     memcpy(&address, entry->dst, sizeof address);
@@ -162,12 +178,13 @@ static int32_t apply(struct bindery_plane *plane, const struct bindery_plane_op 
 {
     for (size_t at = 0; at < count; at++) {
         const struct bindery_plane_entry *entry = &ops[at].entry;
-        if (entry->family != BINDERY_PLANE_IPV4 || entry->dst_len != 32) {
+        if (entry->family != BINDERY_PLANE_IPV4 || entry->dst_len > 32) {
             results[at] = EAFNOSUPPORT;
         } else if (ops[at].kind == BINDERY_PLANE_SET) {
             results[at] = set(plane, entry);
         } else if (ops[at].kind == BINDERY_PLANE_REMOVE) {
-            clear(find(plane, entry->instance, entry->dst));
+            struct bindery_plane_key key = key_of(entry);
+            clear(find(plane, &key));
             results[at] = BINDERY_PLANE_OK;
         } else {
             results[at] = EOPNOTSUPP;
@@ -180,7 +197,7 @@ static int32_t read_counters(struct bindery_plane *plane, const struct bindery_p
                              struct bindery_plane_counters *counters)
 {
     for (size_t at = 0; at < count; at++) {
-        struct node *node = *find(plane, keys[at].instance, keys[at].dst);
+        struct node *node = *find(plane, &keys[at]);
         if (node == NULL)
             continue;
         node->packets += plane->traffic;
@@ -214,7 +231,7 @@ static int32_t dump(struct bindery_plane *plane, uint64_t *cursor, struct binder
     return BINDERY_PLANE_OK;
 }
 
-const struct bindery_plane_driver bindery_plane_driver_v1 = {
+const struct bindery_plane_driver bindery_plane_driver_v2 = {
     .magic = BINDERY_PLANE_MAGIC,
     .abi_major = BINDERY_PLANE_ABI_MAJOR,
     .abi_minor = BINDERY_PLANE_ABI_MINOR,

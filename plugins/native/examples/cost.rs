@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("| apply of {batch} | {ns:.1} | {:.1} |", ns / batch as f64);
     }
     for batch in [1, 256] {
-        let of: Vec<_> = (0..batch).map(|number| Destination { instance: InstanceId(0), dst: dst(number) }).collect();
+        let of: Vec<_> = (0..batch).map(|number| Destination::host(InstanceId(0), dst(number))).collect();
         let mut counted = Vec::new();
         let ns = median(batch, || {
             counted.clear();
@@ -65,12 +65,9 @@ fn dst(number: usize) -> Ipv4Addr {
 
 fn op(number: usize) -> RouteOp {
     let route = Route {
-        instance: InstanceId(0),
-        dst: dst(number),
-        link: IfIndex(2),
-        via: None,
         src: Some(Ipv4Addr::new(10, 0, 0, 1)),
         neighbour: Some(MacAddr([2, 0, 0, 0, 0, 1])),
+        ..Route::host(InstanceId(0), dst(number), IfIndex(2))
     };
     RouteOp { seq: RouteSeq(number as u64), urgent: true, change: RouteChange::Set(route) }
 }

@@ -23,7 +23,7 @@ extern "C" {
 #define BINDERY_PLANE_MAGIC 0x42494e44504c414eull
 
 /* Major version of this interface. The host refuses any other. */
-#define BINDERY_PLANE_ABI_MAJOR 1
+#define BINDERY_PLANE_ABI_MAJOR 2
 
 /* Minor version of this interface. The host takes older and newer ones. */
 #define BINDERY_PLANE_ABI_MINOR 0
@@ -50,7 +50,7 @@ extern "C" {
 #define BINDERY_PLANE_SET 1u
 
 /* Operation: remove our route to this destination, with its neighbour. Nothing there is a success.
- * Only instance, family, dst and dst_len of the entry count; the rest is 0. */
+ * Only instance, table, family, dst and dst_len of the entry count; the rest is 0. */
 #define BINDERY_PLANE_REMOVE 2u
 
 /* Flag of an operation: an exchange with a client waits for it. */
@@ -59,7 +59,7 @@ extern "C" {
 /* Family of an entry or key: IPv4. Addresses are in the first 4 octets, the rest is 0. */
 #define BINDERY_PLANE_IPV4 4u
 
-/* Family of an entry or key: IPv6. No host of version 1.0 sends it. */
+/* Family of an entry or key: IPv6. No host of version 2.0 sends it. */
 #define BINDERY_PLANE_IPV6 6u
 
 /* Flag of an entry: `via` is there. */
@@ -70,6 +70,16 @@ extern "C" {
 
 /* Flag of an entry: `mac` is there, and a permanent neighbour entry is to stand beside the route. */
 #define BINDERY_PLANE_HAS_NEIGHBOUR 4u
+
+/* Flag of an entry: `via` is a neighbour on the link, whatever other routes say of its address. */
+#define BINDERY_PLANE_ON_LINK 8u
+
+/* Flag of an entry: `metric` is there; without it the driver's default holds. */
+#define BINDERY_PLANE_HAS_METRIC 16u
+
+/* Flag of an entry: `tag` is there. A driver without tags keeps it all the same and tells it in a
+ * dump. */
+#define BINDERY_PLANE_HAS_TAG 32u
 
 /* Flag of counters: they are there. Without it the driver counts nothing for that key. */
 #define BINDERY_PLANE_COUNTED 1u
@@ -97,8 +107,9 @@ struct bindery_plane_setting {
     const char *value;
 };
 
-/* A host route, and the neighbour beside it. Numbers are in the order of the machine, addresses in
- * that of the network. */
+/* A route, and the neighbour beside it: the host route of a subscriber, or one to a prefix via it.
+ * Instance, table, family, destination and its length name it. Numbers are in the order of the
+ * machine, addresses in that of the network. */
 struct bindery_plane_entry {
     /* Routing instance; 0 is the default one. */
     uint32_t instance;
@@ -106,12 +117,12 @@ struct bindery_plane_entry {
     uint32_t link;
     /* IPV4 or IPV6. */
     uint32_t family;
-    /* Length of the destination in bits: 32 for IPv4. */
+    /* Length of the destination in bits, at most 32 for IPv4; the bits behind it are 0. */
     uint32_t dst_len;
-    /* HAS_VIA, HAS_SRC, HAS_NEIGHBOUR. */
+    /* HAS_VIA, HAS_SRC, HAS_NEIGHBOUR, ON_LINK, HAS_METRIC, HAS_TAG. */
     uint32_t flags;
-    /* Always 0. */
-    uint32_t reserved;
+    /* Table in place of the instance's own; 0 for that. */
+    uint32_t table;
     /* Destination. */
     uint8_t dst[16];
     /* Gateway; 0 without HAS_VIA, and the destination is on the link itself. */
@@ -120,6 +131,10 @@ struct bindery_plane_entry {
     uint8_t src[16];
     /* Ethernet address of the neighbour in the first 6 octets; 0 without HAS_NEIGHBOUR. */
     uint8_t mac[8];
+    /* Metric; 0 without HAS_METRIC. */
+    uint32_t metric;
+    /* Tag; 0 without HAS_TAG. */
+    uint32_t tag;
 };
 
 /* One operation of a batch. */
@@ -138,10 +153,10 @@ struct bindery_plane_key {
     uint32_t instance;
     /* IPV4 or IPV6. */
     uint32_t family;
-    /* Length of the destination in bits: 32 for IPv4. */
+    /* Length of the destination in bits, at most 32 for IPv4. */
     uint32_t dst_len;
-    /* Always 0. */
-    uint32_t reserved;
+    /* Table in place of the instance's own; 0 for that. */
+    uint32_t table;
     /* Destination. */
     uint8_t dst[16];
 };
@@ -233,18 +248,20 @@ struct bindery_plane_driver {
 BINDERY_PLANE_ASSERT(sizeof(struct bindery_plane_setting) == 16, "layout of bindery_plane_setting");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_setting, key) == 0, "layout of bindery_plane_setting");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_setting, value) == 8, "layout of bindery_plane_setting");
-BINDERY_PLANE_ASSERT(sizeof(struct bindery_plane_entry) == 80, "layout of bindery_plane_entry");
+BINDERY_PLANE_ASSERT(sizeof(struct bindery_plane_entry) == 88, "layout of bindery_plane_entry");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_entry, instance) == 0, "layout of bindery_plane_entry");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_entry, link) == 4, "layout of bindery_plane_entry");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_entry, family) == 8, "layout of bindery_plane_entry");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_entry, dst_len) == 12, "layout of bindery_plane_entry");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_entry, flags) == 16, "layout of bindery_plane_entry");
-BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_entry, reserved) == 20, "layout of bindery_plane_entry");
+BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_entry, table) == 20, "layout of bindery_plane_entry");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_entry, dst) == 24, "layout of bindery_plane_entry");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_entry, via) == 40, "layout of bindery_plane_entry");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_entry, src) == 56, "layout of bindery_plane_entry");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_entry, mac) == 72, "layout of bindery_plane_entry");
-BINDERY_PLANE_ASSERT(sizeof(struct bindery_plane_op) == 88, "layout of bindery_plane_op");
+BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_entry, metric) == 80, "layout of bindery_plane_entry");
+BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_entry, tag) == 84, "layout of bindery_plane_entry");
+BINDERY_PLANE_ASSERT(sizeof(struct bindery_plane_op) == 96, "layout of bindery_plane_op");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_op, kind) == 0, "layout of bindery_plane_op");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_op, flags) == 4, "layout of bindery_plane_op");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_op, entry) == 8, "layout of bindery_plane_op");
@@ -252,7 +269,7 @@ BINDERY_PLANE_ASSERT(sizeof(struct bindery_plane_key) == 32, "layout of bindery_
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_key, instance) == 0, "layout of bindery_plane_key");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_key, family) == 4, "layout of bindery_plane_key");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_key, dst_len) == 8, "layout of bindery_plane_key");
-BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_key, reserved) == 12, "layout of bindery_plane_key");
+BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_key, table) == 12, "layout of bindery_plane_key");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_key, dst) == 16, "layout of bindery_plane_key");
 BINDERY_PLANE_ASSERT(sizeof(struct bindery_plane_counters) == 40, "layout of bindery_plane_counters");
 BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_counters, flags) == 0, "layout of bindery_plane_counters");
@@ -286,7 +303,7 @@ BINDERY_PLANE_ASSERT(offsetof(struct bindery_plane_driver, health) == 72, "layou
 #if defined(__GNUC__)
 __attribute__((visibility("default")))
 #endif
-extern const struct bindery_plane_driver bindery_plane_driver_v1;
+extern const struct bindery_plane_driver bindery_plane_driver_v2;
 
 #ifdef __cplusplus
 }

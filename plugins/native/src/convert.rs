@@ -3,6 +3,7 @@
 use bindery_engine::route::{Destination, Route, RouteChange, RouteError, RouteOp};
 use bindery_plane_abi as abi;
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr};
+use std::num::NonZeroU32;
 
 const HOST_BITS: u32 = 32;
 
@@ -10,28 +11,24 @@ pub(crate) fn op(op: &RouteOp) -> abi::Op {
     let flags = if op.urgent { abi::URGENT } else { 0 };
     match &op.change {
         RouteChange::Set(route) => abi::Op { kind: abi::SET, flags, entry: entry(route) },
-        RouteChange::Unset { instance, dst } => {
-            abi::Op { kind: abi::REMOVE, flags, entry: destination(*instance, *dst) }
-        }
+        RouteChange::Unset(at) => abi::Op { kind: abi::REMOVE, flags, entry: destination(at) },
     }
 }
 
-fn destination(instance: InstanceId, dst: Ipv4Addr) -> abi::Entry {
-    abi::Entry {
-        instance: u32::from(instance.0),
-        family: abi::IPV4,
-        dst_len: HOST_BITS,
-        dst: octets(dst),
-        ..abi::Entry::default()
-    }
+fn destination(at: &Destination) -> abi::Entry {
+    let abi::Key { instance, family, dst_len, table, dst } = key(at);
+    abi::Entry { instance, family, dst_len, table, dst, ..abi::Entry::default() }
 }
 
 fn entry(route: &Route) -> abi::Entry {
-    let mut entry = destination(route.instance, route.dst);
+    let mut entry = destination(&route.destination());
     entry.link = route.link.0;
     if let Some(via) = route.via {
         entry.flags |= abi::HAS_VIA;
         entry.via = octets(via);
+    }
+    if route.on_link {
+        entry.flags |= abi::ON_LINK;
     }
     if let Some(src) = route.src {
         entry.flags |= abi::HAS_SRC;
@@ -41,6 +38,14 @@ fn entry(route: &Route) -> abi::Entry {
         entry.flags |= abi::HAS_NEIGHBOUR;
         entry.mac = [a, b, c, d, e, f, 0, 0];
     }
+    if let Some(metric) = route.metric {
+        entry.flags |= abi::HAS_METRIC;
+        entry.metric = metric;
+    }
+    if let Some(tag) = route.tag {
+        entry.flags |= abi::HAS_TAG;
+        entry.tag = tag;
+    }
     entry
 }
 
@@ -48,8 +53,8 @@ pub(crate) fn key(of: &Destination) -> abi::Key {
     abi::Key {
         instance: u32::from(of.instance.0),
         family: abi::IPV4,
-        dst_len: HOST_BITS,
-        reserved: 0,
+        dst_len: u32::from(of.len),
+        table: of.table.map_or(0, NonZeroU32::get),
         dst: octets(of.dst),
     }
 }
@@ -65,19 +70,24 @@ fn address([a, b, c, d, ..]: [u8; 16]) -> Ipv4Addr {
 
 /// The route that an entry tells of; `None` where it is none that a host could have asked for.
 pub(crate) fn route(entry: &abi::Entry) -> Option<Route> {
-    const KNOWN: u32 = abi::HAS_VIA | abi::HAS_SRC | abi::HAS_NEIGHBOUR;
-    if entry.family != abi::IPV4 || entry.dst_len != HOST_BITS || entry.flags & !KNOWN != 0 {
+    const KNOWN: u32 = abi::HAS_VIA | abi::HAS_SRC | abi::HAS_NEIGHBOUR | abi::ON_LINK | abi::HAS_METRIC | abi::HAS_TAG;
+    if entry.family != abi::IPV4 || entry.dst_len > HOST_BITS || entry.flags & !KNOWN != 0 {
         return None;
     }
     let has = |flag| entry.flags & flag != 0;
     let [a, b, c, d, e, f, ..] = entry.mac;
     Some(Route {
         instance: InstanceId(u16::try_from(entry.instance).ok()?),
+        table: NonZeroU32::new(entry.table),
         dst: address(entry.dst),
+        len: u8::try_from(entry.dst_len).ok()?,
         link: IfIndex(entry.link),
         via: has(abi::HAS_VIA).then(|| address(entry.via)),
+        on_link: has(abi::ON_LINK),
         src: has(abi::HAS_SRC).then(|| address(entry.src)),
         neighbour: has(abi::HAS_NEIGHBOUR).then_some(MacAddr([a, b, c, d, e, f])),
+        metric: has(abi::HAS_METRIC).then_some(entry.metric),
+        tag: has(abi::HAS_TAG).then_some(entry.tag),
     })
 }
 
@@ -98,27 +108,24 @@ mod tests {
 
     #[test]
     fn a_route_comes_back_as_it_went() {
-        let bare = Route {
-            instance: InstanceId(7),
-            dst: Ipv4Addr::new(10, 1, 2, 3),
-            link: IfIndex(5),
-            via: None,
-            src: None,
-            neighbour: None,
-        };
+        let bare = Route::host(InstanceId(7), Ipv4Addr::new(10, 1, 2, 3), IfIndex(5));
         let full = Route {
             via: Some(Ipv4Addr::new(192, 0, 2, 1)),
             src: Some(Ipv4Addr::UNSPECIFIED),
             neighbour: Some(MacAddr([2, 0, 0, 0, 0, 9])),
+            metric: Some(0),
+            table: NonZeroU32::new(7),
+            tag: Some(u32::MAX),
             ..bare
         };
-        for wanted in [bare, full] {
+        let behind = Route { len: 0, dst: Ipv4Addr::UNSPECIFIED, via: Some(bare.dst), on_link: true, ..bare };
+        for wanted in [bare, full, behind] {
             assert_eq!(route(&entry(&wanted)), Some(wanted));
         }
         let told = entry(&full);
         assert_eq!(route(&abi::Entry { family: abi::IPV6, ..told }), None);
-        assert_eq!(route(&abi::Entry { dst_len: 24, ..told }), None);
-        assert_eq!(route(&abi::Entry { flags: 8, ..told }), None);
+        assert_eq!(route(&abi::Entry { dst_len: 33, ..told }), None);
+        assert_eq!(route(&abi::Entry { flags: 64, ..told }), None);
         assert_eq!(route(&abi::Entry { instance: 65_536, ..told }), None);
     }
 }

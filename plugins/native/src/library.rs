@@ -19,7 +19,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Octets of the shortest descriptor of this major version: up to and with `health`, which 1.0 ended with.
+/// Octets of the shortest descriptor of this major version: up to and with `health`, which 2.0 ended with.
 const SIZE_MIN: u32 = (offset_of!(abi::Driver, health) + size_of::<usize>()) as u32;
 
 /// Octets that are read to know the rest: magic, versions and size.

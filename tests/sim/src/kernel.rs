@@ -5,7 +5,7 @@ use crate::{
     clock::{Instant, MS},
     random::Random,
 };
-use bindery_engine::route::{Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
+use bindery_engine::route::{Destination, Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
 use bindery_types::{IfIndex, MacAddr};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,7 +71,7 @@ impl Kernel {
                     }
                     happened.extend(tell(&route, result));
                 }
-                RouteChange::Unset { instance, dst } => {
+                RouteChange::Unset(Destination { instance, dst, .. }) => {
                     self.desired.remove(&(instance, dst));
                     self.failing.remove(&(instance, dst));
                     if self.routes.get(&(instance, dst)).is_some_and(|r| r.ours) {

@@ -20,7 +20,7 @@ use bindery_engine::{
     output::{Destination, Transmit},
     policy::{ExhaustedVerdict, PolicyAnswer},
     record::StoredSession,
-    route::{RouteFailure, RouteSeq},
+    route::{Destination as RouteTo, RouteFailure, RouteSeq},
 };
 use bindery_types::{EngineId, IfIndex, InstanceId, Ipv4Addr};
 use std::{
@@ -531,7 +531,7 @@ impl World {
             }
             Message::RouteLost(instance, dst) => {
                 self.auditor.loss_told((instance, dst));
-                self.step(Input::RouteLost { instance, dst })
+                self.step(Input::RouteLost(RouteTo::host(instance, dst)))
             }
             Message::LinkSet(port, link) => {
                 self.active.ports[port] = self.plan.ports[port].clone();

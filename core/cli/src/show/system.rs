@@ -40,9 +40,12 @@ pub(crate) fn routes(list: &RouteList) -> String {
     routes.sort_by_key(|route| route.destination.split('/').next().and_then(|a| a.parse::<std::net::Ipv4Addr>().ok()));
     for route in routes {
         let mark = if route.installed { '*' } else { ' ' };
+        let marks = [("metric", route.metric), ("tag", route.tag), ("table", route.table)];
+        let marks: String =
+            marks.iter().filter_map(|(name, number)| Some(format!(", {name} {}", (*number)?))).collect();
         push_line!(
             text,
-            "{:<18} {mark}[{}/{}] {}",
+            "{:<18} {mark}[{}/{}] {}{marks}",
             route.destination,
             route.protocol,
             route.preference,
@@ -179,23 +182,38 @@ mod tests {
 
     #[test]
     fn a_route() {
-        let text = routes(&RouteList {
-            routes: vec![Route {
-                destination: "198.51.100.15/32".into(),
-                protocol: "Access-internal".into(),
-                preference: 12,
-                age: 192,
-                interface_name: "eth1".into(),
-                gateway: None,
-                source: None,
-                session_id: 1,
-                installed: true,
-            }],
-        });
+        let own = Route {
+            destination: "198.51.100.15/32".into(),
+            protocol: "Access-internal".into(),
+            preference: 12,
+            age: 192,
+            interface_name: "eth1".into(),
+            gateway: None,
+            source: None,
+            metric: None,
+            table: None,
+            tag: None,
+            session_id: 1,
+            installed: true,
+        };
+        let behind = Route {
+            destination: "10.9.0.0/24".into(),
+            protocol: "Access".into(),
+            preference: 13,
+            gateway: Some("198.51.100.15".into()),
+            metric: Some(10),
+            table: Some(7),
+            tag: Some(3),
+            installed: false,
+            ..own.clone()
+        };
+        let text = routes(&RouteList { routes: vec![own, behind] });
         expect![[r"
-            inet.0: 1 destinations, 1 routes (1 active, 0 holddown, 0 hidden)
+            inet.0: 2 destinations, 2 routes (1 active, 0 holddown, 1 hidden)
             + = Active Route, - = Last Active, * = Both
 
+            10.9.0.0/24         [Access/13] 00:03:12, metric 10, tag 3, table 7
+                                > to 198.51.100.15 via eth1
             198.51.100.15/32   *[Access-internal/12] 00:03:12
                                 > via eth1
         "]]

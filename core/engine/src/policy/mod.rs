@@ -10,8 +10,8 @@ mod steer;
 
 pub use lookup::{FOUND_MAX, Found, Lookup};
 pub use session::{
-    Attribute, Disconnect, DisconnectCause, DisconnectVerdict, Exhausted, ExhaustedVerdict, ExtraRoute, Leasequery,
-    LeasequeryVerdict, QueryKey, RouteChoice, RouteQuestion, Subject,
+    Attribute, Disconnect, DisconnectCause, DisconnectVerdict, EXTRA_ROUTES_MAX, Exhausted, ExhaustedVerdict,
+    ExtraRoute, Leasequery, LeasequeryVerdict, QueryKey, RouteChoice, RouteQuestion, Subject,
 };
 pub use shape_reply::{EditRefused, ShapeReply, edit_refusal};
 pub use steer::{Admit, Authorize, Phase, SelectAddress, Steer};
@@ -60,7 +60,9 @@ pub trait Policy {
         LeasequeryVerdict::Answer
     }
 
-    /// `route`: metric, table, tag and extra routes of a new binding. A later plugin overrides an earlier one.
+    /// `route`: metric, table, tag and extra routes of a new binding, and of one whose client, interface or group
+    /// changed. `choice` is what the authority has granted; a later plugin overrides an earlier one. What it becomes is
+    /// kept with the session.
     fn route(&mut self, _now: Now, _chain: &[PluginId], _question: &RouteQuestion<'_>, _choice: &mut RouteChoice) {}
 }
 

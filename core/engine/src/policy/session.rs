@@ -138,16 +138,20 @@ pub struct RouteQuestion<'a> {
     pub subject: Subject<'a>,
 }
 
-/// What a `route` chain has chosen.
+/// Most extra routes of one session; the rest is left out.
+pub const EXTRA_ROUTES_MAX: usize = 16;
+
+/// What a `route` chain, or an authority, has chosen for all routes of a session.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct RouteChoice {
     /// Metric; the plane's default where none.
     pub metric: Option<u32>,
-    /// Routing table in place of the instance's.
+    /// Routing table in place of the instance's; 0 counts as none.
     pub table: Option<u32>,
     /// Tag (realm) where the plane has one.
     pub tag: Option<u32>,
-    /// Routes beside the access-internal one, via the client.
+    /// Routes beside the access-internal one, via the client or its relay; host bits are cleared. Whoever came first
+    /// has a prefix: another session that wants it too goes without.
     pub extra: Vec<ExtraRoute>,
 }
 

@@ -248,8 +248,8 @@ impl Lab {
                 RouteChange::Set(route) => {
                     self.kernel.insert(route.dst, route);
                 }
-                RouteChange::Unset { dst, .. } => {
-                    self.kernel.remove(&dst);
+                RouteChange::Unset(at) => {
+                    self.kernel.remove(&at.dst);
                 }
             }
         }

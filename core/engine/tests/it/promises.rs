@@ -3,7 +3,7 @@
 use crate::lab::{LINK, Lab, SERVER, config, ip, link, mac};
 use bindery_engine::{
     Input, QUARANTINE_SECS, command::Filter, config::Config, event::DropReason, output::Destination,
-    record::DurableState,
+    record::DurableState, route,
 };
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr};
 use bindery_wire::v4::{MessageBuilder, MessageType, OptionCode};
@@ -79,7 +79,7 @@ fn a_route_that_was_taken_over_later_is_silence() {
     let address = lab.lease(1);
     lab.kernel.clear();
     lab.foreign.push(address);
-    lab.input(Input::RouteLost { instance: InstanceId(0), dst: address });
+    lab.input(Input::RouteLost(route::Destination::host(InstanceId(0), address)));
     assert!(lab.renew(1, address).is_none());
     assert_eq!(lab.state(address), Some(DurableState::Bound));
 }

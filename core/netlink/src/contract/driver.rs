@@ -13,9 +13,9 @@ use std::{cell::RefCell, collections::BTreeMap, fmt};
 /// The first rule that is broken.
 pub fn check_driver<Fault: fmt::Debug>(driver: &mut dyn Driver<Fault = Fault>, place: Place) -> Result<(), Violation> {
     let shared = RefCell::new(driver);
-    let mut observe = |dst: Ipv4Addr| {
+    let mut observe = |at: Destination| {
         let stands = whole_dump(&mut **shared.borrow_mut()).unwrap_or_default();
-        stands.into_iter().find(|route| route.dst == dst)
+        stands.into_iter().find(|route| route.destination() == at)
     };
     check(&mut Bench { plane: &mut Shared(&shared), observe: &mut observe, place })?;
     let mut bench = DriverBench { driver: shared.into_inner(), place };
@@ -127,14 +127,12 @@ impl<Fault: fmt::Debug> DriverBench<'_, Fault> {
         self.unset(0..1)?;
         let found = whole_dump(self.driver)?;
         hold(RULE, both == 2 && found == [other], || format!("{both}, then {found:?}"))?;
-        self.apply([RouteChange::Unset { instance: other.instance, dst: other.dst }].into_iter())
+        self.apply([RouteChange::Unset(other.destination())].into_iter())
     }
 
     fn read_counters(&mut self, numbers: &[u32]) -> Result<Vec<Option<Counters>>, Violation> {
-        let of: Vec<_> = numbers
-            .iter()
-            .map(|number| Destination { instance: InstanceId(0), dst: self.place.subscriber(*number) })
-            .collect();
+        let of: Vec<_> =
+            numbers.iter().map(|number| Destination::host(InstanceId(0), self.place.subscriber(*number))).collect();
         let mut counted = Vec::new();
         let rule = "a healthy driver tells counters";
         let done = self.driver.read_counters(&of, &mut counted);

@@ -23,7 +23,10 @@ pub struct Memory {
     pub faults: u32,
     /// Whether recovery loses what stands, as a reset of the hardware would.
     pub forgetful: bool,
-    routes: BTreeMap<Destination, Route>,
+    /// With a number each that stays with its destination, so that a dump can go on after a change.
+    routes: BTreeMap<Destination, (u64, Route)>,
+    numbers: BTreeMap<u64, Destination>,
+    last_number: u64,
     looks: u64,
 }
 
@@ -35,7 +38,7 @@ impl Memory {
 
     /// What stands at a destination.
     pub fn route(&self, at: Destination) -> Option<Route> {
-        self.routes.get(&at).copied()
+        self.routes.get(&at).map(|(_, route)| *route)
     }
 
     /// How many routes stand.
@@ -50,7 +53,9 @@ impl Memory {
 
     /// Loses a route behind its owner's back.
     pub fn lose(&mut self, at: Destination) {
-        self.routes.remove(&at);
+        if let Some((number, _)) = self.routes.remove(&at) {
+            self.numbers.remove(&number);
+        }
     }
 
     fn work(&mut self) -> Result<(), String> {
@@ -60,19 +65,24 @@ impl Memory {
     }
 
     fn try_one(&mut self, change: &RouteChange) -> Result<(), RouteError> {
-        let at = match change {
-            RouteChange::Set(route) => Destination { instance: route.instance, dst: route.dst },
-            RouteChange::Unset { instance, dst } => Destination { instance: *instance, dst: *dst },
+        let at = change.destination();
+        let RouteChange::Set(route) = change else {
+            self.lose(at);
+            return Ok(());
         };
-        self.routes.remove(&at);
-        let RouteChange::Set(route) = change else { return Ok(()) };
-        if self.foreign.contains(&at) {
-            return Err(RouteError::Foreign);
+        let refusal = match () {
+            () if self.foreign.contains(&at) => Some(RouteError::Foreign),
+            () if !self.links.contains(&route.link) => Some(RouteError::LinkDown),
+            () => None,
+        };
+        if let Some(refusal) = refusal {
+            self.lose(at);
+            return Err(refusal);
         }
-        if !self.links.contains(&route.link) {
-            return Err(RouteError::LinkDown);
-        }
-        self.routes.insert(at, *route);
+        let number = self.routes.get(&at).map_or(self.last_number + 1, |(number, _)| *number);
+        self.last_number = self.last_number.max(number);
+        self.routes.insert(at, (number, *route));
+        self.numbers.insert(number, at);
         Ok(())
     }
 }
@@ -95,23 +105,18 @@ impl Driver for Memory {
     fn recover(&mut self) -> Result<(), String> {
         if self.forgetful {
             self.routes.clear();
+            self.numbers.clear();
         }
         self.work()
     }
 
     fn dump(&mut self, cursor: &mut u64, found: &mut Vec<Route>) -> Result<bool, String> {
         self.work()?;
-        // One more than the last destination told, as a number; so 0 is the start.
-        let number = |at: &Destination| (u64::from(at.instance.0) << 32 | u64::from(at.dst.to_bits())) + 1;
-        let from = cursor.checked_sub(1).map_or(Bound::Unbounded, |last| {
-            let instance = bindery_types::InstanceId((last >> 32) as u16);
-            Bound::Excluded(Destination { instance, dst: bindery_types::Ipv4Addr::from_bits(last as u32) })
-        });
-        let mut rest = self.routes.range((from, Bound::Unbounded)).peekable();
-        *cursor = 0;
-        for (at, route) in rest.by_ref().take(PIECE) {
-            found.push(*route);
-            *cursor = number(at);
+        // The last number told; the first one is 1.
+        let mut rest = self.numbers.range((Bound::Excluded(*cursor), Bound::Unbounded)).peekable();
+        for (number, at) in rest.by_ref().take(PIECE) {
+            found.extend(self.routes.get(at).map(|(_, route)| *route));
+            *cursor = *number;
         }
         let more = rest.peek().is_some();
         if !more {

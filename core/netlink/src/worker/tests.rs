@@ -55,7 +55,7 @@ fn worker(mut on_event: impl FnMut(&Inbox, &RouteEvent) + Send + 'static) -> (Wo
 
 fn route(number: u32) -> Route {
     let dst = Ipv4Addr::from_bits(Ipv4Addr::new(10, 1, 0, 0).to_bits() + number);
-    Route { instance: InstanceId(0), dst, link: LO, via: None, src: None, neighbour: None }
+    Route::host(InstanceId(0), dst, LO)
 }
 
 fn set(number: u32) -> RouteOp {
@@ -183,7 +183,7 @@ fn many_link_events_cost_one_scan() {
         let on = |number: u32, link| Route { link: IfIndex(link), src: Some(source(link)), ..route(number) };
         let wanted = [on(0, 10), on(1, 11), on(2, 12), on(3, 13), on(4, 14), on(5, 500)];
         wanted.iter().for_each(|route| worker.desired.set(route));
-        worker.desired.note(Key::of(&wanted[4]), Some(RouteError::LinkDown));
+        worker.desired.note(wanted[4].destination(), Some(RouteError::LinkDown));
         let link = |index| Link {
             index: IfIndex(index),
             name: "x".into(),

@@ -64,7 +64,7 @@ impl Driver for Seen {
 }
 
 fn at(route: &Route) -> Destination {
-    Destination { instance: route.instance, dst: route.dst }
+    route.destination()
 }
 
 fn set(seq: u64, route: Route) -> RouteOp {
@@ -216,7 +216,7 @@ fn counters_come_from_the_driver() {
     rig.routed(1);
     let ask = |handle: &bindery_netlink::RouteHandle| {
         let (sender, counted) = mpsc::channel();
-        let of = [0, 1].map(|number| Destination { instance: InstanceId(0), dst: subscriber(number) });
+        let of = [0, 1].map(|number| Destination::host(InstanceId(0), subscriber(number)));
         handle.read_counters(of.to_vec(), move |counters| drop(sender.send(counters)));
         counted.recv_timeout(PATIENCE)
     };

@@ -1,7 +1,7 @@
 //! A network namespace for each test: a thread that left the process's namespace, so nothing needs cleaning up.
 
 use anyhow::{Context, Result, ensure};
-use bindery_engine::route::Route;
+use bindery_engine::route::{Destination, Route};
 use bindery_netlink::{Plane, PlaneSettings, RouteEvent, RouteThread, RouteThreadSettings};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr};
 use nix::{
@@ -9,6 +9,7 @@ use nix::{
     sched::{CloneFlags, unshare},
 };
 use std::{
+    num::NonZeroU32,
     process::Command,
     sync::mpsc,
     thread,
@@ -87,14 +88,8 @@ impl Lab {
 
     /// A direct route with a neighbour, by `s0`.
     pub(crate) fn route(&self, number: u32) -> Route {
-        Route {
-            instance: InstanceId(0),
-            dst: subscriber(number),
-            link: self.index("s0"),
-            via: None,
-            src: Some(GATEWAY),
-            neighbour: Some(MAC),
-        }
+        let route = Route::host(InstanceId(0), subscriber(number), self.index("s0"));
+        Route { src: Some(GATEWAY), neighbour: Some(MAC), ..route }
     }
 
     /// What `ip route` says of a destination, one route a line.
@@ -126,7 +121,15 @@ impl Lab {
 
     /// The route of our protocol to `dst`, with its neighbour, as `ip` shows it.
     pub(crate) fn observe(&self, dst: Ipv4Addr) -> Option<Route> {
-        let text = self.sh(&format!("ip route show exact {dst}/32 proto 201"));
+        self.observe_at(Destination::host(InstanceId(0), dst))
+    }
+
+    /// The same for any destination.
+    pub(crate) fn observe_at(&self, at: Destination) -> Option<Route> {
+        let Destination { table, dst, len, .. } = at;
+        let in_table = table.map_or(254, NonZeroU32::get);
+        let text = self.sh(&format!("ip route show table {in_table} exact {dst}/{len} proto 201 || true"));
+        assert!(text.lines().count() <= 1, "{text}");
         let words: Vec<&str> = text.split_whitespace().collect();
         let after = |name: &str| words.iter().skip_while(|word| **word != name).nth(1).copied();
         let dev = after("dev")?;
@@ -139,12 +142,15 @@ impl Lab {
         let via: Option<Ipv4Addr> = after("via").and_then(|via| via.parse().ok());
         assert!(via.is_some() || after("scope") == Some("link"), "{text}");
         Some(Route {
-            instance: InstanceId(0),
-            dst,
-            link,
+            len,
             via,
+            on_link: words.contains(&"onlink"),
             src: after("src").and_then(|src| src.parse().ok()),
-            neighbour,
+            neighbour: neighbour.filter(|_| len == 32),
+            metric: after("metric").and_then(|metric| metric.parse().ok()),
+            table,
+            tag: after("realm").and_then(|realm| realm.parse().ok()),
+            ..Route::host(InstanceId(0), dst, link)
         })
     }
 

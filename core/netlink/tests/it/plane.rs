@@ -1,7 +1,9 @@
 //! The plane: its contract, and what is foreign.
 
 use crate::lab::{GATEWAY, Lab, MAC, subscriber, until};
-use bindery_engine::route::{ForwardingPlane, Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
+use bindery_engine::route::{
+    Destination, ForwardingPlane, Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq,
+};
 use bindery_netlink::{Plane, PlaneSettings, contract};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr};
 use std::collections::BTreeMap;
@@ -15,7 +17,7 @@ fn apply(plane: &mut Plane, changes: &[RouteChange]) -> Vec<RouteError> {
 }
 
 fn unset(number: u32) -> RouteChange {
-    RouteChange::Unset { instance: InstanceId(0), dst: subscriber(number) }
+    RouteChange::Unset(Destination::host(InstanceId(0), subscriber(number)))
 }
 
 #[test]
@@ -24,7 +26,7 @@ fn the_plane_keeps_the_contract() {
     let mut plane = lab.plane();
     contract::check(&mut contract::Bench {
         plane: &mut plane,
-        observe: &mut |dst| lab.observe(dst),
+        observe: &mut |at| lab.observe_at(at),
         place: contract::Place {
             links: [lab.index("r0"), lab.index("s0")],
             no_link: IfIndex(9999),
@@ -151,7 +153,7 @@ fn instances_have_their_tables() {
     for table in ["main", "100", "70000"] {
         assert_eq!(lab.sh(&format!("ip route show table {table} proto 202")).lines().count(), 1, "{table}");
     }
-    let gone = RouteChange::Unset { instance: InstanceId(2), dst: subscriber(0) };
+    let gone = RouteChange::Unset(Destination::host(InstanceId(2), subscriber(0)));
     assert_eq!(apply(&mut plane, &[gone]), []);
     assert_eq!(lab.sh("ip route show table all proto 202").lines().count(), 2);
 }

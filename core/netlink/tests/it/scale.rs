@@ -64,7 +64,7 @@ fn merged_operations_fail_together() {
     let (blocked, free) = (lab.route(0), lab.route(1));
     let (routes, go_on) = lab.start_stepwise(|event| matches!(event, RouteEvent::Routed { .. }));
     let op = |seq, change| RouteOp { seq: RouteSeq(seq), urgent: true, change };
-    let unset = RouteChange::Unset { instance: free.instance, dst: free.dst };
+    let unset = RouteChange::Unset(free.destination());
     routes.thread.handle().submit(&mut vec![op(1, RouteChange::Set(free))]);
     routes.wait("the first", |event| matches!(event, RouteEvent::Routed { .. }).then_some(()));
     let mut ops = vec![op(2, RouteChange::Set(blocked))];

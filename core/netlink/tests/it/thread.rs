@@ -1,7 +1,7 @@
 //! The route thread: what is wanted stands, whatever others do.
 
 use crate::lab::{Lab, Routes, subscriber, until};
-use bindery_engine::route::{Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
+use bindery_engine::route::{Destination, Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
 use bindery_netlink::{PlaneSettings, RouteEvent, RouteThreadSettings, SweepReport};
 use bindery_types::InstanceId;
 use std::time::Duration;
@@ -11,7 +11,7 @@ fn set(seq: u64, route: Route) -> RouteOp {
 }
 
 fn unset(seq: u64, number: u32) -> RouteOp {
-    let change = RouteChange::Unset { instance: InstanceId(0), dst: subscriber(number) };
+    let change = RouteChange::Unset(Destination::host(InstanceId(0), subscriber(number)));
     RouteOp { seq: RouteSeq(seq), urgent: false, change }
 }
 
@@ -42,7 +42,7 @@ impl Routes {
 
     fn changed(&self) -> (u32, Option<RouteError>) {
         self.wait("a change", |event| match event {
-            RouteEvent::RouteChanged { dst, error, .. } => Some((dst.to_bits() - subscriber(0).to_bits(), error)),
+            RouteEvent::RouteChanged { at, error } => Some((at.dst.to_bits() - subscriber(0).to_bits(), error)),
             _ => None,
         })
     }

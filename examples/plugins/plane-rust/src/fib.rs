@@ -4,7 +4,7 @@ use crate::{EAFNOSUPPORT, EOPNOTSUPP};
 use bindery_plane_abi as abi;
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::Ipv4Addr,
 };
 
@@ -16,19 +16,22 @@ struct Standing {
     packets: u64,
 }
 
-/// All routes. They are ordered by instance and destination, which makes a dump that goes on after a change easy.
+/// All routes. Each destination has a number from its first route to its last, which makes a dump that goes on after a
+/// change easy.
 #[derive(Default)]
 pub(crate) struct Fib {
     routes: BTreeMap<u64, Standing>,
+    numbers: HashMap<abi::Key, u64>,
+    last_number: u64,
     links: BTreeSet<u32>,
     foreign: BTreeSet<Ipv4Addr>,
     traffic: u64,
 }
 
-/// Instance and destination as one number; instances are less than 2^16, so that one can be added to it.
-fn number(instance: u32, dst: [u8; 16]) -> u64 {
-    let [a, b, c, d, ..] = dst;
-    u64::from(instance) << 32 | u64::from(u32::from_be_bytes([a, b, c, d]))
+/// What names a route.
+fn key(entry: &abi::Entry) -> abi::Key {
+    let abi::Entry { instance, family, dst_len, table, dst, .. } = *entry;
+    abi::Key { instance, family, dst_len, table, dst }
 }
 
 impl Fib {
@@ -50,27 +53,40 @@ impl Fib {
     /// Carries out one operation; its result.
     pub(crate) fn apply(&mut self, op: &abi::Op) -> i32 {
         let entry = &op.entry;
-        if entry.family != abi::IPV4 || entry.dst_len != 32 || entry.instance > u32::from(u16::MAX) {
+        if entry.family != abi::IPV4 || entry.dst_len > 32 || entry.instance > u32::from(u16::MAX) {
             return EAFNOSUPPORT;
         }
-        let number = number(entry.instance, entry.dst);
         match op.kind {
             abi::SET => {
                 let refusal = self.refusal(entry);
                 if refusal == abi::OK {
-                    let packets = self.routes.get(&number).map_or(0, |standing| standing.packets);
-                    self.routes.insert(number, Standing { entry: *entry, packets });
+                    self.set(entry);
                 } else {
                     // A failure leaves nothing of ours there.
-                    self.routes.remove(&number);
+                    self.remove(entry);
                 }
                 refusal
             }
             abi::REMOVE => {
-                self.routes.remove(&number);
+                self.remove(entry);
                 abi::OK
             }
             _ => EOPNOTSUPP,
+        }
+    }
+
+    fn set(&mut self, entry: &abi::Entry) {
+        let number = *self.numbers.entry(key(entry)).or_insert_with(|| {
+            self.last_number += 1;
+            self.last_number
+        });
+        let packets = self.routes.get(&number).map_or(0, |standing| standing.packets);
+        self.routes.insert(number, Standing { entry: *entry, packets });
+    }
+
+    fn remove(&mut self, entry: &abi::Entry) {
+        if let Some(number) = self.numbers.remove(&key(entry)) {
+            self.routes.remove(&number);
         }
     }
 
@@ -87,7 +103,8 @@ impl Fib {
 
     /// What a route has carried so far.
     pub(crate) fn count(&mut self, key: &abi::Key) -> abi::Counters {
-        let Some(standing) = self.routes.get_mut(&number(key.instance, key.dst)) else {
+        let number = self.numbers.get(key).copied();
+        let Some(standing) = number.and_then(|number| self.routes.get_mut(&number)) else {
             return abi::Counters::default();
         };
         standing.packets += self.traffic;

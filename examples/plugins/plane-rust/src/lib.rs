@@ -21,7 +21,7 @@ use std::{
 /// What the host looks for.
 #[unsafe(no_mangle)]
 #[allow(non_upper_case_globals)]
-pub static bindery_plane_driver_v1: abi::Driver = abi::Driver {
+pub static bindery_plane_driver_v2: abi::Driver = abi::Driver {
     magic: abi::MAGIC,
     abi_major: abi::ABI_MAJOR,
     abi_minor: abi::ABI_MINOR,

@@ -4,13 +4,13 @@ use crate::describe::{CType, CValue, Constant, Described, Member};
 use std::ffi::{c_char, c_void};
 
 /// Name of the exported symbol; it has the major version in it.
-pub const SYMBOL: &str = "bindery_plane_driver_v1";
+pub const SYMBOL: &str = "bindery_plane_driver_v2";
 
 abi_constants! {
     /// First member of the descriptor. It tells a driver from anything else that has such a symbol.
     MAGIC = "BINDERY_PLANE_MAGIC": u64 = 0x4249_4e44_504c_414e;
     /// Major version of this interface. The host refuses any other.
-    ABI_MAJOR = "BINDERY_PLANE_ABI_MAJOR": u16 = 1;
+    ABI_MAJOR = "BINDERY_PLANE_ABI_MAJOR": u16 = 2;
     /// Minor version of this interface. The host takes older and newer ones.
     ABI_MINOR = "BINDERY_PLANE_ABI_MINOR": u16 = 0;
 
@@ -30,7 +30,7 @@ abi_constants! {
     /// it fails, nothing of ours may be left at that destination.
     SET = "BINDERY_PLANE_SET": u32 = 1;
     /// Operation: remove our route to this destination, with its neighbour. Nothing there is a success. Only
-    /// instance, family, dst and dst_len of the entry count; the rest is 0.
+    /// instance, table, family, dst and dst_len of the entry count; the rest is 0.
     REMOVE = "BINDERY_PLANE_REMOVE": u32 = 2;
 
     /// Flag of an operation: an exchange with a client waits for it.
@@ -38,7 +38,7 @@ abi_constants! {
 
     /// Family of an entry or key: IPv4. Addresses are in the first 4 octets, the rest is 0.
     IPV4 = "BINDERY_PLANE_IPV4": u32 = 4;
-    /// Family of an entry or key: IPv6. No host of version 1.0 sends it.
+    /// Family of an entry or key: IPv6. No host of version 2.0 sends it.
     IPV6 = "BINDERY_PLANE_IPV6": u32 = 6;
 
     /// Flag of an entry: `via` is there.
@@ -47,6 +47,12 @@ abi_constants! {
     HAS_SRC = "BINDERY_PLANE_HAS_SRC": u32 = 2;
     /// Flag of an entry: `mac` is there, and a permanent neighbour entry is to stand beside the route.
     HAS_NEIGHBOUR = "BINDERY_PLANE_HAS_NEIGHBOUR": u32 = 4;
+    /// Flag of an entry: `via` is a neighbour on the link, whatever other routes say of its address.
+    ON_LINK = "BINDERY_PLANE_ON_LINK": u32 = 8;
+    /// Flag of an entry: `metric` is there; without it the driver's default holds.
+    HAS_METRIC = "BINDERY_PLANE_HAS_METRIC": u32 = 16;
+    /// Flag of an entry: `tag` is there. A driver without tags keeps it all the same and tells it in a dump.
+    HAS_TAG = "BINDERY_PLANE_HAS_TAG": u32 = 32;
 
     /// Flag of counters: they are there. Without it the driver counts nothing for that key.
     COUNTED = "BINDERY_PLANE_COUNTED": u32 = 1;
@@ -84,7 +90,8 @@ abi_struct! {
 }
 
 abi_struct! {
-    /// A host route, and the neighbour beside it. Numbers are in the order of the machine, addresses in that of the
+    /// A route, and the neighbour beside it: the host route of a subscriber, or one to a prefix via it. Instance, table,
+    /// family, destination and its length name it. Numbers are in the order of the machine, addresses in that of the
     /// network.
     struct Entry = "bindery_plane_entry" derive(Debug, PartialEq, Eq, Hash, Default) {
         /// Routing instance; 0 is the default one.
@@ -93,12 +100,12 @@ abi_struct! {
         link: u32,
         /// IPV4 or IPV6.
         family: u32,
-        /// Length of the destination in bits: 32 for IPv4.
+        /// Length of the destination in bits, at most 32 for IPv4; the bits behind it are 0.
         dst_len: u32,
-        /// HAS_VIA, HAS_SRC, HAS_NEIGHBOUR.
+        /// HAS_VIA, HAS_SRC, HAS_NEIGHBOUR, ON_LINK, HAS_METRIC, HAS_TAG.
         flags: u32,
-        /// Always 0.
-        reserved: u32,
+        /// Table in place of the instance's own; 0 for that.
+        table: u32,
         /// Destination.
         dst: [u8; 16],
         /// Gateway; 0 without HAS_VIA, and the destination is on the link itself.
@@ -107,6 +114,10 @@ abi_struct! {
         src: [u8; 16],
         /// Ethernet address of the neighbour in the first 6 octets; 0 without HAS_NEIGHBOUR.
         mac: [u8; 8],
+        /// Metric; 0 without HAS_METRIC.
+        metric: u32,
+        /// Tag; 0 without HAS_TAG.
+        tag: u32,
     }
 }
 
@@ -129,10 +140,10 @@ abi_struct! {
         instance: u32,
         /// IPV4 or IPV6.
         family: u32,
-        /// Length of the destination in bits: 32 for IPv4.
+        /// Length of the destination in bits, at most 32 for IPv4.
         dst_len: u32,
-        /// Always 0.
-        reserved: u32,
+        /// Table in place of the instance's own; 0 for that.
+        table: u32,
         /// Destination.
         dst: [u8; 16],
     }

@@ -24,7 +24,7 @@ fn open(flags: &[&str]) -> (NativePlane, mpsc::Receiver<Report>) {
 }
 
 fn ops(count: u64) -> Vec<RouteOp> {
-    let change = RouteChange::Unset { instance: InstanceId(0), dst: Ipv4Addr::new(10, 0, 0, 1) };
+    let change = RouteChange::Unset(Destination::host(InstanceId(0), Ipv4Addr::new(10, 0, 0, 1)));
     (10..10 + count).map(|seq| RouteOp { seq: RouteSeq(seq), urgent: false, change }).collect()
 }
 
@@ -99,7 +99,7 @@ fn a_driver_that_cannot_be_made_anew_is_absent() {
     assert_eq!(plane.recover(), Err(gone));
     let absent = Fault::Absent { driver: "odd".into() };
     assert_eq!(plane.dump(&mut 0, &mut Vec::new()), Err(absent.clone()));
-    let of = [Destination { instance: InstanceId(0), dst: Ipv4Addr::UNSPECIFIED }];
+    let of = [Destination::host(InstanceId(0), Ipv4Addr::UNSPECIFIED)];
     assert_eq!(plane.read_counters(&of, &mut Vec::new()), Err(absent));
     assert_eq!(plane.recover(), Ok(()));
     let mut counted = Vec::new();

@@ -30,7 +30,7 @@ fn another_magic_is_refused() {
 
 #[test]
 fn another_major_version_is_refused() {
-    for major in ["0", "2"] {
+    for major in ["1", "3"] {
         let words = refused(&[&format!("-DODD_MAJOR={major}"), "-DODD_MINOR=4"]);
         assert!(words.starts_with(&format!("it was built for version {major}.4 of the interface")), "{words}");
     }
@@ -39,7 +39,7 @@ fn another_major_version_is_refused() {
 #[test]
 fn a_smaller_descriptor_is_refused() {
     let words = refused(&["-DODD_SIZE=72"]);
-    assert_eq!(words, "its descriptor has 72 octets, the shortest of version 1.0 has 80");
+    assert_eq!(words, "its descriptor has 72 octets, the shortest of version 2.0 has 80");
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn a_missing_function_or_name_is_refused() {
 #[test]
 fn a_library_that_is_no_driver_is_refused() {
     let words = refused(&["-DODD_SYMBOL"]);
-    assert!(words.starts_with("it exports no bindery_plane_driver_v1"), "{words}");
+    assert!(words.starts_with("it exports no bindery_plane_driver_v2"), "{words}");
 }
 
 #[test]

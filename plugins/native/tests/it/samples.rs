@@ -28,11 +28,11 @@ fn open(path: &Path, settings: &[(&str, &str)]) -> Result<NativePlane, LoadError
 }
 
 fn destination(last: u8) -> Destination {
-    Destination { instance: InstanceId(0), dst: Ipv4Addr::new(10, 9, 0, last) }
+    Destination::host(InstanceId(0), Ipv4Addr::new(10, 9, 0, last))
 }
 
 fn set(seq: u64, at: Destination) -> RouteOp {
-    let route = Route { instance: at.instance, dst: at.dst, link: IfIndex(2), via: None, src: None, neighbour: None };
+    let route = Route::host(at.instance, at.dst, IfIndex(2));
     RouteOp { seq: RouteSeq(seq), urgent: true, change: RouteChange::Set(route) }
 }
 

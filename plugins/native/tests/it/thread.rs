@@ -45,7 +45,7 @@ fn wait<T>(events: &mpsc::Receiver<RouteEvent>, mut choose: impl FnMut(RouteEven
 
 fn set(number: u32) -> RouteOp {
     let dst = Ipv4Addr::from_bits(Ipv4Addr::new(10, 1, 0, 0).to_bits() + number);
-    let route = Route { instance: InstanceId(0), dst, link: IfIndex(1), via: None, src: None, neighbour: None };
+    let route = Route::host(InstanceId(0), dst, IfIndex(1));
     RouteOp { seq: RouteSeq(u64::from(number)), urgent: true, change: RouteChange::Set(route) }
 }
 
@@ -63,7 +63,7 @@ fn the_route_thread_drives_a_native_plane() {
         _ => None,
     });
     let (sender, counted) = mpsc::channel();
-    let of = Destination { instance: InstanceId(0), dst: Ipv4Addr::new(10, 1, 0, 1) };
+    let of = Destination::host(InstanceId(0), Ipv4Addr::new(10, 1, 0, 1));
     handle.read_counters(vec![of], move |counters| drop(sender.send(counters)));
     let counted = counted.recv_timeout(PATIENCE).unwrap().unwrap();
     assert_eq!(counted[0].map(|counters| counters.octets_in), Some(2000));

@@ -9,6 +9,7 @@ mod leasequery;
 mod release;
 mod reply;
 mod request;
+mod route;
 mod steer;
 
 use crate::{

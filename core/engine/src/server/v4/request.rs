@@ -264,12 +264,7 @@ impl Engine {
         }
         self.set_identity_scratch(&request, key, Some(slot))?;
         let fresh = record.state() != State::Bound;
-        let identity_changed = fresh || !self.sessions.same_identity(slot, &self.identity);
-        let identity = (identity_changed
-            || change.link != record.link()
-            || change.pool != record.pool
-            || change.group != record.group)
-            .then(|| self.identity.clone());
+        let identity = self.identity_anew4(&request, slot, (&record, &change), grant.served, policy);
         change.flags = self.answered(&request, slot, &record, record.flags & !flag::OF_A_RUN);
         let reconfigure = grant.served.reconfigure(request.config);
         let auth = reconfigure.and_then(|reconfigure| {
