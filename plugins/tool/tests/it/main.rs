@@ -4,6 +4,9 @@
 
 mod replay;
 mod samples;
+/// The SDK is built for wasm32 only. This part of it is plain Rust, and its tests run here.
+#[path = "../../../sdk/src/value.rs"]
+mod sdk_value;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
