@@ -10,7 +10,7 @@ use bindery_engine::{
     output::{Destination, Mutation, StoreOp, Transmit},
     policy::{NoPolicy, Policy},
     record::{BindingKey, DurableState, IdentityRecord, LeaseRecord, MetaRecord, StoredSession},
-    route::{Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq},
+    route::{Destination as RouteTo, Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq},
 };
 use bindery_types::{EngineId, GroupId, IfIndex, InstanceId, Ipv4Addr, MacAddr, Mono, Now, SessionId, Wall};
 use bindery_wire::v4::{MessageBuilder, MessageType, OptionCode, Packet, ParseRules};
@@ -66,6 +66,8 @@ pub(crate) struct Lab {
     pub(crate) meta: Option<MetaRecord>,
     /// What stands in the kernel.
     pub(crate) kernel: BTreeMap<Ipv4Addr, Route>,
+    /// The same by whole destination, with those that are no host routes.
+    pub(crate) fib: BTreeMap<RouteTo, Route>,
     /// Foreign routes.
     pub(crate) foreign: Vec<Ipv4Addr>,
     /// Whether the writers answer at once.
@@ -157,6 +159,7 @@ impl Lab {
             identities: BTreeMap::new(),
             meta: None,
             kernel: BTreeMap::new(),
+            fib: BTreeMap::new(),
             foreign: Vec::new(),
             prompt: true,
             xid: 0,
@@ -181,6 +184,7 @@ impl Lab {
         lab.disk = self.disk;
         lab.identities = self.identities;
         lab.kernel = self.kernel;
+        lab.fib = self.fib;
         lab.engine.restore(now, self.meta.as_ref(), stored);
         lab.input(Input::LinkSet(link(LINK, "eth1", &[(SERVER, 24)])));
         lab
@@ -247,9 +251,11 @@ impl Lab {
                 }
                 RouteChange::Set(route) => {
                     self.kernel.insert(route.dst, route);
+                    self.fib.insert(route.destination(), route);
                 }
                 RouteChange::Unset(at) => {
                     self.kernel.remove(&at.dst);
+                    self.fib.remove(&at);
                 }
             }
         }

@@ -12,5 +12,6 @@ mod promises;
 mod reconfigure;
 mod relay;
 mod restart;
+mod route;
 mod sim_found;
 mod steer;
