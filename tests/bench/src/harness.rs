@@ -3,6 +3,7 @@
 pub mod figures;
 pub mod generator;
 pub mod machine;
+pub mod plugins;
 pub mod process;
 pub mod profile;
 pub mod steps;

@@ -18,8 +18,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 const HELP: &str = "\
-bindery-bench [STEP...] [options]     (root; steps: dora renew latency rss restart plugin reconfigure profile;
-                                       all but the last when none is named)
+bindery-bench [STEP...] [options]     (root; steps: dora renew latency rss restart plugin reconfigure hooks
+                                       replace misbehave profile; all but the last when none is named)
   compares binderyd with its peers and with the bare limits, round by round, in namespaces of its own;
   progress goes to stderr, markdown tables to stdout
 

@@ -1,7 +1,7 @@
 //! Runs of `dhcpload` in the clients' namespace.
 
 use crate::harness::process::{LOOK, Process};
-use crate::harness::world::{CLIENT_IFL, RELAY, SERVER, World};
+use crate::harness::world::{CLIENT_IFL, RELAY, SECOND_RELAY, SECOND_SERVER, SERVER, World};
 use crate::plan::PREPARED;
 use crate::report::Report;
 use anyhow::{Context, Result, bail};
@@ -16,6 +16,8 @@ use std::sync::mpsc::{Receiver, channel};
 pub enum Way {
     /// Through one relay, by UDP.
     Relayed,
+    /// The same on the second link.
+    RelayedSecond,
     /// As clients without an address, by frames.
     Direct,
 }
@@ -54,10 +56,14 @@ impl<'w> Asks<'w> {
     pub fn start(&self) -> Result<Generator> {
         let program = self.world.program("dhcpload");
         let mut command = self.world.in_client(&program.display().to_string());
-        command.args(["--server", &SERVER.to_string(), "--first", &self.first.to_string()]);
+        let (server, relay) = match self.way {
+            Way::RelayedSecond => (SECOND_SERVER, SECOND_RELAY),
+            Way::Relayed | Way::Direct => (SERVER, RELAY),
+        };
+        command.args(["--server", &server.to_string(), "--first", &self.first.to_string()]);
         match self.way {
-            Way::Relayed => {
-                command.args(["--giaddr", &RELAY.to_string()]);
+            Way::Relayed | Way::RelayedSecond => {
+                command.args(["--giaddr", &relay.to_string()]);
             }
             Way::Direct => {
                 let [a, b, c, d, e, f] = self.world.server_mac()?;
@@ -114,6 +120,12 @@ impl Generator {
     /// Sends a signal to the generator.
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);
+    }
+
+    /// Whether it has begun to count, as far as [`Generator::finished`] has seen.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.prepared
     }
 
     /// Its report when it has ended.

@@ -4,6 +4,7 @@ use crate::echo::EchoReport;
 use crate::harness::figures::{Figures, Row};
 use crate::harness::generator::{Asks, Way};
 use crate::harness::machine::{DiskReport, load_average};
+use crate::harness::plugins::BEHAVIOURS;
 use crate::harness::process::{LOOK, Process, cpu_seconds, output, rss_mib, thread_us};
 use crate::harness::profile::Profile;
 use crate::harness::variant::{Places, Server, Variant};
@@ -42,13 +43,19 @@ pub enum Step {
     Plugin,
     /// Reconfigurations and Disconnect-Requests with [`SESSIONS`] sessions.
     Reconfigure,
+    /// Nanoseconds of a hook.
+    Hooks,
+    /// Renewals while commits replace the plugin.
+    Replace,
+    /// Renewals beside a group whose plugin misbehaves.
+    Misbehave,
     /// Where the daemon's time goes, by perf(1).
     Profile,
 }
 
 impl Step {
     /// All of them, in the order of a whole run.
-    pub const ALL: [Step; 8] = [
+    pub const ALL: [Step; 11] = [
         Step::Dora,
         Step::Renew,
         Step::Latency,
@@ -56,6 +63,9 @@ impl Step {
         Step::Restart,
         Step::Plugin,
         Step::Reconfigure,
+        Step::Hooks,
+        Step::Replace,
+        Step::Misbehave,
         Step::Profile,
     ];
 
@@ -70,6 +80,9 @@ impl Step {
             Step::Restart => "restart",
             Step::Plugin => "plugin",
             Step::Reconfigure => "reconfigure",
+            Step::Hooks => "hooks",
+            Step::Replace => "replace",
+            Step::Misbehave => "misbehave",
             Step::Profile => "profile",
         }
     }
@@ -82,7 +95,9 @@ impl Step {
             Step::Rss | Step::Restart => &[Variant::Kea, Variant::Bindery],
             Step::Plugin => &[Variant::BinderyNoPlugin, Variant::Bindery],
             Step::Reconfigure => &[Variant::BinderyMoving],
-            Step::Profile => &[Variant::Bindery],
+            Step::Replace | Step::Profile => &[Variant::Bindery],
+            // Their rows are not of servers.
+            Step::Hooks | Step::Misbehave => &[],
         }
     }
 }
@@ -145,8 +160,20 @@ impl Bench<'_> {
                     self.row("echo", "udp-echo", round, |bench, values| bench.echo(values))?;
                     self.row("disk", "4KiB+fdatasync", round, |bench, values| bench.disk(values))?;
                 }
-                let chosen = match self.settings.variants.is_empty() || matches!(step, Step::Plugin | Step::Reconfigure)
-                {
+                match step {
+                    Step::Hooks => self.hooks(round)?,
+                    Step::Misbehave => {
+                        for behaviour in BEHAVIOURS {
+                            self.row(step.name(), behaviour, round, |bench, values| {
+                                bench.misbehave(behaviour, values)
+                            })?;
+                        }
+                    }
+                    _ => {}
+                }
+                let own =
+                    matches!(step, Step::Plugin | Step::Reconfigure | Step::Hooks | Step::Replace | Step::Misbehave);
+                let chosen = match self.settings.variants.is_empty() || own {
                     true => step.variants().to_vec(),
                     false => self.settings.variants.clone(),
                 };
@@ -177,7 +204,7 @@ impl Bench<'_> {
         (variant == Variant::Responder && direct).then_some("it answers relays only")
     }
 
-    fn row(
+    pub(crate) fn row(
         &mut self,
         step: &str,
         variant: &str,
@@ -210,6 +237,12 @@ impl Bench<'_> {
                 self.load(step, variant, server, values)
             }
             Step::Rss | Step::Restart | Step::Reconfigure => self.fill(step, variant, server, values),
+            Step::Replace => {
+                let void = self.replace(&server, values)?;
+                server.stop()?;
+                Ok(void)
+            }
+            Step::Hooks | Step::Misbehave => bail!("{} has no server to start", step.name()),
         }
     }
 
@@ -365,7 +398,7 @@ impl Bench<'_> {
 
 /// Why a run of the generator does not count. A lost exchange is no reason: a server may drop what is too much for it,
 /// and the rate has only what was answered.
-fn fault(report: &Report) -> Option<String> {
+pub(crate) fn fault(report: &Report) -> Option<String> {
     let tally = &report.tally;
     (tally.nak + tally.wrong + tally.duplicates > 0).then(|| format!("{tally:?} {}", report.first_fault))
 }
@@ -418,7 +451,12 @@ pub fn ratios(figures: &Figures) -> String {
         figures.ratio_line("2 x DORA/s of the responder / echo", rate(dora, responder), echo, 2.0),
         figures.ratio_line("DORA/s, bindery / before", rate(dora, bindery), rate(dora, before), 1.0),
         figures.ratio_line("CPU per DORA, bindery / before", cpu(dora, bindery), cpu(dora, before), 1.0),
-        figures.ratio_line("CPU per DORA without plugin, bindery / before", cpu(dora, bare), cpu(dora, bare_before), 1.0),
+        figures.ratio_line(
+            "CPU per DORA without plugin, bindery / before",
+            cpu(dora, bare),
+            cpu(dora, bare_before),
+            1.0,
+        ),
         figures.ratio_line("CPU per renewal, bindery / before", cpu(renew, bindery), cpu(renew, before), 1.0),
         figures.ratio_line("renewals/s, bindery / kea-memfile", rate(renew, bindery), rate(renew, kea), 1.0),
         figures.ratio_line("CPU per renewal, bindery / kea-memfile", cpu(renew, bindery), cpu(renew, kea), 1.0),

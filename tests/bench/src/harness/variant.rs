@@ -2,7 +2,7 @@
 
 use crate::harness::generator::{Asks, Way};
 use crate::harness::process::{LOOK, Process, output};
-use crate::harness::world::{SERVER, SERVER_IFL, World};
+use crate::harness::world::{SECOND_SERVER_IFL, SERVER, SERVER_IFL, World};
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 use std::fs::{self, File};
@@ -173,9 +173,39 @@ policy {{ shape-reply option-insert }}
     text
 }
 
+/// `own` with a second group, on the second link, whose replies go through the plugin `misbehaving`.
+#[must_use]
+pub fn second_group(own: &str, component: &Path, settings: &str) -> String {
+    let group = format!(
+        "group bench {{ interface {SERVER_IFL} }}
+      group second {{ interface {SECOND_SERVER_IFL}; policy {{ shape-reply misbehaving }} }}"
+    );
+    let pool = r#"address-assignment {
+    pool second {
+      family inet {
+        network "172.16.0.0/12"
+        range r1 { low "172.20.0.0"; high "172.23.255.255" }
+        dhcp-attributes { maximum-lease-time 7200; router "172.16.0.1" }
+      }
+    }"#;
+    let plugin = format!(
+        r#"plugins {{
+  plugin misbehaving {{
+    path "{}"
+    deadline-ms 5
+    on-failure continue
+    settings {{ {settings} }}
+  }}"#,
+        component.display()
+    );
+    own.replace(&format!("group bench {{ interface {SERVER_IFL} }}"), &group)
+        .replace("address-assignment {", pool)
+        .replace("plugins {", &plugin)
+}
+
 fn kea_configuration(directory: &Path, way: Way) -> String {
     let sockets = match way {
-        Way::Relayed => "udp",
+        Way::Relayed | Way::RelayedSecond => "udp",
         Way::Direct => "raw",
     };
     let at = |name: &str| directory.join(name).display().to_string();
@@ -312,6 +342,33 @@ impl<'w> Server<'w> {
         let mut command = Command::new(&self.places.of(self.variant).bindery);
         command.arg("--control").arg(self.directory.path().join("control.sock")).arg("--json").args(words);
         Ok(serde_json::from_str(&output(&mut command)?)?)
+    }
+
+    /// Takes over another configuration while it runs.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn commit(&self, text: &str) -> Result<()> {
+        fs::write(self.directory.path().join("bindery.kdl"), text)?;
+        self.cli(&["request", "system", "reload"]).map(drop)
+    }
+
+    /// What the daemon says of a plugin.
+    ///
+    /// # Errors
+    /// The CLI fails, or there is no such plugin.
+    pub fn plugin(&self, name: &str) -> Result<serde_json::Value> {
+        let mut reply = self.cli(&["show", "plugins"])?;
+        let plugins =
+            reply.get_mut("plugins").and_then(serde_json::Value::as_array_mut).context("no list of plugins")?;
+        let found = plugins.iter_mut().find(|plugin| plugin.get("name").and_then(|n| n.as_str()) == Some(name));
+        Ok(found.with_context(|| format!("no plugin {name}"))?.take())
+    }
+
+    /// Where it keeps its files.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Begins to reconfigure every client, as fast as it goes; returns how many, once each first attempt is durable.

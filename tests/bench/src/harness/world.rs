@@ -1,5 +1,6 @@
-//! Two network namespaces joined by a veth pair: the server's end `vs` at 10.0.0.1/8, the load's end `vc` at
-//! 10.0.0.2/8. Nothing is bound outside of them.
+//! Two network namespaces joined by two veth pairs: the server's end `vs` at 10.0.0.1/8, the load's end `vc` at
+//! 10.0.0.2/8, and for a second group of clients `ws` at 172.16.0.1/12 and `wc` at 172.16.0.2/12. Nothing is bound outside
+//! of them.
 
 use crate::args::parse_mac;
 use crate::frame::Mac;
@@ -13,6 +14,12 @@ use std::process::Command;
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// The relay's address; on-link on the server's interface, so the route of its clients goes through it.
 pub const RELAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+/// The server's address on the second link.
+pub const SECOND_SERVER: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 1);
+/// The relay on the second link.
+pub const SECOND_RELAY: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 2);
+/// The server's interface of the second link.
+pub const SECOND_SERVER_IFL: &str = "ws";
 /// The server's interface.
 pub const SERVER_IFL: &str = "vs";
 /// The clients' interface.
@@ -64,18 +71,22 @@ impl World {
             output(Command::new("ip").args(["netns", "add", name]))?;
             output(Command::new("ip").args(["-n", name, "link", "set", "lo", "up"]))?;
         }
+        self.join((SERVER_IFL, SERVER), (CLIENT_IFL, RELAY), 8)?;
+        self.join((SECOND_SERVER_IFL, SECOND_SERVER), ("wc", SECOND_RELAY), 12)
+    }
+
+    /// Joins the namespaces by a veth pair.
+    fn join(&self, server: (&str, Ipv4Addr), client: (&str, Ipv4Addr), prefix: u8) -> Result<()> {
         let (s, c) = (&self.server, &self.client);
-        let pair = ["link", "add", SERVER_IFL, "type", "veth", "peer", "name", CLIENT_IFL, "netns", c];
+        let pair = ["link", "add", server.0, "type", "veth", "peer", "name", client.0, "netns", c];
         output(Command::new("ip").args(["-n", s]).args(pair))?;
-        for (name, ifl, address) in [(s, SERVER_IFL, SERVER), (c, CLIENT_IFL, RELAY)] {
-            let address = format!("{address}/8");
+        for (name, (ifl, address)) in [(s, server), (c, client)] {
+            let address = format!("{address}/{prefix}");
             output(Command::new("ip").args(["-n", name, "addr", "add", &address, "dev", ifl]))?;
             output(Command::new("ip").args(["-n", name, "link", "set", ifl, "up"]))?;
         }
         // Neighbours are fixed, so that no ARP packet is in a measurement.
-        for (name, ifl, other, from, address) in
-            [(s, SERVER_IFL, c, CLIENT_IFL, RELAY), (c, CLIENT_IFL, s, SERVER_IFL, SERVER)]
-        {
+        for (name, ifl, other, (from, address)) in [(s, server.0, c, client), (c, client.0, s, server)] {
             let mac = hardware_address(other, from)?;
             let address = address.to_string();
             let neighbour = ["neigh", "replace", &address, "lladdr", &mac, "dev", ifl];
