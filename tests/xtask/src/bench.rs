@@ -25,6 +25,11 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<()> {
         "--package=bindery-daemon",
         "--package=bindery-cli",
         "--package=bindery-bench",
+        // What a hook costs is measured by the examples of the crates that call them.
+        "--package=bindery-plugin-host",
+        "--package=bindery-plugin-native",
+        "--bins",
+        "--examples",
     ]))?;
     shell::run(Command::new(shell::target_dir().join("release/bindery-bench")).args(arguments))
 }

@@ -11,12 +11,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Renewals a second of `replace`, and of the group that a misbehaving plugin serves.
-const RATE: u32 = 10_000;
-/// Renewals a second of the other group.
-const NEIGHBOURS_RATE: u32 = 1_000;
-/// Clients that renew: each of them has its answer long before its turn comes again.
-const CLIENTS: u32 = 20_000;
+/// Renewals of `replace`, and of the group that a misbehaving plugin serves, for one of `--rate`: 10,000 a second.
+const LOAD: f64 = 5.0;
+/// Those of the other group: 1,000 a second.
+const NEIGHBOURS: f64 = 0.5;
+/// Seconds after which each client's turn to renew comes again: it has long had its answer.
+const TURN: f64 = 2.0;
+/// Number of the first client of the misbehaving plugin's group.
+const SECOND: u32 = 1_000_000;
+/// Shortest load, seconds: some commits must find room in it.
+const SECONDS_MIN: f64 = 1.0;
 /// From one commit to the next.
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
 /// How the plugin of `misbehave` behaves, by the names of `plugins/fixtures`; the first is the measure of the others.
@@ -69,8 +73,8 @@ impl Bench<'_> {
     pub(crate) fn replace(&self, server: &Server<'_>, values: &mut Values) -> Result<Option<String>> {
         let second = server.directory().join("second.wasm");
         another_component(&self.places.plugin, &second)?;
-        let calm = self.renewals(Way::Relayed, 0, RATE).run(self.stop, || Ok(()))?;
-        let asks = self.renewals(Way::Relayed, 0, RATE);
+        let calm = self.renewals(Way::Relayed, 0, LOAD).run(self.stop, || Ok(()))?;
+        let asks = self.renewals(Way::Relayed, 0, LOAD);
         let mut generator = asks.start()?;
         let (mut commits, mut longest, mut due) = (0_u32, Duration::ZERO, Instant::now());
         let moved = loop {
@@ -94,7 +98,7 @@ impl Bench<'_> {
         let last = if commits % 2 == 1 { &second } else { &self.places.plugin };
         let plugin = server.plugin("option-insert")?;
         let path = plugin.get("path").and_then(serde_json::Value::as_str).unwrap_or_default();
-        if commits < 2 || Path::new(path) != last {
+        if commits == 0 || Path::new(path) != last {
             return Ok(Some(format!("{commits} commits; the plugin is {path}")));
         }
         if number(&plugin, "calls") == 0 || number(&plugin, "failed") > 0 {
@@ -103,7 +107,7 @@ impl Bench<'_> {
         Ok(unserved(&calm).or_else(|| unserved(&moved)))
     }
 
-    /// A group whose plugin misbehaves, at [`RATE`], beside one that has nothing to do with it.
+    /// A group whose plugin misbehaves, beside one that has nothing to do with it.
     pub(crate) fn misbehave(&self, behaviour: &str, values: &mut Values) -> Result<Option<String>> {
         let server = Server::start(self.world, self.places, Variant::Bindery, Way::Relayed, self.stop)?;
         let settings = match behaviour {
@@ -112,8 +116,8 @@ impl Bench<'_> {
         };
         let own = bindery_configuration(Some(&self.places.plugin), false);
         server.commit(&second_group(&own, &self.fixture(), &settings))?;
-        let load = self.renewals(Way::RelayedSecond, CLIENTS, RATE);
-        let neighbours = self.renewals(Way::Relayed, 0, NEIGHBOURS_RATE);
+        let load = self.renewals(Way::RelayedSecond, SECOND, LOAD);
+        let neighbours = self.renewals(Way::Relayed, 0, NEIGHBOURS);
         let (mut load, mut neighbours) = (load.start()?, neighbours.start()?);
         let (mut theirs, mut ours) = (None, None);
         while theirs.is_none() || ours.is_none() {
@@ -142,16 +146,19 @@ impl Bench<'_> {
         Ok(void)
     }
 
-    fn renewals(&self, way: Way, first: u32, rate: u32) -> Asks<'_> {
+    /// Renewals at `share` of the rate that was asked for.
+    fn renewals(&self, way: Way, first: u32, share: f64) -> Asks<'_> {
         let mut asks = Asks::of(self.world);
         asks.by(way);
         asks.first = first;
-        let clients = CLIENTS.min(rate * 2);
-        asks.words(&format!("--renew --clients {clients} --rate {rate} --seconds {}", self.settings.seconds));
+        let rate = self.settings.rate * share;
+        let seconds = self.settings.seconds.max(SECONDS_MIN);
+        asks.words(&format!("--renew --clients {:.0} --rate {rate} --seconds {seconds}", (rate * TURN).ceil()));
         asks
     }
 
-    fn fixture(&self) -> PathBuf {
+    /// The component that behaves as it is told.
+    pub(crate) fn fixture(&self) -> PathBuf {
         self.places.plugin.with_file_name("fixture-behave.wasm")
     }
 }

@@ -162,6 +162,9 @@ impl Bench<'_> {
                 }
                 match step {
                     Step::Hooks => self.hooks(round)?,
+                    Step::Misbehave if !self.fixture().is_file() => {
+                        println!("SKIP bench-misbehave: {} is not built", self.fixture().display());
+                    }
                     Step::Misbehave => {
                         for behaviour in BEHAVIOURS {
                             self.row(step.name(), behaviour, round, |bench, values| {
