@@ -3,8 +3,8 @@
 use crate::lab::{Lab, Routes, subscriber, until};
 use bindery_engine::route::{Destination, Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
 use bindery_netlink::{PlaneSettings, RouteEvent, RouteThreadSettings, SweepReport};
-use bindery_types::InstanceId;
-use std::time::Duration;
+use bindery_types::{InstanceId, Ipv4Addr};
+use std::{num::NonZeroU32, time::Duration};
 
 fn set(seq: u64, route: Route) -> RouteOp {
     RouteOp { seq: RouteSeq(seq), urgent: true, change: RouteChange::Set(route) }
@@ -280,4 +280,45 @@ fn the_end_of_the_thread_leaves_the_routes_and_withdraw_does_not() {
         routes.swept() == SweepReport::default() && lab.count_neighbours() == 0
     });
     assert_eq!(lab.sh("ip route show proto static").lines().count(), 1);
+}
+
+/// Routes to prefixes, of other metrics and in other tables: kept by a new process as they stand, repaired at once where
+/// somebody removes them, and what is left over of them goes.
+#[test]
+fn prefixes_metrics_and_tables_are_reconciled() {
+    let Some(lab) = Lab::new("prefixes_metrics_and_tables_are_reconciled") else { return };
+    let marked = Route { metric: Some(7), table: NonZeroU32::new(77), ..lab.route(0) };
+    let via = Route { via: Some(subscriber(0)), on_link: true, neighbour: None, ..marked };
+    let behind = |number: u32| Route { dst: subscriber(number), len: 24, ..via };
+    let default = Route { dst: Ipv4Addr::UNSPECIFIED, len: 0, ..behind(0) };
+    let wanted = [marked, behind(256), Route { table: None, metric: None, ..behind(512) }, default];
+    let first = lab.start();
+    let ops: Vec<_> = (1..).zip(wanted).map(|(seq, route)| set(seq, route)).collect();
+    first.submit(&ops);
+    assert_eq!(first.routed(4), []);
+    let stand = || wanted.iter().all(|route| lab.observe_at(route.destination()) == Some(*route));
+    assert!(stand());
+    first.thread.stop();
+
+    lab.sh("ip route add 10.1.1.0/24 dev s1 scope link proto 201
+            ip route add table 78 10.1.1.0/24 dev s1 scope link proto 201
+            ip route add table 77 10.1.1.0/24 dev s1 scope link proto 201 metric 9
+            ip route add table 77 10.1.1.0/24 dev s1 scope link proto static metric 11");
+    let routes = lab.start();
+    routes.thread.handle().seed(wanted.to_vec());
+    let report = routes.swept();
+    assert_eq!((report.wanted, report.found, report.removed, report.neighbours_removed), (4, 7, 3, 0));
+    assert!(stand());
+    for at in ["table 77 10.1.1.0/24", "10.1.2.0/24", "table 77 default"] {
+        lab.sh(&format!("ip route del {at} proto 201"));
+        until("the route", stand);
+    }
+    // No metric takes the place of the one that a process before set.
+    let other = Route { metric: None, ..wanted[1] };
+    routes.submit(&[set(5, other)]);
+    assert_eq!(routes.routed(5), []);
+    assert_eq!(lab.observe_at(other.destination()), Some(other));
+    assert_eq!(lab.sh("ip route show table 77 proto static").lines().count(), 1);
+    assert_eq!(routes.thread.handle().withdraw(), Some(4));
+    assert_eq!(lab.count(), 0);
 }
