@@ -47,6 +47,18 @@ pub struct Binding {
     /// Option 12 as text; absent when the client sent none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_name: Option<String>,
+    /// User-Name of an authority, as text; absent for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_name: Option<String>,
+    /// Seconds until the service ends (Session-Timeout); absent where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_timeout: Option<u64>,
+    /// Acct-Session-Id of its accounting records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accounting_session_id: Option<String>,
+    /// Acct-Multi-Session-Id: the session that it goes on from; absent for its own id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multi_accounting_session_id: Option<String>,
     /// `none`, `reconfiguring` (for another address), `refreshing` (for new options), or `deferred-nack`: the next
     /// renewal gets a NAK.
     pub reconfigure_status: String,

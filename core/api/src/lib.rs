@@ -7,6 +7,7 @@
 
 mod binding;
 mod plugin;
+mod radius;
 mod reconfigure;
 mod route;
 mod statistics;
@@ -15,6 +16,7 @@ mod verb;
 
 pub use binding::{Binding, BindingList, BindingSummary, Cleared};
 pub use plugin::{Plugin, PluginList};
+pub use radius::{AaaStatistics, RadiusServer, RadiusServerList};
 pub use reconfigure::{Capability, CapabilityList, PACE_DEFAULT, ReconfigureQuery, Reconfigured};
 pub use route::{Route, RouteList, RouteProtocol, RouteQuery};
 pub use statistics::{Counter, Pool, PoolList, Statistics};

@@ -47,6 +47,10 @@ pub enum Verb {
     Plugins,
     /// `show access address-assignment pool`.
     Pools,
+    /// `show network-access aaa radius-servers`.
+    RadiusServers,
+    /// `show network-access aaa statistics`.
+    AaaStatistics,
     /// `request system reload`.
     Reload,
     /// `request system shutdown`; `withdraw-routes` in the query removes the routes.
@@ -55,7 +59,7 @@ pub enum Verb {
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Version,
         Self::Bindings,
         Self::BindingSummary,
@@ -67,6 +71,8 @@ impl Verb {
         Self::Routes,
         Self::Plugins,
         Self::Pools,
+        Self::RadiusServers,
+        Self::AaaStatistics,
         Self::Reload,
         Self::Shutdown,
     ];
@@ -85,6 +91,8 @@ impl Verb {
             Self::Routes => "/v1/routes",
             Self::Plugins => "/v1/plugins",
             Self::Pools => "/v1/access/address-assignment/pools",
+            Self::RadiusServers => "/v1/access/radius-servers",
+            Self::AaaStatistics => "/v1/access/statistics",
             Self::Reload => "/v1/system/reload",
             Self::Shutdown => "/v1/system/shutdown",
         }
@@ -108,7 +116,9 @@ impl Verb {
             | Self::ReconfigureCapability
             | Self::Routes
             | Self::Plugins
-            | Self::Pools => Permission::View,
+            | Self::Pools
+            | Self::RadiusServers
+            | Self::AaaStatistics => Permission::View,
             Self::ClearBindings | Self::ClearStatistics | Self::Reconfigure => Permission::Clear,
             Self::Reload | Self::Shutdown => Permission::Configure,
         }

@@ -56,6 +56,8 @@ struct Entry {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Arguments {
     None,
+    /// `[brief | detail]`.
+    Level,
     /// `[KEY | interface IFL] [brief | detail]`, or `summary`.
     Bindings,
     /// `KEY | interface IFL | all`.
@@ -72,6 +74,7 @@ impl Arguments {
     const fn form(self) -> &'static str {
         match self {
             Self::None => "",
+            Self::Level => "[brief | detail]",
             Self::Bindings => "[ADDRESS | MAC | SESSION-ID | interface IFL] [brief | detail | summary]",
             Self::Clear => "(ADDRESS | MAC | SESSION-ID | interface IFL | all)",
             Self::Reconfigure => "(ADDRESS | MAC | SESSION-ID | interface IFL | all) [refresh] [pace N]",
@@ -81,7 +84,7 @@ impl Arguments {
     }
 }
 
-const ENTRIES: [Entry; 12] = [
+const ENTRIES: [Entry; 14] = [
     Entry {
         words: &["show", "dhcp", "server", "binding"],
         arguments: Arguments::Bindings,
@@ -105,6 +108,18 @@ const ENTRIES: [Entry; 12] = [
         arguments: Arguments::None,
         verb: Verb::Pools,
         help: "addresses in use by pool",
+    },
+    Entry {
+        words: &["show", "network-access", "aaa", "radius-servers"],
+        arguments: Arguments::Level,
+        verb: Verb::RadiusServers,
+        help: "RADIUS servers, whether they answer, what was asked of them",
+    },
+    Entry {
+        words: &["show", "network-access", "aaa", "statistics"],
+        arguments: Arguments::None,
+        verb: Verb::AaaStatistics,
+        help: "authentication, accounting and dynamic requests",
     },
     Entry { words: &["show", "route"], arguments: Arguments::Route, verb: Verb::Routes, help: "routes of subscribers" },
     Entry {
@@ -243,8 +258,8 @@ fn arguments(entry: &Entry, words: &[String]) -> Result<Command, Mistake> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         match (entry.arguments, word.as_str()) {
-            (Arguments::Bindings, "brief") => command.level = Level::Brief,
-            (Arguments::Bindings, "detail") => command.level = Level::Detail,
+            (Arguments::Bindings | Arguments::Level, "brief") => command.level = Level::Brief,
+            (Arguments::Bindings | Arguments::Level, "detail") => command.level = Level::Detail,
             (Arguments::Bindings, "summary") if command.selector == Selector::default() => {
                 command.verb = Verb::BindingSummary;
             }
@@ -325,6 +340,7 @@ mod tests {
     #[test]
     fn words_may_be_short_while_unique() {
         assert_eq!(read("sh d s b").unwrap().verb, Verb::Bindings);
+        assert_eq!(read("show net aaa r detail").map(|c| (c.verb, c.level)), Ok((Verb::RadiusServers, Level::Detail)));
         assert_eq!(read("sh d s b det").unwrap_err().to_string().lines().count(), 1);
         assert!(matches!(read("re"), Err(Mistake::Incomplete { .. })));
         assert!(matches!(read("c d s"), Err(Mistake::Incomplete { .. })));

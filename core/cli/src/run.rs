@@ -6,8 +6,8 @@ use crate::{
     show,
 };
 use bindery_api::{
-    BindingList, BindingSummary, CapabilityList, Cleared, PluginList, PoolList, Reconfigured, Reloaded, RouteList,
-    Statistics, Verb, Version,
+    AaaStatistics, BindingList, BindingSummary, CapabilityList, Cleared, PluginList, PoolList, RadiusServerList,
+    Reconfigured, Reloaded, RouteList, Statistics, Verb, Version,
 };
 use std::{
     io::{self, Write},
@@ -63,6 +63,14 @@ fn text(command: &Command, body: &[u8]) -> Result<String, ClientError> {
         Verb::Routes => show::routes(&serde_json::from_slice::<RouteList>(body)?),
         Verb::Plugins => show::plugins(&serde_json::from_slice::<PluginList>(body)?),
         Verb::Pools => show::pools(&serde_json::from_slice::<PoolList>(body)?),
+        Verb::RadiusServers => {
+            let list: RadiusServerList = serde_json::from_slice(body)?;
+            match command.level {
+                Level::Brief => show::radius_servers(&list),
+                Level::Detail => show::radius_servers_detail(&list),
+            }
+        }
+        Verb::AaaStatistics => show::aaa_statistics(&serde_json::from_slice::<AaaStatistics>(body)?),
         Verb::Reload => show::reloaded(&serde_json::from_slice::<Reloaded>(body)?),
         Verb::Reconfigure => show::reconfigured(serde_json::from_slice::<Reconfigured>(body)?),
         Verb::ReconfigureCapability => show::capability(&serde_json::from_slice::<CapabilityList>(body)?),

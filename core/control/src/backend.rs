@@ -1,6 +1,6 @@
 //! Who answers: the daemon behind the socket.
 
-use bindery_api::{Plugin, Reloaded};
+use bindery_api::{AaaStatistics, Plugin, RadiusServerList, Reloaded};
 use bindery_engine::command::{Reply, Verb};
 use std::{future::Future, pin::Pin};
 
@@ -14,6 +14,12 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The plugins with their counters; `None` when the daemon is ending.
     fn plugins(&self) -> Answer<'_, Option<Vec<Plugin>>>;
+
+    /// The RADIUS servers; `None` when the daemon is ending.
+    fn radius_servers(&self) -> Answer<'_, Option<RadiusServerList>>;
+
+    /// What was asked of RADIUS and by it; `None` when the daemon is ending.
+    fn aaa_statistics(&self) -> Answer<'_, Option<AaaStatistics>>;
 
     /// Loads the configuration file again.
     fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadError>>;

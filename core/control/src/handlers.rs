@@ -12,8 +12,8 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use bindery_api::{
-    ApiError, BindingSummary, Cleared, Empty, PluginList, PoolList, Reloaded, RouteQuery, Selector, Shutdown,
-    Statistics, Verb, Version,
+    AaaStatistics, ApiError, BindingSummary, Cleared, Empty, PluginList, PoolList, RadiusServerList, Reloaded,
+    RouteQuery, Selector, Shutdown, Statistics, Verb, Version,
 };
 use bindery_engine::command::{Cursor, Filter, Reply, Verb as Ask};
 use bindery_types::SessionId;
@@ -66,6 +66,8 @@ fn handler(verb: Verb) -> MethodRouter<Server> {
         Verb::Routes => get(routes),
         Verb::Plugins => get(plugins),
         Verb::Pools => get(pools),
+        Verb::RadiusServers => get(radius_servers),
+        Verb::AaaStatistics => get(aaa_statistics),
         Verb::Reload => post(reload),
         Verb::Shutdown => post(shutdown),
     }
@@ -199,6 +201,14 @@ async fn clear_bindings(
 
 async fn plugins(State(server): State<Server>) -> Result<Json<PluginList>, Refused> {
     Ok(Json(PluginList { plugins: server.backend.plugins().await.ok_or_else(ending)? }))
+}
+
+async fn radius_servers(State(server): State<Server>) -> Result<Json<RadiusServerList>, Refused> {
+    Ok(Json(server.backend.radius_servers().await.ok_or_else(ending)?))
+}
+
+async fn aaa_statistics(State(server): State<Server>) -> Result<Json<AaaStatistics>, Refused> {
+    Ok(Json(server.backend.aaa_statistics().await.ok_or_else(ending)?))
 }
 
 async fn pools(State(server): State<Server>) -> Result<Json<PoolList>, Refused> {

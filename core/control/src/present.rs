@@ -39,6 +39,10 @@ pub(crate) fn binding(view: &BindingView, wall: u64) -> Binding {
         option_82: some_hex(&view.relay_info),
         vendor_class: some_text(&view.vendor_class),
         host_name: some_text(&view.host_name),
+        user_name: some_text(view.subscriber.username.as_bytes()),
+        session_timeout: view.subscriber.ends.map(|ends| view.start.plus_secs(view.started_ago).secs_until(ends)),
+        accounting_session_id: Some(format!("{}-{}", view.session.0, view.start.0)),
+        multi_accounting_session_id: (view.multi_session != view.session).then(|| view.multi_session.0.to_string()),
         reconfigure_status: match view.reconfigure.phase {
             Phase::Idle => "none",
             Phase::Reconfiguring(Purpose::Renumber) => "reconfiguring",

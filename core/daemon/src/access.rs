@@ -53,6 +53,23 @@ pub(crate) enum Said {
     Again(Box<AccessQuestion>),
 }
 
+/// What RADIUS was asked and has answered, since start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Asked {
+    /// Requests handed to RADIUS.
+    pub(crate) requests: u64,
+    /// Access-Accepts.
+    pub(crate) accepts: u64,
+    /// Access-Rejects.
+    pub(crate) rejects: u64,
+    /// Requests without an answer.
+    pub(crate) failures: u64,
+    /// Requests that could not be handed over.
+    pub(crate) refused: u64,
+    /// Answers that nobody waited for any more.
+    pub(crate) late: u64,
+}
+
 /// A newcomer that RADIUS was asked about.
 struct Waiting {
     question: AccessQuestion,
@@ -70,6 +87,7 @@ pub(crate) struct Access {
     waiting: HashMap<u64, Waiting>,
     /// When each is given up, in order.
     deadlines: VecDeque<(Mono, u64)>,
+    counted: Asked,
     log: Limiter,
 }
 
@@ -77,7 +95,12 @@ impl Access {
     /// `records` takes what is to be accounted.
     pub(crate) fn new(radius: Handle, aaa: Arc<Aaa>, records: Feed) -> Self {
         let (waiting, deadlines) = (HashMap::new(), VecDeque::new());
-        Self { radius, aaa, records, waiting, deadlines, log: Limiter::default() }
+        Self { radius, aaa, records, waiting, deadlines, counted: Asked::default(), log: Limiter::default() }
+    }
+
+    /// What was counted.
+    pub(crate) fn counted(&self) -> Asked {
+        self.counted
     }
 
     /// Something happened to a session of a group that accounts. Call this before the operations of `routes` are
@@ -115,13 +138,13 @@ impl Access {
             Err(error) => return Some(self.unavailable(now, &question, "", &error.to_string())),
         };
         let Some(group) = group.filter(|group| group.asks_radius) else {
-            let stage = Asked { engine, question: &question, packet: &packet, group };
-            return Some(after(now, policy, &stage, &username, &AttributeList::new(), Steer::default()));
+            let case = Case { engine, question: &question, packet: &packet, group };
+            return Some(after(now, policy, &case, &username, &AttributeList::new(), Steer::default()));
         };
         let made = facts.about(&packet, &username, &question.interface).access_attributes(&aaa.radius.nas);
-        let asked = Asked { engine, question: &question, packet: &packet, group: Some(group) };
+        let case = Case { engine, question: &question, packet: &packet, group: Some(group) };
         let made = made.map_err(BeforeError::TooLong);
-        let (username, attributes, steer) = match made.and_then(|list| before(now, policy, &asked, &username, list)) {
+        let (username, attributes, steer) = match made.and_then(|list| before(now, policy, &case, &username, list)) {
             Ok(made) => made,
             Err(BeforeError::Said(answer)) => return Some(answer),
             Err(BeforeError::TooLong(error)) => {
@@ -137,9 +160,11 @@ impl Access {
             patience: Some(UNSENT_MAX),
         };
         if let Err(Busy(_)) = self.radius.access(question.tag, request) {
+            self.counted.refused += 1;
             return Some(self.unavailable(now, &question, &username, "too many requests wait for RADIUS"));
         }
         tracing::debug!(%username, group = %question.group, interface = %question.interface, "RADIUS is asked");
+        self.counted.requests += 1;
         self.deadlines.push_back((now.mono.plus(PATIENCE), question.tag));
         self.waiting.insert(question.tag, Waiting { question, aaa, username, steer });
         None
@@ -154,7 +179,11 @@ impl Access {
         tag: u64,
         (answer, server): (Answer, Option<SocketAddr>),
     ) -> Option<Said> {
-        let Waiting { question, aaa, username, steer } = self.waiting.remove(&tag)?;
+        self.count(&answer);
+        let Some(Waiting { question, aaa, username, steer }) = self.waiting.remove(&tag) else {
+            self.counted.late += 1;
+            return None;
+        };
         if !Arc::ptr_eq(&aaa, &self.aaa) {
             return Some(Said::Again(Box::new(question)));
         }
@@ -162,12 +191,12 @@ impl Access {
         let Ok(packet) = Packet::parse(&question.request, ParseRules { allow_no_end_option: true }) else {
             return Some(Said::Answer(Authorization::Unavailable));
         };
-        let asked = Asked { engine, question: &question, packet: &packet, group };
+        let case = Case { engine, question: &question, packet: &packet, group };
         let list = match answer {
             Answer::Accept(list) => list,
             Answer::Failed(_) if group.is_some_and(|group| group.takes_without_answer) => AttributeList::new(),
             Answer::Reject(_) => {
-                self.rejected(now, &asked, &username, server);
+                self.rejected(now, &case, &username, server);
                 return Some(Said::Answer(Authorization::Rejected));
             }
             Answer::Failed(failure) => {
@@ -177,26 +206,34 @@ impl Access {
             // No answer to what was asked.
             Answer::Recorded(_) => return Some(Said::Answer(Authorization::Unavailable)),
         };
-        let answer = after(now, policy, &asked, &username, &list, steer);
+        let answer = after(now, policy, &case, &username, &list, steer);
         let accepted = matches!(answer, Authorization::Accepted(_));
         tracing::debug!(%username, group = %question.group, server = ?server, accepted, "RADIUS has answered");
         Some(Said::Answer(answer))
     }
 
-    fn rejected(&mut self, now: Now, asked: &Asked<'_>, username: &str, server: Option<SocketAddr>) {
-        if self.log.allows(now.mono.secs()) {
-            let hw = asked.packet.hw_addr();
-            tracing::info!(username, %hw, group = %asked.question.group, ?server, "RADIUS has rejected a client");
+    fn count(&mut self, answer: &Answer) {
+        match answer {
+            Answer::Accept(_) => self.counted.accepts += 1,
+            Answer::Reject(_) => self.counted.rejects += 1,
+            Answer::Failed(_) | Answer::Recorded(_) => self.counted.failures += 1,
         }
-        let Some(group) = asked.group.filter(|group| group.accounts && group.records.stop_on_access_deny) else {
+    }
+
+    fn rejected(&mut self, now: Now, case: &Case<'_>, username: &str, server: Option<SocketAddr>) {
+        if self.log.allows(now.mono.secs()) {
+            let hw = case.packet.hw_addr();
+            tracing::info!(username, %hw, group = %case.question.group, ?server, "RADIUS has rejected a client");
+        }
+        let Some(group) = case.group.filter(|group| group.accounts && group.records.stop_on_access_deny) else {
             return;
         };
         let denied = Denied {
             profile: Arc::clone(&group.profile),
             username: username.into(),
-            mac: asked.packet.hw_addr().mac(),
-            interface: asked.question.interface.clone(),
-            tag: asked.question.tag,
+            mac: case.packet.hw_addr().mac(),
+            interface: case.question.interface.clone(),
+            tag: case.question.tag,
             at: now.wall,
         };
         self.records.denied(now, denied);
@@ -224,14 +261,14 @@ impl Access {
 }
 
 /// What a question is about.
-struct Asked<'a> {
+struct Case<'a> {
     engine: &'a Engine,
     question: &'a AccessQuestion,
     packet: &'a Packet<'a>,
     group: Option<&'a GroupAccess>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Case<'a> {
     fn stage(&self, phase: Phase, username: Box<str>, list: &AttributeList, steer: Steer) -> Authorize<'a> {
         Authorize {
             request: self.packet,
@@ -311,16 +348,16 @@ enum BeforeError {
 fn before(
     now: Now,
     policy: &mut dyn Policy,
-    asked: &Asked<'_>,
+    case: &Case<'_>,
     username: &str,
     mut list: AttributeList,
 ) -> Result<(Box<str>, AttributeList, Steer), BeforeError> {
-    if asked.question.chain.is_empty() {
+    if case.question.chain.is_empty() {
         return Ok((username.into(), list, Steer::default()));
     }
     list.remove(Type::USER_NAME);
-    let mut stage = asked.stage(Phase::Before, username.into(), &list, Steer::default());
-    if let Some(answer) = stopped(policy.authorize(now, &asked.question.chain, &mut stage)) {
+    let mut stage = case.stage(Phase::Before, username.into(), &list, Steer::default());
+    if let Some(answer) = stopped(policy.authorize(now, &case.question.chain, &mut stage)) {
         return Err(BeforeError::Said(answer));
     }
     const OURS: [Type; 5] =
@@ -341,18 +378,18 @@ const CHAP_PASSWORD: Type = Type(3);
 fn after(
     now: Now,
     policy: &mut dyn Policy,
-    asked: &Asked<'_>,
+    case: &Case<'_>,
     username: &str,
     list: &AttributeList,
     steer: Steer,
 ) -> Authorization {
     let named = Accepted::read(list).username.unwrap_or_else(|| username.into());
-    let session_secs = asked.group.and_then(|group| group.session_secs);
-    if asked.question.chain.is_empty() {
+    let session_secs = case.group.and_then(|group| group.session_secs);
+    if case.question.chain.is_empty() {
         return Authorization::Accepted(Box::new(grant(named, list, steer, session_secs)));
     }
-    let mut stage = asked.stage(Phase::After, named, list, steer);
-    if let Some(answer) = stopped(policy.authorize(now, &asked.question.chain, &mut stage)) {
+    let mut stage = case.stage(Phase::After, named, list, steer);
+    if let Some(answer) = stopped(policy.authorize(now, &case.question.chain, &mut stage)) {
         return answer;
     }
     let mut list = AttributeList::new();

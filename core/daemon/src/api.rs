@@ -1,13 +1,14 @@
 //! The daemon behind the control socket.
 
 use crate::{
+    aaa_status,
     commit::Configuration,
     packet::{Inbox, Message},
     policy::Seen,
     prepare::Component,
     revision::hex,
 };
-use bindery_api::{Counter, Plugin, Reloaded};
+use bindery_api::{AaaStatistics, Counter, Plugin, RadiusServerList, Reloaded};
 use bindery_control::{Answer, Backend, ReloadError};
 use bindery_engine::command::{Reply, Verb};
 use bindery_plugin_host::{BreakerState, Failure};
@@ -54,6 +55,23 @@ impl Backend for Daemon {
             let configuration = self.configuration.lock().await;
             let seen = self.ask(Message::PluginStats).await?;
             Some(configuration.components().iter().zip(seen).map(|(component, seen)| plugin(component, seen)).collect())
+        })
+    }
+
+    fn radius_servers(&self) -> Answer<'_, Option<RadiusServerList>> {
+        Box::pin(async {
+            let radius = self.configuration.lock().await.radius();
+            Some(aaa_status::servers(&radius.status().await?))
+        })
+    }
+
+    fn aaa_statistics(&self) -> Answer<'_, Option<AaaStatistics>> {
+        Box::pin(async {
+            let configuration = self.configuration.lock().await;
+            let (radius, dynamic) = (configuration.radius(), configuration.dynamic_counters().await);
+            drop(configuration);
+            let asked = self.ask(Message::Asked).await?;
+            Some(aaa_status::statistics(&radius.status().await?, asked, dynamic))
         })
     }
 

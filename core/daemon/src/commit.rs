@@ -12,6 +12,7 @@ use crate::{
 use bindery_config::Loaded;
 use bindery_netlink::{RouteHandle, RouteThread};
 use bindery_plugin_host::{Host, Stores};
+use bindery_radius::{dynamic::Counters, shell::Handle as RadiusHandle};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -93,6 +94,16 @@ impl Configuration {
     /// Talks to the route thread.
     pub(crate) fn routes(&self) -> RouteHandle {
         self.routes.handle()
+    }
+
+    /// Talks to the RADIUS task.
+    pub(crate) fn radius(&self) -> RadiusHandle {
+        self.radius.handle()
+    }
+
+    /// What was counted of Disconnect- and CoA-Requests.
+    pub(crate) async fn dynamic_counters(&self) -> Counters {
+        self.dynamic.counters().await
     }
 
     /// Ends the route thread; the routes stay.

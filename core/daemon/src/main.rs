@@ -2,6 +2,7 @@
 //!
 //! What this crate never does: decide anything about a packet. It is the only one that sees everything.
 
+mod aaa_status;
 mod access;
 mod accounting;
 mod api;

@@ -4,7 +4,7 @@
 //! blocks but the poll.
 
 use crate::{
-    access::{Access, Said},
+    access::{Access, Asked, Said},
     clock,
     deferred::Shaped,
     log::Log,
@@ -57,6 +57,8 @@ pub(crate) enum Message {
     PluginStats(oneshot::Sender<Vec<Seen>>),
     /// A deferred plugin has answered.
     Shaped(Box<Shaped>),
+    /// What RADIUS was asked and has answered.
+    Asked(oneshot::Sender<Asked>),
     /// What the forwarding plane has counted for each; `None` where it cannot be read now.
     Counters(Vec<Destination>, oneshot::Sender<Option<Vec<Option<Counters>>>>),
     /// The end of a request to RADIUS about a newcomer.
@@ -209,6 +211,10 @@ impl PacketThread {
                 Some(answer) => Input::PolicyDone(answer),
                 None => return,
             },
+            Message::Asked(reply) => {
+                let _ = reply.send(self.access.counted());
+                return;
+            }
             Message::Counters(of, reply) => {
                 if let Some(routes) = &self.routes {
                     // The asker may have gone.

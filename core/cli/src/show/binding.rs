@@ -77,6 +77,21 @@ fn detail(text: &mut String, row: &Binding) {
             field(label, value);
         }
     }
+    if let Some(name) = &row.user_name {
+        field("User Name", name);
+    }
+    if let Some(secs) = row.session_timeout {
+        field("Session Timeout in", &format!("{secs} seconds"));
+    }
+    let ids = [
+        ("Accounting Session ID", &row.accounting_session_id),
+        ("Multi Accounting Session ID", &row.multi_accounting_session_id),
+    ];
+    for (label, value) in ids {
+        if let Some(value) = value {
+            field(label, value);
+        }
+    }
     field("Reconfigure Status", &row.reconfigure_status);
     if let Some(attempts) = row.reconfigure_attempts {
         field("Reconfigure Attempts", &attempts.to_string());
@@ -179,6 +194,10 @@ mod tests {
             option_82: Some("0106".into()),
             vendor_class: None,
             host_name: None,
+            user_name: Some("alice@isp.net".into()),
+            session_timeout: Some(77),
+            accounting_session_id: Some("6-1000".into()),
+            multi_accounting_session_id: None,
             reconfigure_status: "none".into(),
             reconfigure_attempts: None,
             reconfigure_next: None,
@@ -210,6 +229,10 @@ mod tests {
         for label in ["Client IP Address: 198.51.100.15", "State:", "BOUND(LOCAL_SERVER_STATE_BOUND)", "Session Id:"] {
             assert!(text.contains(label), "{text}");
         }
+        for value in ["alice@isp.net", "77 seconds", "6-1000"] {
+            assert!(text.contains(value), "{text}");
+        }
+        assert!(!text.contains("Multi"), "{text}");
     }
 
     #[test]

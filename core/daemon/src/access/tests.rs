@@ -178,6 +178,9 @@ fn what_radius_says_is_what_the_engine_hears() {
     let grant = granted(world.answer(Answer::Failed(Failure::Timeout), &mut nobody));
     assert_eq!(&*grant.subscriber.username, "u.0200.0000.0007.eth9");
     assert!(nobody.asked.is_empty());
+    assert!(world.answer(Answer::Failed(Failure::Timeout), &mut nobody).is_none());
+    let counted = Asked { requests: 4, accepts: 1, rejects: 1, failures: 3, refused: 0, late: 1 };
+    assert_eq!(world.access.counted(), counted);
 }
 
 #[test]
