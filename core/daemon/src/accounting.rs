@@ -101,7 +101,7 @@ impl Feed {
     pub(crate) fn session(&mut self, now: Now, aaa: &Arc<Aaa>, news: SessionNews, routes: Option<&RouteHandle>) {
         let counts = |group: &crate::radius::GroupAccess| group.records.statistics == Statistics::VolumeTime;
         let counted = aaa.volume && is_end(news.change) && aaa.group(&news.session.group).is_some_and(counts);
-        let destination = Destination { instance: InstanceId(0), dst: news.session.address };
+        let destination = Destination::host(InstanceId(0), news.session.address);
         let happened = Happened { aaa: Arc::clone(aaa), news, at: now.wall, volume: None };
         let mut parcel =
             Parcel { sender: self.sender.clone(), lost: Arc::clone(&self.lost), happened: Some(Box::new(happened)) };
@@ -295,7 +295,7 @@ impl Accountant {
         if !self.aaa.volume || !views.iter().any(wanted) {
             return Vec::new();
         }
-        let of = views.iter().map(|view| Destination { instance: InstanceId(0), dst: view.address }).collect();
+        let of = views.iter().map(|view| Destination::host(InstanceId(0), view.address)).collect();
         let (sender, counted) = oneshot::channel();
         self.inbox.send(Message::Counters(of, sender));
         let counted = counted.await.ok().flatten().unwrap_or_default();
