@@ -309,15 +309,17 @@ fn prefixes_metrics_and_tables_are_reconciled() {
     let report = routes.swept();
     assert_eq!((report.wanted, report.found, report.removed, report.neighbours_removed), (4, 7, 3, 0));
     assert!(stand());
-    for at in ["table 77 10.1.1.0/24", "10.1.2.0/24", "table 77 default"] {
-        lab.sh(&format!("ip route del {at} proto 201"));
-        until("the route", stand);
-    }
     // No metric takes the place of the one that a process before set.
     let other = Route { metric: None, ..wanted[1] };
     routes.submit(&[set(5, other)]);
     assert_eq!(routes.routed(5), []);
     assert_eq!(lab.observe_at(other.destination()), Some(other));
+    routes.submit(&[set(6, wanted[1])]);
+    assert_eq!(routes.routed(6), []);
+    for at in ["table 77 10.1.1.0/24", "10.1.2.0/24", "table 77 default"] {
+        lab.sh(&format!("ip route del {at} proto 201"));
+        until("the route", stand);
+    }
     assert_eq!(lab.sh("ip route show table 77 proto static").lines().count(), 1);
     assert_eq!(routes.thread.handle().withdraw(), Some(4));
     assert_eq!(lab.count(), 0);
