@@ -15,7 +15,6 @@ mod kit;
 mod leasequery;
 mod order;
 mod plugins;
-mod radius;
 mod reconfigure;
 mod reconfigure_deaf;
 mod relayed;
