@@ -1,11 +1,17 @@
-//! Plugins that are too slow for the packet thread (design §5): each has a thread of its own and a bounded queue.
+//! Plugins that do not run on the packet thread (design §5): each has a thread of its own and a bounded queue. They are
+//! too slow for it, or observe sessions, which must delay nobody.
 //!
 //! The exchange waits in the engine; a copy of it goes to the thread and comes back by the inbox with what the plugin
 //! made of it. Then the packet thread goes on with the rest of the chain.
 
-use bindery_engine::{config::PluginId, policy::Token};
+use bindery_engine::{
+    config::PluginId,
+    event::{SessionChange, SessionNews},
+    policy::{Lookup, Subject, Token},
+};
 use bindery_plugin_host::{
-    BreakerState, Edit, EditRefused, Edits, Failure, OnFailure, Outcome, Plugin, PluginStats, ShapeExchange, ShapeMeta,
+    BreakerState, Edit, EditRefused, Edits, Event, Failure, OnFailure, Outcome, Plugin, PluginStats, ShapeExchange,
+    ShapeMeta,
 };
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::{
@@ -17,6 +23,9 @@ use std::{
 
 /// Exchanges that may wait for one plugin. When it is full, its `on-failure` holds for a further one.
 pub(crate) const QUEUE: usize = 256;
+
+/// News of sessions that may wait for one plugin. When it is full, a further one is lost to the plugin, and counted.
+pub(crate) const NEWS: usize = 4_096;
 
 /// How long an exchange waits for deferred plugins: less than a client's first retransmission (RFC 2131 §4.1).
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
@@ -111,6 +120,13 @@ pub(crate) struct Job {
     pub(crate) rest: Vec<PluginId>,
 }
 
+/// What a plugin's thread has to do.
+#[derive(Debug)]
+enum Work {
+    Shape(Job),
+    Observe(Arc<SessionNews>),
+}
+
 /// What came of it.
 #[derive(Debug)]
 pub(crate) struct Shaped {
@@ -121,7 +137,7 @@ pub(crate) struct Shaped {
 /// A deferred plugin, seen from the packet thread. Dropping it ends the thread behind the last job.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    jobs: Sender<Job>,
+    jobs: Sender<Work>,
     on_failure: OnFailure,
     stats: Arc<Mutex<PluginStats>>,
     /// Calls that did not reach the plugin, by kind.
@@ -130,10 +146,14 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// Gives the plugin a thread of its own; `report` is called there. Where the system has no thread to give, the
-    /// plugin is gone and its queue always full.
-    pub(crate) fn start(plugin: Plugin, report: impl Fn(Shaped) + Send + 'static) -> (Self, io::Result<()>) {
-        let (jobs, queue) = bounded(QUEUE);
+    /// Gives the plugin a thread of its own with a queue of `room`; `report` is called there. Where the system has no
+    /// thread to give, the plugin is gone and its queue always full.
+    pub(crate) fn start(
+        plugin: Plugin,
+        room: usize,
+        report: impl Fn(Shaped) + Send + 'static,
+    ) -> (Self, io::Result<()>) {
+        let (jobs, queue) = bounded(room);
         let stats = Arc::new(Mutex::new(plugin.stats()));
         let (on_failure, shared) = (plugin.on_failure(), Arc::clone(&stats));
         let name = "plugin".to_owned();
@@ -147,11 +167,21 @@ impl Worker {
     /// # Errors
     /// The job comes back with its outcome.
     pub(crate) fn submit(&mut self, job: Job) -> Result<(), Box<Shaped>> {
-        self.jobs.try_send(job).map_err(|refused| {
-            let (TrySendError::Full(job) | TrySendError::Disconnected(job)) = refused;
+        match self.jobs.try_send(Work::Shape(job)) {
+            Err(TrySendError::Full(Work::Shape(job)) | TrySendError::Disconnected(Work::Shape(job))) => {
+                self.queue_full += 1;
+                Err(Box::new(Shaped { job, outcome: Outcome::Failed(Failure::QueueFull, self.on_failure) }))
+            }
+            // What comes back is what went in.
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells what happened to a session.
+    pub(crate) fn observe(&mut self, news: Arc<SessionNews>) {
+        if self.jobs.try_send(Work::Observe(news)).is_err() {
             self.queue_full += 1;
-            Box::new(Shaped { job, outcome: Outcome::Failed(Failure::QueueFull, self.on_failure) })
-        })
+        }
     }
 
     /// Whether every refusal so far is the first: then somebody should be told.
@@ -178,10 +208,19 @@ impl Worker {
     }
 }
 
-fn work(mut plugin: Plugin, queue: &Receiver<Job>, stats: &Mutex<PluginStats>, report: impl Fn(Shaped)) {
+fn work(mut plugin: Plugin, queue: &Receiver<Work>, stats: &Mutex<PluginStats>, report: impl Fn(Shaped)) {
     let mut open = false;
-    for mut job in queue {
-        let outcome = plugin.shape_reply(&mut job.exchange);
+    for work in queue {
+        let shaped = match work {
+            Work::Shape(mut job) => {
+                let outcome = plugin.shape_reply(&mut job.exchange);
+                Some(Shaped { job, outcome })
+            }
+            Work::Observe(news) => {
+                observe(&mut plugin, &news);
+                None
+            }
+        };
         let seen = plugin.stats();
         let opened = seen.breaker == BreakerState::Open;
         if opened && !open {
@@ -189,6 +228,36 @@ fn work(mut plugin: Plugin, queue: &Receiver<Job>, stats: &Mutex<PluginStats>, r
         }
         open = opened;
         *stats.lock().unwrap_or_else(PoisonError::into_inner) = seen;
-        report(Shaped { job, outcome });
+        if let Some(shaped) = shaped {
+            report(shaped);
+        }
     }
+}
+
+/// Tells a plugin of stage `session-events` what happened. A failure is in its counters, and delays nobody.
+pub(crate) fn observe(plugin: &mut Plugin, news: &SessionNews) {
+    let event = match news.change {
+        SessionChange::Bound => Event::Bound,
+        // A change of what RADIUS grants has no event of its own in this version of the stage.
+        SessionChange::Reauthorized => return,
+        SessionChange::Renewed => Event::Renewed,
+        SessionChange::Released => Event::Released,
+        SessionChange::Expired => Event::Expired,
+        SessionChange::Cleared | SessionChange::Declined => Event::Cleared,
+    };
+    let session = &news.session;
+    let subject = Subject {
+        session: session.session,
+        address: session.address,
+        hw: session.hw,
+        group: &session.group,
+        interface: &session.interface,
+        pool: &session.pool,
+        giaddr: session.giaddr,
+        client_id: &session.client_id,
+        relay_info: &session.relay_info,
+        vendor_class: &session.vendor_class,
+        sessions: Lookup::NONE,
+    };
+    let _ = plugin.observe(event, &subject);
 }

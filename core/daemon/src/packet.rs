@@ -280,8 +280,13 @@ impl PacketThread {
         if let Err(refused) = self.store.submit(&mut outbox.mutations) {
             tracing::error!(%refused, "session database");
         }
-        for news in outbox.sessions.drain(..).filter(|news| news.account) {
-            self.access.happened(now, news, self.routes.as_ref());
+        for news in outbox.sessions.drain(..) {
+            if !news.observers.is_empty() {
+                self.plugins.observe(&Arc::new(news.clone()));
+            }
+            if news.account {
+                self.access.happened(now, news, self.routes.as_ref());
+            }
         }
         if let Some(routes) = &self.routes {
             routes.submit(&mut outbox.routes);

@@ -1,8 +1,9 @@
 //! The engine's hook stages, answered by the plugin host.
 
-use crate::deferred::{Change, Job, Owned, PATIENCE, Shaped, Worker};
+use crate::deferred::{self, Change, Job, NEWS, Owned, PATIENCE, QUEUE, Shaped, Worker};
 use bindery_engine::{
     config::PluginId,
+    event::SessionNews,
     policy::{
         Admit, Authorize, Disconnect, DisconnectVerdict, EditRefused as EngineRefused, Exhausted, ExhaustedVerdict,
         Hook, Leasequery, LeasequeryVerdict, Lookup, Policy, PolicyAnswer, RouteChoice, RouteQuestion, SelectAddress,
@@ -17,6 +18,7 @@ use bindery_types::Now;
 use bindery_wire::v4::OptionCode;
 use std::{
     borrow::Cow,
+    io,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -31,6 +33,8 @@ pub(crate) struct Plugins {
     epoch: u64,
     /// Takes the answers of deferred plugins; without it none is deferred.
     report: Option<Report>,
+    /// Plugins of stage `session-events`: each has a thread of its own from the start.
+    observers: Vec<PluginId>,
     /// What plugins ask for, wherever they run.
     requests: Vec<Arc<Requests>>,
 }
@@ -61,12 +65,35 @@ impl Plugins {
     pub(crate) fn new(plugins: Vec<Plugin>) -> Self {
         let requests = plugins.iter().filter_map(Plugin::requests).cloned().collect();
         let slots = plugins.into_iter().map(|plugin| Slot::Inline(Box::new(plugin))).collect();
-        Self { slots, epoch: EPOCHS.fetch_add(1, Ordering::Relaxed), report: None, requests }
+        Self { slots, epoch: EPOCHS.fetch_add(1, Ordering::Relaxed), report: None, observers: Vec::new(), requests }
+    }
+
+    /// The same plugins, of which these observe sessions.
+    pub(crate) fn observing(self, observers: Vec<PluginId>) -> Self {
+        Self { observers, ..self }
     }
 
     /// The same plugins, which may be deferred from now on: `report` takes their answers.
     pub(crate) fn reporting(self, report: impl Fn(Shaped) + Send + Sync + 'static) -> Self {
-        Self { report: Some(Arc::new(report)), ..self }
+        let mut plugins = Self { report: Some(Arc::new(report)), ..self };
+        for id in std::mem::take(&mut plugins.observers) {
+            plugins.give_thread(id, NEWS, |name, started| match started {
+                Ok(()) => tracing::debug!(plugin = name, "plugin observes sessions on a thread of its own"),
+                Err(error) => tracing::error!(plugin = name, %error, "no thread for a plugin: it observes nothing"),
+            });
+        }
+        plugins
+    }
+
+    /// Tells those who observe a session what happened to it.
+    pub(crate) fn observe(&mut self, news: &Arc<SessionNews>) {
+        for id in &news.observers {
+            match self.slots.get_mut(usize::from(id.0)) {
+                Some(Slot::Deferred(worker)) => worker.observe(Arc::clone(news)),
+                Some(Slot::Inline(plugin)) => deferred::observe(plugin, news),
+                None => {}
+            }
+        }
     }
 
     /// Takes the reconfigurations that plugins have asked for, at most [`REQUESTS_MAX`] of each: for the engine, once it
@@ -191,28 +218,29 @@ impl Plugins {
 
     /// Gives a plugin that was too slow a thread of its own.
     fn judge(&mut self, id: PluginId) {
+        let Some(Slot::Inline(plugin)) = self.slots.get(usize::from(id.0)) else { return };
+        let Some(slow) = plugin.slow() else { return };
+        let why = match slow {
+            Slow::Deadline => "it ran past its deadline",
+            Slow::Budget => "it took more than 5 ms of 100 ms",
+        };
+        self.give_thread(id, QUEUE, |name, started| match started {
+            Ok(()) => {
+                tracing::warn!(plugin = name, why, "plugin deferred to a thread of its own until the next commit");
+            }
+            Err(error) => tracing::error!(plugin = name, why, %error, "no thread for a slow plugin: it is off"),
+        });
+    }
+
+    /// Moves a plugin to a thread of its own, if there is anybody to take its answers; `tell` logs how it went.
+    fn give_thread(&mut self, id: PluginId, room: usize, tell: impl FnOnce(&str, io::Result<()>)) {
         let at = usize::from(id.0);
-        let Some(Slot::Inline(plugin)) = self.slots.get(at) else { return };
-        let (Some(slow), Some(report)) = (plugin.slow(), &self.report) else { return };
-        let report = Arc::clone(report);
+        let Some(report) = self.report.clone().filter(|_| at < self.slots.len()) else { return };
         let slot = match self.slots.remove(at) {
             Slot::Inline(plugin) => {
                 let name = plugin.name().to_owned();
-                let (worker, started) = Worker::start(*plugin, move |shaped| report(shaped));
-                let why = match slow {
-                    Slow::Deadline => "it ran past its deadline",
-                    Slow::Budget => "it took more than 5 ms of 100 ms",
-                };
-                match started {
-                    Ok(()) => {
-                        tracing::warn!(
-                            plugin = name,
-                            why,
-                            "plugin deferred to a thread of its own until the next commit"
-                        );
-                    }
-                    Err(error) => tracing::error!(plugin = name, why, %error, "no thread for a slow plugin: it is off"),
-                }
+                let (worker, started) = Worker::start(*plugin, room, move |shaped| report(shaped));
+                tell(&name, started);
                 Slot::Deferred(worker)
             }
             other => other,

@@ -9,7 +9,10 @@ use crate::{
     shipped,
 };
 use bindery_config::{Loaded, OnFailure};
-use bindery_engine::config::{Chains, PluginId};
+use bindery_engine::{
+    config::{Chains, PluginId},
+    policy::Stage,
+};
 use bindery_plugin_host::{
     Grants, Host, Kv, Level, LoadError, LoadReason, LogSink, Plugin, PluginSpec, Setting, Source, Stages,
 };
@@ -20,6 +23,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+
+/// Who observes runs on a thread of its own, where no packet waits for it.
+const OBSERVES: &str = "it is bound to stage session-events, and so to no other: configure the component a second time, \
+                        under another name, for the other stages";
 
 /// A configuration that can be applied: checked, its plugins compiled and asked.
 pub(crate) struct Prepared {
@@ -83,7 +90,7 @@ pub(crate) fn prepare(host: &Host, path: &Path, kept: Option<Kept<'_>>) -> Resul
     let text = std::fs::read_to_string(path).map_err(|source| Refusal::Read { path: path.into(), source })?;
     let loaded = bindery_config::load(&path.display().to_string(), &text).map_err(|e| Refusal::Faults(Box::new(e)))?;
     let base = path.parent().unwrap_or(Path::new("."));
-    let (mut plugins, mut components) = (Vec::new(), Vec::new());
+    let (mut plugins, mut components, mut observers) = (Vec::new(), Vec::new(), Vec::new());
     for (id, (plugin, file)) in loaded.plugin_paths(base).enumerate() {
         let (source, path) = match plugin.shipped {
             None => (Source::File(file.clone()), file),
@@ -99,12 +106,18 @@ pub(crate) fn prepare(host: &Host, path: &Path, kept: Option<Kept<'_>>) -> Resul
             let copied = kept.copies.keep(&ready.hash(), &bytes);
             copied.map_err(|source| Refusal::Copy { name: plugin.name.clone(), source })?;
         }
+        if spec.stages.contains(Stage::SessionEvents) {
+            if spec.stages != Stages::NONE.with(Stage::SessionEvents) {
+                return Err(Refusal::Faults(Box::new(loaded.refuse_plugin(plugin, None, OBSERVES))));
+            }
+            observers.extend(u16::try_from(id).ok().map(PluginId));
+        }
         components.push(Component { name: plugin.name.clone(), path, hash: ready.hash() });
         plugins.push(ready);
     }
     let aaa = Aaa::of(&loaded.model, radius::nas());
     aaa.check()?;
-    Ok(Prepared { plugins: Plugins::new(plugins), aaa: Arc::new(aaa), components, loaded })
+    Ok(Prepared { plugins: Plugins::new(plugins).observing(observers), aaa: Arc::new(aaa), components, loaded })
 }
 
 /// Loads a plugin; from the copy of its component, if the file is gone but the text is the recorded one.
@@ -276,6 +289,15 @@ policy { admit one; shape-reply one }
         fs::write(place.config(), CONFIGURATION.replace("admit one", "leasequery one")).unwrap();
         let refused = place.start().unwrap_err().to_string();
         assert!(refused.contains("no hook for stage leasequery"), "{refused}");
+    }
+
+    #[test]
+    fn who_observes_does_nothing_else() {
+        let place = Place::new();
+        fs::write(place.config(), CONFIGURATION.replace("admit one", "admit one; session-events one")).unwrap();
+        let refused = place.start().unwrap_err().to_string();
+        // The frozen component has no hook for the stage, which is said first.
+        assert!(refused.contains("no hook for stage session-events"), "{refused}");
     }
 
     #[test]

@@ -3,8 +3,14 @@
 use super::*;
 use bindery_engine::policy::{DisconnectCause, ExtraRoute, Lookup, QueryKey, Stage, Steer, Subject};
 use bindery_engine::session::{Names, SessionTable};
+use bindery_engine::{
+    command::{BindingView, PublicState, ReconfigureView, RouteState},
+    event::SessionChange,
+    reconfigure::{Capability, Phase},
+    subscriber::Subscriber,
+};
 use bindery_plugin_host::{BreakerState, Grants, Host, HostConfig, LogSink, PluginSpec, Setting, Source, Stages};
-use bindery_types::{HwAddr, InstanceId, Ipv4Addr, MacAddr, SessionId};
+use bindery_types::{HwAddr, InstanceId, Ipv4Addr, LeaseTime, MacAddr, SessionId, Xid};
 use bindery_wire::v4::{MessageBuilder, MessageType, Packet, ParseRules};
 use crossbeam_channel::Receiver;
 use nix::time::{ClockId, clock_gettime};
@@ -320,4 +326,81 @@ fn requests_are_taken_once_wherever_the_plugin_runs() {
     assert!(matches!(plugins.shape(now(), &[PluginId(0)], &mut reply(), TOKEN, Lookup::NONE), Hook::Pending { .. }));
     answers.recv_timeout(LONG).unwrap();
     assert_eq!(take(&plugins), [0; 0], "a reply asks for nothing");
+}
+
+fn news(change: SessionChange) -> Arc<SessionNews> {
+    let reconfigure = ReconfigureView {
+        phase: Phase::Idle,
+        attempts: 0,
+        next_in: None,
+        capability: Capability::Unknown,
+        has_nonce: false,
+    };
+    let session = BindingView {
+        session: SessionId(7),
+        address: Ipv4Addr::new(192, 0, 2, 10),
+        hw: HwAddr::from(MacAddr([2, 0, 0, 0, 0, 7])),
+        state: PublicState::Bound,
+        expires_in: None,
+        started_ago: 0,
+        last_packet_ago: 0,
+        interface: "eth0".into(),
+        server_id: Ipv4Addr::UNSPECIFIED,
+        giaddr: Ipv4Addr::UNSPECIFIED,
+        pool: "p".into(),
+        group: "g".into(),
+        client_id: Box::default(),
+        relay_info: Box::default(),
+        vendor_class: Box::default(),
+        host_name: Box::default(),
+        start: LeaseTime(0),
+        multi_session: SessionId(7),
+        subscriber: Subscriber::default(),
+        xid: Xid(0),
+        reconfigure,
+        route: RouteState::NotOnLink,
+    };
+    Arc::new(SessionNews {
+        change,
+        account: false,
+        observers: [PluginId(0)].into(),
+        moved: false,
+        session: Box::new(session),
+    })
+}
+
+/// A plugin that observes, on its own thread, with this word.
+fn observer(word: &str) -> Option<Plugins> {
+    let plugins = plugins(&[word])?.observing(vec![PluginId(0)]).reporting(|_| {});
+    assert!(plugins.seen()[0].deferred, "no packet waits for it");
+    Some(plugins)
+}
+
+fn wait_for(plugins: &Plugins, what: &str, done: impl Fn(&PluginStats) -> bool) {
+    let deadline = std::time::Instant::now() + LONG;
+    while !done(&plugins.seen()[0].stats) {
+        assert!(std::time::Instant::now() < deadline, "{what}: {:?}", plugins.seen());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn who_observes_is_told_on_a_thread_of_its_own() {
+    let Some(mut plugins) = observer("pass") else { return };
+    for change in [SessionChange::Bound, SessionChange::Renewed, SessionChange::Reauthorized, SessionChange::Declined] {
+        plugins.observe(&news(change));
+    }
+    wait_for(&plugins, "three events", |stats| stats.calls == 3);
+    assert_eq!(plugins.seen()[0].stats.failures.iter().sum::<u64>(), 0);
+}
+
+#[test]
+fn an_observer_that_never_comes_back_delays_nobody() {
+    let Some(mut plugins) = observer("spin") else { return };
+    let more = crate::deferred::NEWS + 10;
+    (0..more).for_each(|_| plugins.observe(&news(SessionChange::Bound)));
+    let full = |stats: &PluginStats| stats.failures[Failure::QueueFull.index()];
+    let lost = full(&plugins.seen()[0].stats);
+    assert!((1..=10).contains(&lost), "what finds no room is counted: {lost}");
+    wait_for(&plugins, "a call that was stopped", |stats| stats.failures[Failure::Deadline.index()] > 0);
 }
