@@ -18,6 +18,8 @@
 //! ```
 //!
 //! Each stage is a module behind the feature of its name. Settings from the configuration file come by [`settings`].
+//! What the configuration may grant beside stands behind features too: `log`, `counters`, `kv`, `session-lookup` and
+//! `request-reconfigure`.
 //! What a function means stands in `wit/`, from which all of this is generated.
 //!
 //! The guest has no clock, file, socket or thread; a panic counts as a failure and undoes the call. An instance lives
@@ -38,9 +40,11 @@ mod bindings {
     });
 }
 
+mod grants;
 pub mod settings;
 mod stages;
 pub mod value;
 
 pub use bindings::bindery::types::types;
+pub use grants::*;
 pub use stages::*;

@@ -9,7 +9,7 @@ use bindery_plugin_host::{Host, HostConfig, LoadReason, PluginSpec, Source, Stag
 use wit_bindgen_core::wit_parser::{Resolve, WorldItem, WorldKey};
 use wit_component::DecodedWasm;
 
-use crate::packages;
+use crate::{grants, packages};
 
 /// What there is to say of a file.
 pub(crate) struct Report {
@@ -35,7 +35,9 @@ pub(crate) fn run(path: &Path) -> Result<Report> {
         }
     }
     let host = Host::new(HostConfig::default())?;
-    let accepted = match host.load(&PluginSpec::new("inspected", Source::File(path.to_owned()))) {
+    let mut spec = PluginSpec::new("inspected", Source::File(path.to_owned()));
+    spec.grants = grants::all(grants::silent());
+    let accepted = match host.load(&spec) {
         Ok(plugin) => {
             let stages: Vec<&str> = plugin.stages().iter().map(Stage::name).collect();
             let _ = writeln!(text, "  accepted: it can be bound to {}", stages.join(", "));
@@ -112,6 +114,7 @@ fn export(name: &str) -> String {
 
 fn import(name: &str) -> String {
     match parts(name) {
+        Some(("host", interface, version)) => format!("needs `grants {interface}`{}", standing("host", version)),
         Some((package, _, version)) if packages::package(package).is_some() => {
             standing(package, version).trim_start_matches(", ").to_owned()
         }

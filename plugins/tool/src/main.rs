@@ -3,6 +3,7 @@
 mod arguments;
 mod build;
 mod encode;
+mod grants;
 mod inspect;
 mod language;
 mod new;

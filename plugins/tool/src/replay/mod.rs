@@ -19,6 +19,7 @@ use bindery_plugin_host::{Host, HostConfig, LoadReason, Outcome, Plugin, PluginS
 use bindery_types::Ipv4Addr;
 use bindery_wire::v4::{MessageType, OptionCode, OptionList, Packet, ParseRules};
 
+use crate::grants;
 use exchange::Lent;
 use expect::{Expectation, Seen, Verdict};
 
@@ -103,6 +104,7 @@ fn load(request: &Request, settings: Vec<Setting>) -> Result<Plugin> {
     let name = request.component.file_stem().and_then(|name| name.to_str()).unwrap_or("plugin");
     let mut spec = PluginSpec::new(name, Source::File(request.component.clone()));
     spec.settings = settings;
+    spec.grants = grants::all(grants::shown());
     if let Some(milliseconds) = request.deadline_ms {
         spec.deadline = Duration::from_millis(milliseconds);
     }
@@ -159,6 +161,7 @@ fn replay(plugin: &mut Plugin, number: usize, case: &Case) -> Result<bool> {
             None => println!("    shape-reply  not called: the request has no reply here"),
         }
     }
+    grants::show_requests(plugin);
     let mut good = true;
     if [&seen.admit, &seen.shape].into_iter().flatten().any(|verdict| *verdict == Verdict::Failed) {
         println!("    why          {}", plugin.stats().last_failure);

@@ -6,6 +6,7 @@ mod replay;
 mod samples;
 /// The SDK is built for wasm32 only. This part of it is plain Rust, and its tests run here.
 #[path = "../../../sdk/src/value.rs"]
+#[expect(unreachable_pub, reason = "it is public in the SDK")]
 mod sdk_value;
 
 use std::io::Write;
@@ -86,4 +87,6 @@ fn inspect_tells_and_refuses() {
     assert!(good.text.contains("accepted: it can be bound to shape-reply"), "{}", good.text);
     assert!(settings.good && settings.text.contains("not without settings: no vendor"), "{}", settings.text);
     assert!(!version.good && version.text.contains("refused: it needs bindery:"), "{}", version.text);
+    let granted = inspect("fixture-sessions").unwrap();
+    assert!(granted.good && granted.text.contains("needs `grants session-lookup`, not released"), "{}", granted.text);
 }

@@ -127,3 +127,23 @@ fn a_wrong_setting_is_named() {
     let tested = run(dir.path(), &["test", component.to_str().unwrap(), "--exchanges", "t.kdl"]);
     assert!(!tested.good && tested.text.contains("settings: suboption 300: suboption code \"300\""), "{}", tested.text);
 }
+
+#[test]
+fn what_may_be_granted_is_there() {
+    let Some(component) = built("fixture-sessions") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let exchanges = r#"
+        exchange "of a plugin that looks up sessions" {
+            request "discover" mac="02:00:00:00:00:07"
+            reply "offer" address="192.0.2.10" lease=3600 session=7
+            expect {
+                admit "continue" class="unavailable"
+                shape-reply "continue"
+                option 43 string="unavailable"
+            }
+        }
+    "#;
+    std::fs::write(dir.path().join("test.kdl"), exchanges).unwrap();
+    let tested = run(dir.path(), &["test", component.to_str().unwrap(), "--exchanges", "test.kdl"]);
+    assert!(tested.good && tested.text.contains("log          info: a reply"), "{}", tested.text);
+}
