@@ -143,14 +143,17 @@ impl FreeRadius {
         Ok(())
     }
 
-    /// Gives a server that is stopped another secret.
+    /// Changes the configuration of a server; it holds from the next [`FreeRadius::restart`] on.
     ///
     /// # Errors
-    /// When its files cannot be changed.
-    pub fn set_secret(&self, secret: &str) -> Result<()> {
+    /// When `from` is not in it, or its file cannot be changed.
+    pub fn edit(&self, from: &str, to: &str) -> Result<()> {
         let path = self.folder.join("radiusd.conf");
-        let config = std::fs::read_to_string(&path)?.replace(SECRET, secret);
-        std::fs::write(&path, config).context("radiusd.conf")
+        let config = std::fs::read_to_string(&path)?;
+        if !config.contains(from) {
+            bail!("radiusd.conf has no {from}");
+        }
+        std::fs::write(&path, config.replace(from, to)).context("radiusd.conf")
     }
 
     /// Access-Requests that were heard, in order.

@@ -1,8 +1,9 @@
 //! DHCP clients without a machine: they send the frames that a test asks for and check what comes back.
 
+use crate::Namespace;
 use crate::packet::{Envelope, Message, Sent, kind, option};
 use crate::raw::RawSocket;
-use crate::{Namespace, wait::DEADLINE};
+use crate::wait::{self, DEADLINE};
 use anyhow::{Context, Result, bail};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -56,6 +57,7 @@ impl SimClients {
                 return Ok(sent);
             }
         }
+        wait::gave_up();
         bail!("no answer to message type {} of xid {:08x}", message.kind(), message.xid)
     }
 

@@ -19,6 +19,11 @@ pub(crate) fn failing() -> bool {
     GAVE_UP.get() || std::thread::panicking()
 }
 
+/// A wait of another kind was in vain.
+pub(crate) fn gave_up() {
+    GAVE_UP.set(true);
+}
+
 /// How often a state of the outside world that sends no event is looked at.
 const PERIOD: Duration = Duration::from_millis(40);
 

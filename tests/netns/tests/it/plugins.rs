@@ -9,7 +9,7 @@ use bindery_netns::{Client, ClientKind, Lab, daemon, wait};
 use std::path::PathBuf;
 
 /// The folder with the components: `$BINDERY_PLUGINS`, else `plugins` in cargo's target folder.
-fn component(name: &str) -> Result<PathBuf> {
+pub(crate) fn component(name: &str) -> Result<PathBuf> {
     let folder = match std::env::var_os("BINDERY_PLUGINS") {
         Some(folder) => PathBuf::from(folder),
         None => daemon::program("binderyd")?.ancestors().nth(2).context("no target folder")?.join("plugins"),
