@@ -97,6 +97,21 @@ pub(crate) struct Granted {
     pub(crate) subscriber: Vec<u8>,
 }
 
+impl Granted {
+    /// What is kept with a session that goes on and had `known`: the grant, the name in accounting, and what a
+    /// Change-of-Authorization wished.
+    pub(crate) fn going_on(&self, known: &[u8]) -> Vec<u8> {
+        let known = Subscriber::decode(known);
+        let (follows, next_pool, next_address) = (known.follows, known.next_pool, known.next_address);
+        Subscriber { follows, next_pool, next_address, ..Subscriber::decode(&self.subscriber) }.encode()
+    }
+
+    /// Whether it says where the address is to come from.
+    pub(crate) fn chooses(&self) -> bool {
+        self.steer.pool.is_some() || self.steer.address.is_some()
+    }
+}
+
 /// What makes a request the same as one that waits: all of it but xid and secs (RFC 2131 §2), so that nobody gets an
 /// answer to a question that was about somebody else, or about another line.
 fn client_of(meta: RxMeta, request: &[u8]) -> Box<[u8]> {

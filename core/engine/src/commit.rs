@@ -131,6 +131,8 @@ pub(crate) enum Purpose {
     End,
     /// An attempt of a reconfiguration, or its end.
     Reconfigure,
+    /// What was granted anew; a reconfiguration that runs goes on.
+    Reauthorize,
     /// A record leaves the database.
     Purge,
     /// What a failed write left uncertain is written again.

@@ -148,7 +148,8 @@ impl Engine {
             return Err(Disconnected::Failed);
         }
         let in_pool = |address| self.pools.pool_of(record.instance(), address).is_some();
-        if change.pool.as_ref().is_some_and(|name| !config.pools.iter().any(|pool| pool.name == *name))
+        let is_here = |pool: &crate::config::Pool| pool.instance == record.instance();
+        if change.pool.as_ref().is_some_and(|name| !config.pools.iter().any(|p| p.name == *name && is_here(p)))
             || change.address.is_some_and(|address| !in_pool(address))
         {
             return Err(Disconnected::BadValue);

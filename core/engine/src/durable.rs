@@ -153,7 +153,7 @@ impl Engine {
         }
     }
 
-    fn identity_of(&mut self, slot: Slot) -> Option<IdentityBuf> {
+    pub(crate) fn identity_of(&self, slot: Slot) -> Option<IdentityBuf> {
         let mut buf = IdentityBuf::new();
         buf.set(&self.sessions.identity(slot)?).ok()?;
         Some(buf)
@@ -188,6 +188,7 @@ impl Engine {
                 Purpose::Bind => self.bound(turn, slot, entry),
                 Purpose::End => self.ended(turn, slot, entry),
                 Purpose::Reconfigure => self.attempted(turn, slot, entry),
+                Purpose::Reauthorize => self.reauthorized(turn, slot, entry),
                 Purpose::Purge => self.purged(slot),
                 Purpose::Repair => {}
             }
@@ -354,13 +355,16 @@ impl Engine {
     }
 
     fn repair(&mut self, turn: Turn, handle: SlotRef, slot: Slot, key: BindingKey) {
-        let shadow = self.shadows.get(&slot).copied();
+        let (shadow, under) = match self.shadows.get(&slot) {
+            Some(shadow) => (Some(shadow.record), shadow.identity.as_deref().cloned()),
+            None => (None, None),
+        };
         let Some(record) = shadow.or_else(|| self.sessions.get(slot).copied()) else {
             return;
         };
         let mut change = Change::of(&record);
         change.due = self.schedule.due(slot).filter(|_| record.flags & flag::RECONFIGURING != 0);
-        let op = match (change.lease(&record, self.sessions.nonce(slot)), self.identity_of(slot)) {
+        let op = match (change.lease(&record, self.sessions.nonce(slot)), under.or_else(|| self.identity_of(slot))) {
             (Some(lease), Some(identity)) => {
                 let identity = Some(Box::new(self.identity_record(&identity, &change)));
                 StoreOp::Put { lease, identity }

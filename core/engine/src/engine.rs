@@ -61,6 +61,14 @@ pub(crate) const BUSY_ROUTE: u16 = 2;
 /// `Record::pending`: the exchange waits for a plugin.
 pub(crate) const BUSY_HOOK: u16 = 4;
 
+/// A tombstone that an offer covers.
+#[derive(Clone, Debug)]
+pub(crate) struct Shadow {
+    pub(crate) record: Record,
+    /// Its identity, where the offer has another: what was granted, and what was wished for the client.
+    pub(crate) identity: Option<alloc::boxed::Box<IdentityBuf>>,
+}
+
 /// The time of the input that is being handled, on all clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn {
@@ -87,7 +95,7 @@ pub struct Engine {
     /// Newcomers that wait for an authority.
     pub(crate) lobby: Lobby,
     /// Tombstones that a running offer covers, by slot: put back when the offer lapses.
-    pub(crate) shadows: HashMap<Slot, Record, State64>,
+    pub(crate) shadows: HashMap<Slot, Shadow, State64>,
     /// Which session has each route beside the access-internal ones.
     pub(crate) extra_routes: HashMap<crate::route::Destination, SlotRef, State64>,
     /// Tombstones in the order in which they were made, with the change that made each: an entry whose record has
@@ -428,9 +436,14 @@ impl Engine {
         }
         self.pools.free(record.instance(), record.address());
         match self.shadows.remove(&slot) {
-            Some(saved) => {
+            Some(Shadow { record: saved, identity }) => {
                 if self.sessions.apply(slot, &saved).is_ok() {
                     self.sessions.schedule(slot, deadline_of(&saved));
+                }
+                if let Some(identity) = identity {
+                    // Cannot fail: the client key is the one it was found by.
+                    let kept = self.sessions.set_identity(slot, &identity);
+                    debug_assert!(kept.is_ok(), "{kept:?}");
                 }
             }
             None => {

@@ -121,7 +121,17 @@ impl Engine {
         let mut change = Change::of(record);
         change.due = self.schedule.due(slot).filter(|_| record.flags & flag::RECONFIGURING != 0);
         let wait = (ExchangeState::AwaitCommit, None, Some(command));
-        self.commit(turn, commit::Purpose::Reconfigure, slot, change, Some(identity), wait);
+        self.commit(turn, commit::Purpose::Reauthorize, slot, change, Some(identity), wait);
+    }
+
+    /// What was granted anew is durable: no attempt was made.
+    pub(crate) fn reauthorized(&mut self, turn: Turn, slot: Slot, entry: Committing) {
+        let Some(change) = entry.change else { return };
+        self.apply(slot, &change, entry.identity.as_ref());
+        self.tell_session(turn, slot, SessionChange::Reauthorized);
+        if let Some(command) = entry.command {
+            self.command_done(command, true);
+        }
     }
 
     /// An attempt, or its end, is durable.

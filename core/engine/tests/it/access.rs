@@ -15,7 +15,7 @@ use bindery_types::{IfIndex, Ipv4Addr, LeaseTime};
 use bindery_wire::v4::{MessageBuilder, MessageType, OptionCode};
 
 /// The common configuration with a second pool, `gold`, of 198.51.100.10 to .12, asking an authority and accounting.
-fn asking() -> Config {
+pub(crate) fn asking() -> Config {
     let mut config = config();
     config.groups[0].authenticate = true;
     config.groups[0].account = true;
@@ -28,35 +28,35 @@ fn asking() -> Config {
     config
 }
 
-fn golden(last: u8) -> Ipv4Addr {
+pub(crate) fn golden(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(198, 51, 100, last)
 }
 
-fn accepted(grant: Grant) -> Authorization {
+pub(crate) fn accepted(grant: Grant) -> Authorization {
     Authorization::Accepted(Box::new(grant))
 }
 
-fn alice() -> Grant {
+pub(crate) fn alice() -> Grant {
     let classes = vec![b"class".as_slice().into()];
     Grant { subscriber: Subscriber { username: "alice".into(), classes, ..Subscriber::default() }, ..Grant::default() }
 }
 
-fn in_pool(pool: &str) -> Grant {
+pub(crate) fn in_pool(pool: &str) -> Grant {
     Grant { steer: Steer { pool: Some(pool.into()), ..Steer::default() }, ..alice() }
 }
 
-fn at(address: Ipv4Addr) -> Grant {
+pub(crate) fn at(address: Ipv4Addr) -> Grant {
     Grant { steer: Steer { address: Some(address), ..Steer::default() }, ..alice() }
 }
 
 /// The authority answers the oldest question.
-fn answer(lab: &mut Lab, answer: Authorization) {
+pub(crate) fn answer(lab: &mut Lab, answer: Authorization) {
     let tag = lab.questions.remove(0).tag;
     lab.input(Input::Access { tag, answer });
 }
 
 /// A whole DORA of a newcomer who gets `grant`; the leased address.
-fn lease(lab: &mut Lab, last: u8, grant: Grant) -> Ipv4Addr {
+pub(crate) fn lease(lab: &mut Lab, last: u8, grant: Grant) -> Ipv4Addr {
     assert!(lab.discover(last).is_none(), "nothing is offered before the answer");
     answer(lab, accepted(grant));
     let offer = lab.heard.pop().expect("an offer");
@@ -67,7 +67,7 @@ fn lease(lab: &mut Lab, last: u8, grant: Grant) -> Ipv4Addr {
     ack.yiaddr()
 }
 
-fn subscriber(lab: &Lab, address: Ipv4Addr) -> Subscriber {
+pub(crate) fn subscriber(lab: &Lab, address: Ipv4Addr) -> Subscriber {
     let session = lab.record(address).expect("a record").key.session;
     Subscriber::decode(&lab.identities[&session].subscriber)
 }
@@ -276,14 +276,14 @@ fn what_happens_to_a_session_is_told_when_it_is_durable() {
     assert!(lab.news.is_empty(), "nobody listens");
 }
 
-fn change(lab: &mut Lab, keys: DisconnectKeys, change: AuthorizationChange) -> Option<Disconnected> {
+pub(crate) fn change(lab: &mut Lab, keys: DisconnectKeys, change: AuthorizationChange) -> Option<Disconnected> {
     match lab.command(Verb::ChangeAuthorization { keys, change, attributes: Vec::new() })? {
         Reply::Disconnected(outcome) => Some(outcome),
         other => panic!("{other:?}"),
     }
 }
 
-fn user(name: &str) -> DisconnectKeys {
+pub(crate) fn user(name: &str) -> DisconnectKeys {
     DisconnectKeys { username: Some(name.into()), ..DisconnectKeys::default() }
 }
 

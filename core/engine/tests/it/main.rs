@@ -4,6 +4,7 @@ mod access;
 mod conformance;
 mod endings;
 mod faults;
+mod grants;
 mod lab;
 mod lease;
 mod leasequery;

@@ -18,15 +18,32 @@ use crate::{
     subscriber::{Grant, Limits, Subscriber},
 };
 use alloc::sync::Arc;
-use bindery_types::{GroupId, HwAddr, InstanceId, Ipv4Addr, LeaseTime, SessionId};
+use bindery_types::{GroupId, HwAddr, InstanceId, Ipv4Addr, SessionId};
 use bindery_wire::v4::{MessageType, Packet, ParseRules};
 
 impl Engine {
+    /// The request as it goes on; `None`: it waits for an authority from now on.
+    ///
+    /// # Errors
+    /// It is dropped.
+    pub(super) fn authorized4<'p>(
+        &mut self,
+        request: Request<'p>,
+        asks: bool,
+    ) -> Result<Option<Request<'p>>, DropReason> {
+        let unasked = Request { grant: None, ..request };
+        if request.grant.is_none() {
+            return Ok(if asks && self.waits4(&request)? { None } else { Some(request) });
+        }
+        // Two of its requests were asked about, and the other one was answered first: that grant holds.
+        Ok(Some(if self.is_newcomer4(&unasked)? { request } else { unasked }))
+    }
+
     /// Whether the request waits for an authority from now on.
     ///
     /// # Errors
     /// It is dropped.
-    pub(super) fn waits4(&mut self, request: &Request<'_>) -> Result<bool, DropReason> {
+    fn waits4(&mut self, request: &Request<'_>) -> Result<bool, DropReason> {
         let Some((name, served)) = self.links.get(request.meta.link).and_then(|link| Some((link.name, link.served?)))
         else {
             return Ok(false);
@@ -52,37 +69,41 @@ impl Engine {
         let packet = request.packet;
         let id = client_id(packet);
         let key = client_key(packet, Some(&id));
-        // Who cannot be classified is no newcomer: a bound client may renew all the same, anybody else hears nothing.
-        let Ok(class) = self.classify4(request) else { return Ok(false) };
-        let found = self.find_client(&class, &key, packet.hw_addr());
         let live = |slot: Slot| self.sessions.get(slot).is_some_and(|record| record.state().is_live());
-        if found.is_some_and(live) {
-            return Ok(false);
-        }
-        if packet.message_type() == Some(MessageType::Discover) {
-            return Ok(true);
-        }
-        if packet.message_type() != Some(MessageType::Request) {
-            return Ok(false);
-        }
-        let address = match self.client_state(request)? {
+        let find = || self.classify4(request).map(|class| self.find_client(&class, &key, packet.hw_addr()));
+        let state = match packet.message_type() {
+            Some(MessageType::Discover) => return Ok(!find()?.is_some_and(live)),
+            Some(MessageType::Request) => self.client_state(request)?,
+            _ => return Ok(false),
+        };
+        let address = match state {
             // Also one that a restart made us forget, as long as it is to us.
             ClientState::Selecting { server_id, .. } => {
-                return Ok(self.is_our_server_id(request.config, server_id, found));
+                let found = find()?;
+                return Ok(!found.is_some_and(live) && self.is_our_server_id(request.config, server_id, found));
             }
             ClientState::InitReboot { address }
             | ClientState::Renewing { address }
             | ClientState::Rebinding { address } => address,
         };
         let instance = self.instance_of(&request.meta);
+        // By its own record first: who holds a lease goes on wherever the packet came in.
         if self.session_at(instance, address, &key).is_some_and(live)
             || self.promise_of(instance, *request, &key, address).is_some()
         {
             return Ok(false);
         }
-        // What is left of a binding may come alive again; without it the answer is silence or a NAK.
-        let left = found.or_else(|| self.tombstone_of(instance, packet.hw_addr(), &key, address));
-        Ok(left.and_then(|slot| self.sessions.get(slot)).is_some_and(|record| record.address() == address))
+        // What is left of a binding may come alive again, where the client is now or where the address belongs;
+        // without it the answer is silence or a NAK.
+        let here = find().ok().flatten();
+        if here.is_some_and(live) && matches!(state, ClientState::InitReboot { .. }) {
+            return Ok(false);
+        }
+        let pool = self.pools.match_network(instance, address);
+        let there = pool.and_then(|pool| self.sessions.find_by_client(instance, self.pools.scope(pool), &key));
+        let left = [here, there, self.tombstone_of(instance, packet.hw_addr(), &key, address)];
+        let is_left = |slot: Slot| self.sessions.get(slot).is_some_and(|record| record.address() == address);
+        Ok(left.into_iter().flatten().any(|slot| !live(slot) && is_left(slot)))
     }
 
     /// Takes a request up again that waited.
@@ -105,18 +126,22 @@ impl Engine {
         }
     }
 
-    /// The session that a client was moved away from, and what was granted to it.
+    /// The session that a client was moved away from, and what was granted to it: the one that began last, so that
+    /// neither a wish nor the name in accounting outlives the session that followed.
     fn moved_from(&self, packet: &Packet<'_>, instance: InstanceId) -> Option<(SessionId, Subscriber)> {
         let id = client_id(packet);
         let key = client_key(packet, Some(&id));
-        let moved = self.sessions.by_hw(&packet.hw_addr()).take(OF_ONE_HW_MAX).filter_map(|slot| {
-            let record = self.sessions.get(slot)?;
+        let own = self.sessions.by_hw(&packet.hw_addr()).take(OF_ONE_HW_MAX).filter_map(|slot| {
             let identity = self.sessions.identity(slot)?;
-            let is_it = record.flags & flag::MOVED != 0 && record.instance() == instance && identity.key() == key;
-            is_it.then_some((record, identity.subscriber))
+            // An offer is no session yet, but it may cover what is left of one.
+            let shadow = self.shadows.get(&slot);
+            let record = shadow.map_or(self.sessions.get(slot)?, |shadow| &shadow.record);
+            let under = shadow.and_then(|shadow| shadow.identity.as_deref()).map(|under| under.view().subscriber);
+            let is_it = record.state() != State::Offered && record.instance() == instance && identity.key() == key;
+            is_it.then_some((record, under.unwrap_or(identity.subscriber)))
         });
-        let (record, subscriber) = moved.max_by_key(|(record, _)| record.changed)?;
-        Some((record.id(), Subscriber::decode(subscriber)))
+        let (record, subscriber) = own.max_by_key(|(record, _)| (record.start, record.change))?;
+        is_moved(record).then(|| (record.id(), Subscriber::decode(subscriber)))
     }
 
     /// `class` as the authority wants it.
@@ -126,7 +151,7 @@ impl Engine {
     pub(super) fn steer4(&self, class: &mut Class, granted: &Granted) -> Outcome {
         let instance = class.instance;
         let pool = match (&granted.steer.pool, granted.steer.address) {
-            (Some(name), _) => Some(self.pool_called(Some(name)).ok_or(DropReason::InvalidSubnet)?),
+            (Some(name), _) => Some(self.pool_called(instance, Some(name)).ok_or(DropReason::InvalidSubnet)?),
             (None, Some(address)) => Some(self.pools.pool_of(instance, address).ok_or(DropReason::InvalidSubnet)?),
             (None, None) => None,
         };
@@ -164,10 +189,17 @@ impl Engine {
     }
 
     /// A lease of `secs` as far as it is granted.
-    pub(super) fn cut_lease(&self, slot: Slot, secs: u32, now: LeaseTime) -> u32 {
-        let stored = self.sessions.identity(slot).map(|identity| identity.subscriber).unwrap_or_default();
-        if stored.is_empty() { secs } else { Limits::of(stored).cut(secs, now) }
+    pub(super) fn cut_lease(&self, request: &Request<'_>, slot: Slot, secs: u32) -> u32 {
+        let identity = self.sessions.identity(slot);
+        let stored = request.grant.map(|granted| granted.subscriber.as_slice());
+        let stored = stored.or(identity.map(|identity| identity.subscriber)).unwrap_or_default();
+        if stored.is_empty() { secs } else { Limits::of(stored).cut(secs, request.turn.lease) }
     }
+}
+
+/// Whether the record tells of a client that was moved away.
+const fn is_moved(record: &Record) -> bool {
+    record.flags & flag::MOVED != 0
 }
 
 /// Whether the client asks for what its authority has granted.

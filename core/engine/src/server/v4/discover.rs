@@ -6,7 +6,7 @@ use crate::{
     binding::BindingEvent,
     classify::{Class, client_key},
     config::Config,
-    engine::{OFFER_HOLD_SECS, Turn},
+    engine::{OFFER_HOLD_SECS, Shadow, Turn},
     event::{DropReason, Event},
     policy::Policy,
     reconfigure::{Action, Happening, action, flag},
@@ -71,6 +71,10 @@ impl Engine {
             Some((slot, record)) if record.state() == State::Offered => {
                 if self.pool_of(request.config, &record).is_none() {
                     self.lapse_offer(slot);
+                    if request.grant.is_none() && class.served.asks_authority(request.config) {
+                        // What was granted is gone with the offer: the client's next DISCOVER is asked about.
+                        return Err(DropReason::ClientLookup);
+                    }
                     return self.offer_session(request, class, key, policy);
                 }
                 self.hold_offer(slot, request.turn.lease.plus_secs(OFFER_HOLD_SECS), &request, class);
@@ -100,11 +104,12 @@ impl Engine {
         let chosen = self.select_address4(&request, class, former.or(wished), policy)?;
         let wishes = [chosen, former, wished];
         let hw = request.packet.hw_addr();
-        let taken = match request.grant.and_then(|granted| granted.steer.address) {
-            Some(address) => self.pools.take(class.pool, address, hw.mac()).ok().map(|pool| (pool, address)),
-            None => self.allocate(class, hw, wishes, avoid),
-        };
-        let Some((pool, address)) = taken else {
+        if let Some(address) = request.grant.and_then(|granted| granted.steer.address) {
+            // That one is not to be had, which says nothing about the rest of its pool.
+            let pool = self.pools.take(class.pool, address, hw.mac()).map_err(|_| DropReason::NoAddresses)?;
+            return self.place_offer(request, class, key, (pool, address), tombstone);
+        }
+        let Some((pool, address)) = self.allocate(class, hw, wishes, avoid) else {
             self.give_up_quarantine(request.turn, class.pool);
             self.tell_exhausted(request.turn, class);
             return Err(DropReason::NoAddresses);
@@ -219,14 +224,16 @@ impl Engine {
         address: Ipv4Addr,
     ) -> Result<Slot, DropReason> {
         let saved = *self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
+        // What was granted before ended with the binding: to be told while the record is still a tombstone.
+        let had = self.sessions.identity(slot).is_some_and(|identity| !identity.subscriber.is_empty());
+        let renewed = had || request.grant.is_some();
+        let former = if renewed { self.identity_of(slot) } else { None };
+        self.set_identity_scratch(&request, key, Some(slot))?;
         self.sessions.transition(slot, State::Offered, address).map_err(|_| DropReason::ClientLookup)?;
-        self.shadows.insert(slot, saved);
+        self.shadows.insert(slot, Shadow { record: saved, identity: former.map(alloc::boxed::Box::new) });
         // A client that starts anew has lost the nonce it had, and may be told none now.
         self.sessions.set_nonce(slot, None);
-        // What was granted before ended with the binding.
-        let had = self.sessions.identity(slot).is_some_and(|identity| !identity.subscriber.is_empty());
-        if had || request.grant.is_some() {
-            self.set_identity_scratch(&request, key, Some(slot))?;
+        if renewed {
             self.sessions.set_identity(slot, &self.identity).map_err(|_| DropReason::ClientLookup)?;
         }
         Ok(slot)
@@ -256,7 +263,7 @@ impl Engine {
             server_id: class.server_id,
             yiaddr: record.address(),
             ciaddr: Ipv4Addr::UNSPECIFIED,
-            lease_secs: Some(self.cut_lease(slot, reply::lease_secs(pool, request.packet), request.turn.lease)),
+            lease_secs: Some(self.cut_lease(&request, slot, reply::lease_secs(pool, request.packet))),
             session: self.session_ref(slot),
             to: reply::to_newcomer(request, class, record.address()),
             auth: request
@@ -282,9 +289,19 @@ impl Engine {
         let vendor_class = packet.option(OptionCode::VENDOR_CLASS);
         let host_name = packet.option(OptionCode::HOST_NAME);
         let known = stored.and_then(|slot| self.sessions.identity(slot)).unwrap_or_default();
-        let live = stored.and_then(|slot| self.sessions.get(slot)).is_some_and(|record| record.state().is_live());
-        // Of a live session it was granted before, and this request was not asked about.
-        let granted = request.grant.map(|granted| &*granted.subscriber).unwrap_or_default();
+        let state = stored.and_then(|slot| self.sessions.get(slot)).map(Record::state);
+        let merged;
+        let subscriber = match request.grant {
+            // A client that came to another place was asked about anew, and goes on with its session there.
+            Some(granted) if state == Some(State::Bound) => {
+                merged = granted.going_on(known.subscriber);
+                merged.as_slice()
+            }
+            Some(granted) => granted.subscriber.as_slice(),
+            // Of a live session it was granted before, and this request was not asked about.
+            None if state.is_some_and(State::is_live) => known.subscriber,
+            None => &[],
+        };
         let client_id = match key {
             ClientKey::ClientId(id) => *id,
             ClientKey::Hw(_) => &[],
@@ -296,7 +313,7 @@ impl Engine {
                 relay_info: relay_info.as_deref().unwrap_or(known.relay_info),
                 vendor_class: vendor_class.as_deref().unwrap_or(known.vendor_class),
                 host_name: host_name.as_deref().unwrap_or(known.host_name),
-                subscriber: if live && granted.is_empty() { known.subscriber } else { granted },
+                subscriber,
             })
             .map_err(|_| DropReason::BadOptions)
     }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     Engine,
+    access::Granted,
     binding::BindingEvent,
     classify::{Class, selector},
     config::Config,
@@ -171,6 +172,9 @@ impl Engine {
     /// The classification of a renewal whose session is a tombstone: its pool follows from its address.
     fn class_of_pool(&self, request: Request<'_>, pool: Option<bindery_types::PoolId>) -> Result<Class, DropReason> {
         let class = self.classify4(&request)?;
+        if request.grant.is_some_and(Granted::chooses) {
+            return Ok(class);
+        }
         Ok(Class { pool: pool.ok_or(DropReason::InvalidSubnet)?, ..class })
     }
 
@@ -232,6 +236,11 @@ impl Engine {
         address: Ipv4Addr,
     ) -> Option<Slot> {
         let now = request.turn.lease;
+        // Under another scope it may have been given the address again since.
+        let holder = self.session_at(instance, address, key).and_then(|slot| self.sessions.get(slot));
+        if holder.is_some_and(|record| record.state().is_live()) {
+            return None;
+        }
         let promised = |record: &Record| {
             record.state() == State::Cleared
                 && record.instance() == instance
@@ -242,7 +251,7 @@ impl Engine {
         let pool = self.pools.match_network(instance, address);
         let of_key = pool.and_then(|pool| self.sessions.find_by_client(instance, self.pools.scope(pool), key));
         of_key.into_iter().chain(self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX)).find(|slot| {
-            let covered = self.shadows.get(slot).is_some_and(promised);
+            let covered = self.shadows.get(slot).is_some_and(|shadow| promised(&shadow.record));
             // An offer of that very address is a new start: the client may take it.
             let record = self.sessions.get(*slot).filter(|r| promised(r) || (covered && r.address() != address));
             record.is_some() && self.sessions.identity(*slot).is_some_and(|identity| identity.key() == *key)

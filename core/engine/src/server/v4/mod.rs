@@ -111,9 +111,10 @@ impl Engine {
         let asks = matches!(message, MessageType::Discover | MessageType::Request | MessageType::Inform);
         let admission = if asks { self.admit4(&request, policy)? } else { Admission::default() };
         let request = Request { admission, ..request };
-        if asks && request.grant.is_none() && self.waits4(&request)? {
-            return Ok(());
-        }
+        let request = match self.authorized4(request, asks)? {
+            Some(request) => request,
+            None => return Ok(()),
+        };
         match message {
             MessageType::Discover => self.discover4(request, policy),
             MessageType::Request => self.request4(request, policy),

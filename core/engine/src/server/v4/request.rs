@@ -240,7 +240,7 @@ impl Engine {
             return Err(DropReason::ClientLookup);
         };
         let pool = self.pool_of(request.config, &record).ok_or(DropReason::InvalidSubnet)?;
-        let lease_secs = self.cut_lease(slot, reply::lease_secs(pool, packet), request.turn.lease);
+        let lease_secs = self.cut_lease(&request, slot, reply::lease_secs(pool, packet));
         let mut change = Change::of(&record).to_state(state, request.turn.lease);
         change.end = match lease_secs {
             u32::MAX => LeaseTime::NEVER,

@@ -8,7 +8,7 @@ use crate::{
     links::Served,
     policy::{Admit, Hook, Policy, SelectAddress, Stage, Steer, Token, Verdict},
 };
-use bindery_types::{GroupId, Ipv4Addr, PoolId};
+use bindery_types::{GroupId, InstanceId, Ipv4Addr, PoolId};
 
 /// What `admit` has chosen. It is asked at each request, so that a choice holds for renewals too.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,8 +40,8 @@ impl Engine {
             steer: Steer::default(),
         };
         go_on(policy.admit(request.turn.now, chain, &mut stage))?;
-        let group = self.group_called(stage.steer.group.as_deref());
-        Ok(Admission { group, pool: self.pool_called(stage.steer.pool.as_deref()) })
+        let group = self.group_called(served.instance, stage.steer.group.as_deref());
+        Ok(Admission { group, pool: self.pool_called(served.instance, stage.steer.pool.as_deref()) })
     }
 
     /// Where a packet belongs, with what `admit` has chosen.
@@ -56,7 +56,7 @@ impl Engine {
         }
         if let Some(granted) = request.grant {
             self.steer4(&mut class, granted)?;
-            if let Some(group) = self.group_called(granted.steer.group.as_deref())
+            if let Some(group) = self.group_called(class.instance, granted.steer.group.as_deref())
                 && group != class.served.group
             {
                 class.served = Served { group, interface: usize::MAX, ..class.served };
@@ -97,17 +97,17 @@ impl Engine {
             steer: Steer::default(),
         };
         go_on(policy.select_address(request.turn.now, chain, &mut stage))?;
-        if let Some(pool) = self.pool_called(stage.steer.pool.as_deref()) {
+        if let Some(pool) = self.pool_called(class.instance, stage.steer.pool.as_deref()) {
             class.pool = pool;
             class.steered = true;
         }
         Ok(stage.steer.address)
     }
 
-    /// The group that somebody names; one that is not configured is passed over.
-    fn group_called(&self, name: Option<&str>) -> Option<GroupId> {
+    /// The group that somebody names; one that is not configured, or of another routing instance, is passed over.
+    fn group_called(&self, instance: InstanceId, name: Option<&str>) -> Option<GroupId> {
         let name = name?;
-        let at = self.config.groups.iter().position(|group| *group.name == *name)?;
+        let at = self.config.groups.iter().position(|group| *group.name == *name && group.instance == instance)?;
         u16::try_from(at).ok().map(GroupId)
     }
 
@@ -116,10 +116,11 @@ impl Engine {
         self.names.name(name)
     }
 
-    /// The pool that a plugin names; one that is not configured is passed over.
-    pub(super) fn pool_called(&self, name: Option<&str>) -> Option<PoolId> {
+    /// The pool that somebody names; one that is not configured, or of another routing instance, is passed over: its
+    /// addresses are others'.
+    pub(super) fn pool_called(&self, instance: InstanceId, name: Option<&str>) -> Option<PoolId> {
         let name = name?;
-        let at = self.config.pools.iter().position(|pool| *pool.name == *name)?;
+        let at = self.config.pools.iter().position(|pool| *pool.name == *name && pool.instance == instance)?;
         u16::try_from(at).ok().map(PoolId)
     }
 
