@@ -14,6 +14,7 @@ mod driver;
 mod kit;
 mod leasequery;
 mod observe;
+mod observe;
 mod order;
 mod plugins;
 mod radius;
