@@ -14,7 +14,6 @@ mod driver;
 mod kit;
 mod leasequery;
 mod observe;
-mod observe;
 mod order;
 mod plugins;
 mod radius;
