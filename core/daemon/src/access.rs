@@ -18,6 +18,7 @@ use bindery_engine::{
 use bindery_netlink::RouteHandle;
 use bindery_radius::{
     access::{Grant as Accepted, Subscriber as About},
+    accounting::TerminateCause,
     client::{Answer, Kind, Request},
     packet::{AttributeList, TooLong, Type},
     shell::{Busy, Handle},
@@ -47,8 +48,8 @@ const UNPARKED: Token = Token { engine: 0, slot: u32::MAX, generation: 0 };
 /// What is said about a newcomer whose answer has come.
 #[derive(Debug)]
 pub(crate) enum Said {
-    /// To the engine.
-    Answer(Authorization),
+    /// To the engine; and the record that is made where it cannot do what was granted.
+    Answer(Authorization, Option<Box<Denied>>),
     /// A commit came in between: the request is to be judged anew by what holds now.
     Again(Box<AccessQuestion>),
 }
@@ -189,7 +190,7 @@ impl Access {
         }
         let group = aaa.group(&question.group);
         let Ok(packet) = Packet::parse(&question.request, ParseRules { allow_no_end_option: true }) else {
-            return Some(Said::Answer(Authorization::Unavailable));
+            return Some(Said::Answer(Authorization::Unavailable, None));
         };
         let case = Case { engine, question: &question, packet: &packet, group };
         let list = match answer {
@@ -197,19 +198,32 @@ impl Access {
             Answer::Failed(_) if group.is_some_and(|group| group.takes_without_answer) => AttributeList::new(),
             Answer::Reject(_) => {
                 self.rejected(now, &case, &username, server);
-                return Some(Said::Answer(Authorization::Rejected));
+                return Some(Said::Answer(Authorization::Rejected, None));
             }
             Answer::Failed(failure) => {
                 let why = format!("no answer of RADIUS: {failure:?}");
-                return Some(Said::Answer(self.unavailable(now, &question, &username, &why)));
+                return Some(Said::Answer(self.unavailable(now, &question, &username, &why), None));
             }
             // No answer to what was asked.
-            Answer::Recorded(_) => return Some(Said::Answer(Authorization::Unavailable)),
+            Answer::Recorded(_) => return Some(Said::Answer(Authorization::Unavailable, None)),
         };
         let answer = after(now, policy, &case, &username, &list, steer);
         let accepted = matches!(answer, Authorization::Accepted(_));
         tracing::debug!(%username, group = %question.group, server = ?server, accepted, "RADIUS has answered");
-        Some(Said::Answer(answer))
+        let in_vain = match (&answer, group) {
+            (Authorization::Accepted(grant), Some(group)) if group.accounts && group.records.stop_on_failure => {
+                let mut denied = case.denied(now, group, &grant.subscriber.username);
+                denied.classes.clone_from(&grant.subscriber.classes);
+                Some(Box::new(Denied { cause: TerminateCause::SERVICE_UNAVAILABLE, ..denied }))
+            }
+            _ => None,
+        };
+        Some(Said::Answer(answer, in_vain))
+    }
+
+    /// The engine could not do what was granted.
+    pub(crate) fn in_vain(&mut self, now: Now, denied: Denied) {
+        self.records.denied(now, denied);
     }
 
     fn count(&mut self, answer: &Answer) {
@@ -228,15 +242,7 @@ impl Access {
         let Some(group) = case.group.filter(|group| group.accounts && group.records.stop_on_access_deny) else {
             return;
         };
-        let denied = Denied {
-            profile: Arc::clone(&group.profile),
-            username: username.into(),
-            mac: case.packet.hw_addr().mac(),
-            interface: case.question.interface.clone(),
-            tag: case.question.tag,
-            at: now.wall,
-        };
-        self.records.denied(now, denied);
+        self.records.denied(now, case.denied(now, group, username));
     }
 
     fn unavailable(&mut self, now: Now, question: &AccessQuestion, username: &str, why: &str) -> Authorization {
@@ -269,6 +275,20 @@ struct Case<'a> {
 }
 
 impl<'a> Case<'a> {
+    /// The record of a client that is rejected.
+    fn denied(&self, now: Now, group: &GroupAccess, username: &str) -> Denied {
+        Denied {
+            profile: Arc::clone(&group.profile),
+            username: username.into(),
+            mac: self.packet.hw_addr().mac(),
+            interface: self.question.interface.clone(),
+            classes: Vec::new(),
+            cause: TerminateCause::USER_ERROR,
+            tag: self.question.tag,
+            at: now.wall,
+        }
+    }
+
     fn stage(&self, phase: Phase, username: Box<str>, list: &AttributeList, steer: Steer) -> Authorize<'a> {
         Authorize {
             request: self.packet,

@@ -18,7 +18,7 @@ use bindery_engine::{
 };
 use bindery_netlink::RouteHandle;
 use bindery_radius::{
-    accounting::{Record, Volume},
+    accounting::{Record, TerminateCause, Volume},
     config::Statistics,
     packet::TooLong,
     shell::Handle,
@@ -52,7 +52,7 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 pub(crate) enum Fact {
     /// Something happened to a session.
     Session(Box<Happened>),
-    /// RADIUS has rejected a client.
+    /// A client got nothing.
     Denied(Box<Denied>),
 }
 
@@ -64,14 +64,18 @@ pub(crate) struct Happened {
     volume: Option<Volume>,
 }
 
-/// A client that got nothing: `accounting-stop-on-access-deny`.
+/// A client that got nothing: rejected (`accounting-stop-on-access-deny`), or accepted and not served
+/// (`accounting-stop-on-failure`).
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Denied {
     pub(crate) profile: Arc<str>,
     pub(crate) username: Box<str>,
     pub(crate) mac: Option<MacAddr>,
     pub(crate) interface: Box<str>,
-    /// Tells this refusal from others.
+    /// Class of the Access-Accept.
+    pub(crate) classes: Vec<Box<[u8]>>,
+    pub(crate) cause: TerminateCause,
+    /// Tells this one from others.
     pub(crate) tag: u64,
     pub(crate) at: Wall,
 }
@@ -117,7 +121,7 @@ impl Feed {
         self.tell(now);
     }
 
-    /// RADIUS has rejected a client.
+    /// A client got nothing.
     pub(crate) fn denied(&mut self, now: Now, denied: Denied) {
         if self.sender.try_send(Fact::Denied(Box::new(denied))).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -348,3 +352,6 @@ fn ask(inbox: &Inbox, filter: Filter, cursor: Cursor) -> oneshot::Receiver<Reply
     inbox.send(Message::Command(Verb::Bindings { filter, cursor }, sender));
     answer
 }
+
+#[cfg(test)]
+mod tests;

@@ -232,7 +232,13 @@ impl PacketThread {
     fn accessed(&mut self, now: Now, tag: u64, answer: (Answer, Option<SocketAddr>)) {
         let Self { engine, plugins, access, .. } = self;
         match access.answered(now, engine, plugins, tag, answer) {
-            Some(Said::Answer(answer)) => engine.handle(now, Input::Access { tag, answer }, plugins),
+            Some(Said::Answer(answer, in_vain)) => {
+                let dropped = engine.dropped();
+                engine.handle(now, Input::Access { tag, answer }, plugins);
+                if let Some(denied) = in_vain.filter(|_| engine.dropped() != dropped) {
+                    access.in_vain(now, *denied);
+                }
+            }
             Some(Said::Again(question)) => {
                 engine.handle(now, Input::Access { tag, answer: Authorization::Unavailable }, plugins);
                 let again = Input::Datagram4 { meta: question.meta, bytes: &question.request };

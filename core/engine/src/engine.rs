@@ -251,6 +251,11 @@ impl Engine {
         self.counters.drop_many(reason, packets);
     }
 
+    /// Packets dropped so far, for whatever reason.
+    pub fn dropped(&self) -> u64 {
+        self.counters.dropped.iter().sum()
+    }
+
     /// Bytes in use by part of the session table.
     pub fn memory(&self) -> crate::session::MemoryUse {
         self.sessions.memory()

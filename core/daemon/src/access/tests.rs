@@ -23,7 +23,7 @@ access {
     radius-server "127.0.0.1" { secret s; max-outstanding-requests 0 }
     profile isp {
         radius { authentication-server "127.0.0.1"; accounting-server "127.0.0.1" }
-        accounting { accounting-stop-on-access-deny }
+        accounting { accounting-stop-on-access-deny; accounting-stop-on-failure }
         session-options { client-session-timeout 3 }
     }
     profile lax { authentication-order radius none; radius { authentication-server "127.0.0.1" } }
@@ -110,7 +110,7 @@ fn list(attributes: &[(Type, &[u8])]) -> AttributeList {
 
 fn granted(said: Option<Said>) -> Grant {
     match said {
-        Some(Said::Answer(Authorization::Accepted(grant))) => *grant,
+        Some(Said::Answer(Authorization::Accepted(grant), _)) => *grant,
         other => panic!("{other:?}"),
     }
 }
@@ -169,11 +169,11 @@ fn what_radius_says_is_what_the_engine_hears() {
 
     world.ask("isp", false, &mut nobody);
     let said = world.answer(Answer::Reject(AttributeList::new()), &mut nobody);
-    assert!(matches!(said, Some(Said::Answer(Authorization::Rejected))));
+    assert!(matches!(said, Some(Said::Answer(Authorization::Rejected, None))));
     assert!(matches!(world.records.try_recv(), Ok(crate::accounting::Fact::Denied(denied)) if denied.tag == 1));
     world.ask("isp", false, &mut nobody);
     let said = world.answer(Answer::Failed(Failure::Timeout), &mut nobody);
-    assert!(matches!(said, Some(Said::Answer(Authorization::Unavailable))));
+    assert!(matches!(said, Some(Said::Answer(Authorization::Unavailable, None))));
     world.ask("lax", false, &mut nobody);
     let grant = granted(world.answer(Answer::Failed(Failure::Timeout), &mut nobody));
     assert_eq!(&*grant.subscriber.username, "u.0200.0000.0007.eth9");
@@ -181,6 +181,24 @@ fn what_radius_says_is_what_the_engine_hears() {
     assert!(world.answer(Answer::Failed(Failure::Timeout), &mut nobody).is_none());
     let counted = Asked { requests: 4, accepts: 1, rejects: 1, failures: 3, refused: 0, late: 1 };
     assert_eq!(world.access.counted(), counted);
+}
+
+#[test]
+fn what_is_granted_in_vain_has_a_record_ready() {
+    let mut world = World::new();
+    let mut nobody = Plugin::default();
+    world.ask("isp", false, &mut nobody);
+    let accept = list(&[(Type::USER_NAME, b"carol"), (Type::CLASS, b"c")]);
+    let Some(Said::Answer(Authorization::Accepted(_), Some(ready))) = world.answer(Answer::Accept(accept), &mut nobody)
+    else {
+        panic!()
+    };
+    assert_eq!((&*ready.username, ready.classes.len(), ready.cause), ("carol", 1, TerminateCause::SERVICE_UNAVAILABLE));
+    world.access.in_vain(world.now, *ready);
+    assert!(world.records.try_recv().is_ok());
+    world.ask("lax", false, &mut nobody);
+    let said = world.answer(Answer::Accept(AttributeList::new()), &mut nobody);
+    assert!(matches!(said, Some(Said::Answer(Authorization::Accepted(_), None))), "not asked for");
 }
 
 #[test]

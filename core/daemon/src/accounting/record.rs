@@ -18,9 +18,6 @@ use bindery_radius::{
 use bindery_types::Wall;
 use std::{borrow::Cow, sync::Arc};
 
-/// What the user did was wrong (RFC 2866 §5.10).
-const USER_ERROR: TerminateCause = TerminateCause(17);
-
 /// What a record says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Change {
@@ -55,7 +52,8 @@ pub(super) fn session(
         interface: &view.interface,
         ..Subscriber::default()
     };
-    let session = Session { subscriber, address: Some(view.address), classes: &view.subscriber.classes };
+    let (address, classes) = (Some(view.address), &view.subscriber.classes);
+    let session = Session { subscriber, address, classes, local: !group.asks_radius };
     let profile = Arc::clone(&group.profile);
     let seconds = u32::try_from(view.started_ago).unwrap_or(u32::MAX);
     match change {
@@ -79,8 +77,8 @@ pub(super) fn denied(nas: &NasConfig, denied: &Denied) -> Result<Record, TooLong
         interface: &denied.interface,
         ..Subscriber::default()
     };
-    let session = Session { subscriber, address: None, classes: &[] };
-    Record::stop(Arc::clone(&denied.profile), nas, &session, denied.at, &Usage::default(), USER_ERROR)
+    let session = Session { subscriber, classes: &denied.classes, ..Session::default() };
+    Record::stop(Arc::clone(&denied.profile), nas, &session, denied.at, &Usage::default(), denied.cause)
 }
 
 /// The name that its authority knows, else one made like it.
@@ -206,7 +204,10 @@ mod tests {
         assert_eq!((text(list, Type::USER_NAME), text(list, Type::NAS_PORT_ID)), ("alice".into(), "eth1".into()));
         assert_eq!(list.first(Type::FRAMED_IP_ADDRESS), Some(&[10, 0, 0, 9][..]));
         assert_eq!(list.iter().filter(|attribute| attribute.kind == Type::CLASS).count(), 2);
-        assert_eq!(number(list, Type::ACCT_SESSION_TIME), None);
+        assert_eq!((number(list, Type::ACCT_SESSION_TIME), number(list, Type::ACCT_AUTHENTIC)), (None, Some(1)));
+        let free = GroupAccess { asks_radius: false, ..group() };
+        let local = session(&nas(), &free, &view(), Change::Start, Wall(99)).unwrap();
+        assert_eq!(number(&local.attributes, Type::ACCT_AUTHENTIC), Some(2));
         assert_eq!(record.session(), b"7-5000");
 
         let mut unnamed = view();
@@ -251,7 +252,9 @@ mod tests {
     #[test]
     fn who_was_denied_gets_a_stop_of_its_own() {
         let (profile, username, interface) = ("isp".into(), "mallory".into(), "eth1".into());
-        let record = denied(&nas(), &Denied { profile, username, mac: None, interface, tag: 4, at: Wall(99) }).unwrap();
+        let (classes, cause) = (vec![], TerminateCause::USER_ERROR);
+        let it = Denied { profile, username, mac: None, interface, classes, cause, tag: 4, at: Wall(99) };
+        let record = denied(&nas(), &it).unwrap();
         assert_eq!((record.status, text(&record.attributes, Type::ACCT_SESSION_ID)), (Status::Stop, "0-99-4".into()));
         assert_eq!(number(&record.attributes, Type::ACCT_TERMINATE_CAUSE), Some(17));
     }

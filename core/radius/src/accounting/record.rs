@@ -53,6 +53,10 @@ impl TerminateCause {
     pub const NAS_ERROR: Self = Self(9);
     /// The router ended it, for another reason.
     pub const NAS_REQUEST: Self = Self(10);
+    /// The router could not give what was granted.
+    pub const SERVICE_UNAVAILABLE: Self = Self(15);
+    /// What the user did was wrong: it was rejected.
+    pub const USER_ERROR: Self = Self(17);
     /// The router was gone.
     pub const NAS_REBOOT: Self = Self(11);
 }
@@ -66,6 +70,8 @@ pub struct Session<'a> {
     pub address: Option<Ipv4Addr>,
     /// Class of the Access-Accept, unchanged (RFC 2865 §5.25).
     pub classes: &'a [Box<[u8]>],
+    /// Acct-Authentic (RFC 2866 §5.6): this router takes everybody here, and has asked no RADIUS server.
+    pub local: bool,
 }
 
 /// Bytes and packets of a session, seen from the subscriber: input is what came from it.
@@ -173,8 +179,8 @@ impl Record {
         let mut attributes = AttributeList::new();
         attributes.push_number(Type::ACCT_STATUS_TYPE, status as u32)?;
         attributes.extend(session.subscriber.attributes(nas)?.iter())?;
-        // RFC 2866 §5.6: 1, authenticated by RADIUS.
-        attributes.push_number(Type::ACCT_AUTHENTIC, 1)?;
+        // RFC 2866 §5.6: 1, authenticated by RADIUS; 2, by the router.
+        attributes.push_number(Type::ACCT_AUTHENTIC, if session.local { 2 } else { 1 })?;
         if let Some(address) = session.address {
             attributes.push_address(Type::FRAMED_IP_ADDRESS, address)?;
         }

@@ -13,7 +13,7 @@ fn nas() -> NasConfig {
 
 fn session(id: &str) -> Session<'_> {
     let subscriber = Subscriber { username: "alice", session_id: id, ..Subscriber::default() };
-    Session { subscriber, address: Some(Ipv4Addr::new(10, 0, 0, 1)), classes: &[] }
+    Session { subscriber, address: Some(Ipv4Addr::new(10, 0, 0, 1)), ..Session::default() }
 }
 
 fn start(id: &str) -> Record {

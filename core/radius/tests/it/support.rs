@@ -100,7 +100,7 @@ pub(crate) fn stop(id: &str, usage: Usage) -> Record {
 
 fn session(id: &str) -> Session<'_> {
     let subscriber = Subscriber { username: "alice", session_id: id, interface: "eth1", ..Subscriber::default() };
-    Session { subscriber, address: Some(Ipv4Addr::new(10, 0, 0, 1)), classes: &[] }
+    Session { subscriber, address: Some(Ipv4Addr::new(10, 0, 0, 1)), ..Session::default() }
 }
 
 /// A server that answers by user name: `reject` is rejected, `silent` ignored, everybody else accepted. Accounting
