@@ -30,7 +30,7 @@ const BUSY_ROUNDS: u32 = 9_000_000;
 
 type Values = BTreeMap<String, f64>;
 
-/// The rows of a program that prints `| name | median | least | most |`, or `| name | figure |`.
+/// The rows of a program that prints `| name | median | least | most |`, or `| name | a call | an operation |`.
 fn table(text: &str) -> Vec<(String, Vec<f64>)> {
     let row = |line: &str| {
         let mut cells = line.trim().strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim);
@@ -61,7 +61,8 @@ impl Bench<'_> {
             let mut command = self.world.in_server(&program.display().to_string());
             for (name, figures) in table(&output(command.args(words))?) {
                 self.row("hooks", &name, round, |_, values| {
-                    values.extend(["ns", "least", "most"].map(str::to_owned).into_iter().zip(figures));
+                    let names = if figures.len() == 3 { ["ns", "least", "most"] } else { ["ns", "ns_each", ""] };
+                    values.extend(names.map(str::to_owned).into_iter().zip(figures));
                     Ok(None)
                 })?;
             }
