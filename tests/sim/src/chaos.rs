@@ -1,13 +1,14 @@
 //! What goes wrong, and what operators do meanwhile.
 
 use crate::{
-    audit::{Cleared, Finding, Move},
+    audit::{Changed, Cleared, Finding, Move},
+    authority::{random_address, random_pool, user},
     clock::{MS, SEC},
     random::Random,
     world::{Event, Message, World},
 };
 use bindery_engine::{
-    command::{Cursor, DisconnectKeys, Filter, Verb},
+    command::{AuthorizationChange, Cursor, DisconnectKeys, Filter, Verb},
     reconfigure::Purpose,
 };
 use bindery_types::IfIndex;
@@ -26,7 +27,7 @@ pub(crate) struct Rates {
     /// Crashes during a reconfiguration.
     pub(crate) crash_in_move: u64,
     /// Each of [`World::chaos`]'s kinds: 0 or its weight.
-    weights: [u64; 10],
+    weights: [u64; 12],
     /// Longest pause between two of them, seconds.
     every: u64,
     /// How long it goes on, seconds.
@@ -35,7 +36,7 @@ pub(crate) struct Rates {
 
 impl Rates {
     pub(crate) fn new(random: &mut Random) -> Self {
-        let mut weights = [0; 10];
+        let mut weights = [0; 12];
         for weight in &mut weights {
             *weight = if random.chance(500) { random.range(1, 5) } else { 0 };
         }
@@ -104,6 +105,16 @@ impl World {
             8 => self.look(),
             9 => {
                 self.reconfigure();
+                Ok(())
+            }
+            10 => {
+                self.ask_by_radius();
+                Ok(())
+            }
+            11 => {
+                let wait = self.random.range(1, 150) * SEC;
+                self.trace.note(self.now, || format!("the authority is dead for {} s", wait / SEC));
+                self.authority.die(self.now + wait);
                 Ok(())
             }
             _ => Ok(()),
@@ -270,6 +281,57 @@ impl World {
             let far = self.random.pick(&[20, 500, 20_000]);
             let (wait, power) = (self.random.below(far) * MS, self.random.chance(500));
             self.push(wait, Event::End { boot, power });
+        }
+    }
+
+    /// RADIUS wants something of one subscriber, by a name of its own.
+    fn ask_by_radius(&mut self) {
+        if self.engine.is_none() {
+            return;
+        }
+        let of = self.random.below(self.auditor.bound().count() as u64) as usize;
+        let bound = self.auditor.bound().nth(of).map(|lease| (lease.key.session, lease.start));
+        let (whose, mut keys) = match bound {
+            Some((session, _)) if self.random.chance(300) => {
+                (Cleared::Kin(session), DisconnectKeys { multi_session: Some(session), ..DisconnectKeys::default() })
+            }
+            _ => {
+                let name = user(self.random.below(8));
+                let username = Some(name.clone());
+                (Cleared::User(name.into()), DisconnectKeys { username, ..DisconnectKeys::default() })
+            }
+        };
+        if let Some((session, start)) = bound.filter(|_| self.random.chance(300)) {
+            (keys.session, keys.start) = (Some(session), Some(start));
+        }
+        // A plugin may say either.
+        self.auditor.clear(whose.clone());
+        self.auditor.asked(whose.clone(), Move::Renumber);
+        let verb = if self.random.chance(300) {
+            Verb::Disconnect { keys, attributes: Vec::new() }
+        } else {
+            let change = self.random_change();
+            let pool = change.pool.as_deref().map(str::to_owned);
+            let (session_secs, address) = (change.session_secs, change.address);
+            self.auditor.change(Changed { whose, session_secs, pool, address });
+            Verb::ChangeAuthorization { keys, change, attributes: Vec::new() }
+        };
+        self.trace.note(self.now, || format!("{verb:?}"));
+        let boot = self.boot;
+        self.push(0, Event::Inbox { boot, message: Message::Command(verb) });
+        if self.random.chance(self.rates.crash_in_move) {
+            let far = self.random.pick(&[20, 500, 20_000]);
+            let (wait, power) = (self.random.below(far) * MS, self.random.chance(500));
+            self.push(wait, Event::End { boot, power });
+        }
+    }
+
+    fn random_change(&mut self) -> AuthorizationChange {
+        let random = &mut self.random;
+        AuthorizationChange {
+            session_secs: random.chance(500).then(|| random.pick(&[1, 30, 100, 400, 2_000])),
+            pool: random.chance(350).then(|| random_pool(random, &self.plan)),
+            address: random.chance(350).then(|| random_address(random, &self.plan)),
         }
     }
 

@@ -452,7 +452,8 @@ impl Client {
         self.former = Some(address);
         self.state = State::Bound;
         self.tries = 0;
-        let wake = t1.min(self.turn_at.max(now + SEC));
+        // However short its lease is, it asks no more than once a second.
+        let wake = t1.max(now + SEC).min(self.turn_at.max(now + SEC));
         self.timer = (wake != Instant::MAX).then_some(wake);
         None
     }

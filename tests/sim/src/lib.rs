@@ -5,6 +5,7 @@
 //! [`run`] first, then `world` for the events and [`audit`] for the promises.
 
 pub mod audit;
+mod authority;
 mod chaos;
 mod client;
 mod clock;
@@ -44,6 +45,10 @@ pub struct Report {
     pub obeyed: u64,
     /// Bindings that ended because their client was moved.
     pub moved: u64,
+    /// Questions to the authority.
+    pub questions: u64,
+    /// What was told of sessions.
+    pub news: u64,
     /// Starts of the engine.
     pub boots: u64,
 }
@@ -106,6 +111,8 @@ fn play(seed: u64, trace: Trace) -> Result<Report, Box<Failure>> {
             forcerenews: world.auditor.forcerenews,
             obeyed: world.clients.iter().map(|client| client.obeyed).sum(),
             moved: world.auditor.moved_clients,
+            questions: world.auditor.questions,
+            news: world.auditor.news,
             boots: u64::from(world.boot) + 1,
         };
         done.map(|()| report)

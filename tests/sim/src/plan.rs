@@ -80,6 +80,10 @@ pub(crate) struct Plan {
     pub(crate) reconfigure: Option<Reconfigure>,
     /// Plugins are asked about RADIUS's wishes and about clients that answer no attempt.
     pub(crate) asks: bool,
+    /// Newcomers wait for an authority.
+    pub(crate) authenticate: bool,
+    /// Accounting is told of sessions.
+    pub(crate) account: bool,
 }
 
 /// The token that clients were configured with, where they use one.
@@ -147,6 +151,7 @@ impl Plan {
             pool(random, "overflow", 0, network(5, 0)),
             pool(random, "vrf", 1, network(0, 0)),
         ];
+        let authenticate = random.chance(450);
         pools[0].linked = random.chance(300);
         pools[0].server_id = random.chance(200).then_some(SET_SERVER_ID);
         Self {
@@ -157,6 +162,8 @@ impl Plan {
             plugins: random.chance(500),
             reconfigure: random_reconfigure(random),
             asks: random.chance(700),
+            authenticate,
+            account: random.chance(if authenticate { 800 } else { 200 }),
         }
     }
 
@@ -177,8 +184,8 @@ impl Plan {
             chains: chains.clone(),
             reconfigure: self.reconfigure.clone(),
             allow_leasequery: false,
-            authenticate: false,
-            account: false,
+            authenticate: self.authenticate,
+            account: self.account,
         };
         let interface = |pattern: &str, group| Interface {
             pattern: pattern.into(),
@@ -212,6 +219,7 @@ impl Plan {
             pools: present
                 .iter()
                 .map(|p| audit::SitePool {
+                    name: p.name.to_owned(),
                     instance: p.instance,
                     network: p.network,
                     range: (p.address(p.low), p.address(p.high)),
@@ -231,6 +239,8 @@ impl Plan {
                 token: r.token.as_deref().map(<[u8]>::to_vec),
             }),
             asks_when_exhausted: self.asks,
+            authenticates: self.authenticate,
+            accounts: self.account,
         }
     }
 
@@ -238,7 +248,7 @@ impl Plan {
     pub(crate) fn edit(&mut self, random: &mut Random) -> String {
         let at = random.below(self.pools.len() as u64) as usize;
         let pool = &mut self.pools[at];
-        match random.below(11) {
+        match random.below(13) {
             0 => pool.high = pool.high.saturating_sub(random.range(1, 4) as u8).max(pool.low),
             1 => pool.high = pool.high.saturating_add(random.range(1, 6) as u8).min(250),
             2 => {
@@ -252,11 +262,13 @@ impl Plan {
             7 => self.overrides = random_overrides(random),
             8 => self.reconfigure = random_reconfigure(random),
             9 => self.asks = !self.asks,
+            10 => self.authenticate = !self.authenticate,
+            11 => self.account = !self.account,
             _ => self.plugins = !self.plugins,
         }
         let (pool, overrides) = (&self.pools[at], &self.overrides);
-        let plugins = (self.plugins, self.asks);
-        format!("{pool:?}, {overrides:?}, {:?}, plugins: {plugins:?}", self.reconfigure)
+        let (plugins, access) = ((self.plugins, self.asks), (self.authenticate, self.account));
+        format!("{pool:?}, {overrides:?}, {:?}, plugins: {plugins:?}, access: {access:?}", self.reconfigure)
     }
 }
 

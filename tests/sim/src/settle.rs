@@ -48,6 +48,7 @@ impl World {
         if held.is_none_or(|until| self.clocks.now(self.now).wall.0 > until + 70) {
             self.auditor.nothing_outlives_its_end()?;
         }
+        self.bound_clients_need_no_authority()?;
         self.ended_clients_are_told()?;
         self.strangers_ask();
         self.run(self.now + OFFER_SECS * SEC)?;
@@ -75,6 +76,8 @@ impl World {
         self.calm = true;
         self.die_in_flush = false;
         self.hooks.calm = true;
+        self.authority.calm = true;
+        self.authority.die(self.now);
         (self.store.fail_permille, self.store.slow_ms) = (0, 2);
         (self.kernel.refuse_permille, self.kernel.slow_ms) = (0, 1);
         self.lose_packets();
@@ -117,6 +120,7 @@ impl World {
             let leased = client.lease.is_some_and(|l| self.auditor.has_lease(port.instance, &key, l.address));
             let bound = matches!(client.state, State::Bound | State::Renewing | State::Rebinding);
             if !(bound && leased)
+                && self.auditor.is_free(port.instance, &key)
                 && let Some(free) = self.auditor.room(port.index, selector, client.mac)
             {
                 return Err(format!(
@@ -127,6 +131,27 @@ impl World {
                 ));
             }
         }
+        Ok(())
+    }
+
+    /// The authority is dead, and whoever has a lease goes on with it.
+    fn bound_clients_need_no_authority(&mut self) -> Result<(), Finding> {
+        self.authority.die(Instant::MAX);
+        for at in (0..self.clients.len()).filter(|&at| self.holds_lease(at)).collect::<Vec<_>>() {
+            let Some(out) = self.clients[at].claims_again(&mut self.random) else { continue };
+            let answers = self.auditor.acks + self.auditor.naks;
+            self.client_says(at, &out);
+            for _ in 0..60 {
+                if self.auditor.acks + self.auditor.naks == answers {
+                    self.run(self.now + 100 * MS)?;
+                }
+            }
+            if self.auditor.acks + self.auditor.naks == answers {
+                let lease = self.clients[at].lease.map(|l| l.address);
+                return Err(format!("{:?} renews {lease:?} and hears nothing", self.clients[at].mac));
+            }
+        }
+        self.authority.die(self.now);
         Ok(())
     }
 
@@ -204,6 +229,7 @@ impl World {
             rows = self.bindings()?;
         }
         self.auditor.view_agrees(&rows)?;
+        self.auditor.all_is_told()?;
         let id = self.command(Verb::Summary)?;
         match self.take_reply(id) {
             Some(Reply::Summary(s)) if s.requesting + s.renewing + s.releasing == 0 => Ok(()),

@@ -1,7 +1,8 @@
 //! The world: one queue of events in true time, the engine in the middle, the auditor beside it.
 
 use crate::{
-    audit::{Abort, Auditor, Finding, Towards},
+    audit::{Abort, Auditor, Finding, Granted, News, Told, Towards},
+    authority::Authority,
     chaos::Rates,
     client::{Client, Kind, Place},
     clock::{Clocks, Instant, MS, SEC},
@@ -15,12 +16,13 @@ use crate::{
 use bindery_engine::{
     Engine, Input,
     command::{Reply, Verb},
-    event::{DropReason, Event as EngineEvent},
+    event::{DropReason, Event as EngineEvent, SessionChange, SessionNews},
     input::{CommandId, Link, RxMeta, StoreSeq},
     output::{Destination, Transmit},
     policy::{ExhaustedVerdict, PolicyAnswer},
-    record::StoredSession,
+    record::{DurableState, StoredSession},
     route::{Destination as RouteTo, RouteFailure, RouteSeq},
+    subscriber::Authorization,
 };
 use bindery_types::{EngineId, IfIndex, InstanceId, Ipv4Addr};
 use std::{
@@ -40,6 +42,7 @@ pub(crate) enum Message {
     LinkSet(usize, Link),
     LinkGone(usize, IfIndex),
     Policy(PolicyAnswer),
+    Access(u64, Authorization),
     Command(Verb),
     Configure(Box<Plan>),
 }
@@ -113,6 +116,7 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) kernel: Kernel,
     pub(crate) hooks: Hooks,
+    pub(crate) authority: Authority,
     pub(crate) clients: Vec<Client>,
     pub(crate) places: Vec<Place>,
     pub(crate) auditor: Auditor,
@@ -157,6 +161,7 @@ impl World {
         let rates = Rates::new(&mut random);
         let clocks = Clocks::new(random.chance(850));
         let hooks = Hooks::new(random.fork());
+        let authority = Authority::new(random.fork());
         let mut world = Self {
             now: 0,
             events: BTreeMap::new(),
@@ -169,6 +174,7 @@ impl World {
             store: Store::new(rates.store_fail, rates.store_slow_ms),
             kernel: Kernel::new(rates.route_refuse, rates.route_slow_ms),
             hooks,
+            authority,
             clients,
             places,
             auditor: Auditor::default(),
@@ -319,6 +325,8 @@ impl World {
         let mut routes = std::mem::take(&mut outbox.routes);
         let events = std::mem::take(&mut outbox.events);
         let replies = std::mem::take(&mut outbox.replies);
+        let questions = std::mem::take(&mut outbox.questions);
+        let news = std::mem::take(&mut outbox.sessions);
         if dies_at == Some(0) {
             transmits.truncate(transmits.len() / 2);
         }
@@ -338,6 +346,18 @@ impl World {
             self.trace.note(self.now, || format!("event {event:?}"));
             if let EngineEvent::RestoreConflict { session, address } = event {
                 return Err(format!("session {session} with {address} was left out at start"));
+            }
+        }
+        for news in news {
+            self.trace.note(self.now, || format!("told {:?} of session {}", news.change, news.session.session));
+            self.auditor.told(&told(&news))?;
+        }
+        for question in questions {
+            self.trace.note(self.now, || format!("question {}", question.tag));
+            self.auditor.question(question.tag, question.meta.link, &question.request)?;
+            let boot = self.boot;
+            for (after, tag, answer) in self.authority.ask(self.now, &question, &self.plan) {
+                self.push(after, Event::Inbox { boot, message: Message::Access(tag, answer) });
             }
         }
         for (CommandId(id), reply) in replies {
@@ -522,8 +542,14 @@ impl World {
         });
         match message {
             Message::Durable(up_to) => self.step(Input::Durable { up_to }),
-            Message::StoreFailed => self.step(Input::StoreFailed),
-            Message::StoreReady => self.step(Input::StoreReady),
+            Message::StoreFailed => {
+                self.auditor.store_told(true);
+                self.step(Input::StoreFailed)
+            }
+            Message::StoreReady => {
+                self.auditor.store_told(false);
+                self.step(Input::StoreReady)
+            }
             Message::Routed(up_to, failed) => self.step(Input::Routed { up_to, failed }),
             Message::RoutesLost(link) => {
                 self.auditor.flush_told(link);
@@ -546,6 +572,10 @@ impl World {
                 self.step(Input::LinkGone(index))
             }
             Message::Policy(answer) => self.step(Input::PolicyDone(answer)),
+            Message::Access(tag, answer) => {
+                self.auditor.answered(tag, granted(&answer));
+                self.step(Input::Access { tag, answer })
+            }
             Message::Command(verb) => self.command(verb).map(|_| ()),
             Message::Configure(plan) => {
                 let ports = std::mem::take(&mut self.active.ports);
@@ -607,6 +637,41 @@ impl World {
         self.auditor.sent(to, &transmit.payload, &self.kernel.routes)?;
         self.carry_to_clients(to, &transmit.payload);
         Ok(())
+    }
+}
+
+/// An answer as the auditor knows it.
+fn granted(answer: &Authorization) -> Option<Granted> {
+    let Authorization::Accepted(grant) = answer else { return None };
+    Some(Granted {
+        pool: grant.steer.pool.as_deref().map(str::to_owned),
+        address: grant.steer.address,
+        lease_secs: grant.steer.lease_secs,
+        session_secs: grant.session_secs,
+        username: grant.subscriber.username.to_string(),
+        classes: grant.subscriber.classes.iter().map(|class| class.to_vec()).collect(),
+        interim_secs: grant.subscriber.interim_secs,
+    })
+}
+
+/// What is told of a session as the auditor knows it.
+fn told(news: &SessionNews) -> News {
+    let session = &news.session;
+    News {
+        told: match news.change {
+            SessionChange::Bound => Told::Began,
+            SessionChange::Renewed | SessionChange::Reauthorized => Told::WentOn,
+            SessionChange::Released => Told::Ended(DurableState::Released),
+            SessionChange::Expired => Told::Ended(DurableState::Expired),
+            SessionChange::Declined => Told::Ended(DurableState::Declined),
+            SessionChange::Cleared => Told::Ended(DurableState::Cleared),
+        },
+        session: session.session,
+        start: session.start,
+        address: session.address,
+        xid: session.xid.0,
+        multi_session: session.multi_session,
+        username: session.subscriber.username.to_string(),
     }
 }
 

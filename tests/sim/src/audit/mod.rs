@@ -4,6 +4,7 @@
 //! nothing of the engine but the plain values of its records: `tests/it` checks that no other path of the engine is
 //! named in this folder.
 
+mod access;
 mod down_time;
 mod promise;
 mod reconfigure;
@@ -12,6 +13,7 @@ mod request;
 mod settle;
 mod site;
 
+pub use access::{Changed, Granted, News, Told};
 pub use down_time::WallHistory;
 pub(crate) use reconfigure::seals;
 pub use reconfigure::{Abort, Move, SiteReconfigure};
@@ -19,6 +21,7 @@ pub use request::Key;
 pub use site::{Site, SiteLink, SitePool};
 
 use crate::clock::{Instant, SEC};
+use access::{Access, Stored};
 use bindery_engine::record::{BindingKey, Bound, DurableState, IdentityRecord, LeaseRecord, MetaRecord, RouteRecord};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr, SessionId};
 use down_time::DownTime;
@@ -91,6 +94,10 @@ pub enum Cleared {
     Mac(MacAddr),
     /// Those on an interface.
     Interface(String),
+    /// The one of this user.
+    User(String),
+    /// The one that goes on from this session, or is it.
+    Kin(SessionId),
 }
 
 impl Cleared {
@@ -100,6 +107,16 @@ impl Cleared {
             Self::Address(cleared) => *cleared == address(lease),
             Self::Mac(mac) => identity.hw.mac() == Some(*mac),
             Self::Interface(name) => *identity.interface == **name,
+            Self::User(_) | Self::Kin(_) => self.covers_as(lease, identity, &Stored::read(&identity.subscriber)),
+        }
+    }
+
+    /// The same where what was granted to the session is known to be `stored`.
+    fn covers_as(&self, lease: &LeaseRecord, identity: &IdentityRecord, stored: &Stored) -> bool {
+        match self {
+            Self::User(name) => stored.username == *name,
+            Self::Kin(first) => stored.first(lease.key.session) == *first,
+            other => other.covers(lease, identity),
         }
     }
 }
@@ -186,6 +203,7 @@ pub struct Auditor {
     /// Addresses that the kernel lost without our doing, and since which link event, if the server was not told yet.
     disturbed: BTreeMap<At, Option<IfIndex>>,
     moves: Moves,
+    access: Access,
     /// ACKs seen: the measure of how much happened.
     pub acks: u64,
     /// NAKs seen.
@@ -194,6 +212,10 @@ pub struct Auditor {
     pub forcerenews: u64,
     /// Bindings that ended because their client was moved.
     pub moved_clients: u64,
+    /// Questions to the authority.
+    pub questions: u64,
+    /// What was told of sessions.
+    pub news: u64,
 }
 
 impl Auditor {
@@ -224,6 +246,7 @@ impl Auditor {
         self.former.retain(|(_, since)| self.now < since + EVIDENCE_SECS * SEC);
         self.former.push((former, self.now));
         self.note_absences();
+        self.note_accounts();
     }
 
     fn note_absences(&mut self) {
@@ -305,7 +328,10 @@ impl Auditor {
                         self.identities.remove(&session);
                     }
                 }
-                Write::Meta(meta) => self.meta = Some((meta, emitted)),
+                Write::Meta(meta) => {
+                    self.note_clock(meta.lease_clock, emitted);
+                    self.meta = Some((meta, emitted));
+                }
             }
         }
         Ok(())
@@ -332,7 +358,14 @@ impl Auditor {
             return Err(format!("session id {session} was {before:?}'s and is {key:?}'s now"));
         }
         self.ids.insert(session, (key.clone(), scope));
-        self.disk.insert(lease.key, lease);
+        let before = self.disk.insert(lease.key, lease);
+        if lease.state == DurableState::Bound {
+            // An end that failed and is there nevertheless is taken back.
+            let known = self.known.get(&lease.key).map(|(known, _)| *known);
+            let before = known.filter(|known| known.state == DurableState::Bound).or(before);
+            let kept = self.grant_is_kept(before.as_ref(), &lease, &key, acknowledged);
+            kept.map_err(|why| format!("session {session} ({key:?}, {}): {why}", address(&lease)))?;
+        }
         let at = (lease.instance, address(&lease));
         let live = |l: &&LeaseRecord| l.state == DurableState::Bound && (l.instance, address(l)) == at;
         if self.disk.values().filter(live).count() > 1 {
@@ -369,6 +402,7 @@ impl Auditor {
     /// The server starts on the disk as it is.
     pub fn started(&mut self, wall: &dyn WallHistory) {
         self.life_begins();
+        self.access_begins();
         if let Some((meta, emitted)) = self.meta {
             self.down_time.restart(self.now, emitted, meta.wall.0, wall);
         }

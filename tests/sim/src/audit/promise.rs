@@ -21,6 +21,7 @@ impl Auditor {
             return Err(format!("{who}: its live binding moved from {} in one write", address(&before)));
         }
         let repeated = before.is_some_and(|b| b.state == lease.state && address(&b) == at.1);
+        self.note_fact(before.as_ref(), &lease, &key);
         match lease.state {
             DurableState::Bound => {
                 self.run_is_fair(before.as_ref(), &lease, &key, &who)?;
@@ -150,6 +151,7 @@ impl Auditor {
         };
         let at = (lease.instance, address(&lease));
         self.forget_moves(&lease, &of);
+        self.forget_access(key.session);
         self.freed.insert(at, self.now);
         let now = self.lease_clock();
         let who = format!("session {} ({of:?}, {})", key.session, at.1);

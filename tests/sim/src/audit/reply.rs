@@ -44,7 +44,11 @@ impl Auditor {
             return Err(finding);
         };
         match message {
-            MessageType::Offer => self.offer_is_fair(&packet, &request),
+            MessageType::Offer => {
+                let at = (request.instance, packet.yiaddr());
+                self.offer_is_allowed(at, &request.key, &candidates)?;
+                self.offer_is_fair(&packet, &request)
+            }
             MessageType::Ack => self.ack_is_fair(&packet, &request, kernel),
             MessageType::Nak => {
                 self.note_refusal(&packet, &request);
@@ -75,7 +79,7 @@ impl Auditor {
             return if bare { Ok(()) } else { Err("a NAK with an address or a lease".into()) };
         }
         let lease = lease.ok_or("a lease without option 51")?;
-        if lease < 60 {
+        if lease < 60 && !self.may_be_short() {
             return Err(format!("a lease of {lease} s"));
         }
         let ordered = t1.unwrap_or(0) <= t2.unwrap_or(u32::MAX) && t2.unwrap_or(0) <= lease;
@@ -126,7 +130,7 @@ impl Auditor {
         let mine = |(of, hold): &(&super::At, &Hold)| {
             of.0 == at.0 && **of != at && hold.key == request.key && hold.scope == scope && hold.until > now
         };
-        if let Some((other, _)) = self.holds.iter().find(mine) {
+        if let Some((other, _)) = self.holds.iter().find(mine).filter(|_| !self.is_steered(at.0, &request.key)) {
             return Err(format!("{:?} is offered {} and {}", request.key, other.1, at.1));
         }
         // A commit may have taken the address out of its pool while the offer waited for a plugin.
@@ -172,6 +176,7 @@ impl Auditor {
         if !long_enough {
             return Err(format!("{who} for {secs} s: on disk it ends at {:?}, last heard {:?}", lease.end, lease.cltt));
         }
+        self.lease_is_granted(&lease, secs).map_err(|why| format!("{who}: {why}"))?;
         let of = (at.0, super::v4(lease.scope), request.key.clone());
         self.note_authentication(packet, of, Some(&lease))?;
         self.note_acked(at, request);

@@ -74,13 +74,17 @@ impl Request {
 
     /// The address that names its network, for a relayed one.
     pub(super) fn selector(&self) -> Option<Ipv4Addr> {
-        if self.giaddr.is_unspecified() {
-            return None;
-        }
-        let info = self.relay_info.as_deref();
-        let selected = info.and_then(|bytes| RelayAgentInformation::new(bytes).link_selection());
-        Some(selected.unwrap_or(self.giaddr))
+        selector_of(self.giaddr, self.relay_info.as_deref())
     }
+}
+
+/// The address that names the network of a client behind a relay.
+pub(super) fn selector_of(giaddr: Ipv4Addr, relay_info: Option<&[u8]>) -> Option<Ipv4Addr> {
+    if giaddr.is_unspecified() {
+        return None;
+    }
+    let selected = relay_info.and_then(|bytes| RelayAgentInformation::new(bytes).link_selection());
+    Some(selected.unwrap_or(giaddr))
 }
 
 impl Auditor {
@@ -124,6 +128,7 @@ impl Auditor {
             relay_on_link: self.site.is_on_link(link, packet.giaddr()),
         };
         self.weigh(&request);
+        self.note_newcomer(&request);
         self.requests.push(request);
     }
 

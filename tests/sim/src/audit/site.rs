@@ -18,6 +18,8 @@ pub struct SiteLink {
 /// A configured pool.
 #[derive(Clone, Debug)]
 pub struct SitePool {
+    /// Name.
+    pub name: String,
     /// Routing instance.
     pub instance: InstanceId,
     /// Network.
@@ -53,6 +55,10 @@ pub struct Site {
     pub reconfigure: Option<SiteReconfigure>,
     /// Whether a plugin is asked about clients that answer no attempt.
     pub asks_when_exhausted: bool,
+    /// Whether an authority is asked about newcomers.
+    pub authenticates: bool,
+    /// Whether accounting is told of sessions.
+    pub accounts: bool,
 }
 
 impl Default for SiteLink {

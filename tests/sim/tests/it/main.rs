@@ -23,7 +23,7 @@ fn every_seed_keeps_the_promises() {
     bindery_sim::quiet_panics();
     let next = AtomicU64::new(from);
     let work = || {
-        let (mut failures, mut sums) = (Vec::new(), [0; 6]);
+        let (mut failures, mut sums) = (Vec::new(), [0; 8]);
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if seed >= from + seeds || failures.len() >= TOLD {
@@ -31,7 +31,7 @@ fn every_seed_keeps_the_promises() {
             }
             match bindery_sim::run(seed) {
                 Ok(r) => {
-                    let of = [r.acks, r.naks, r.boots, r.forcerenews, r.obeyed, r.moved];
+                    let of = [r.acks, r.naks, r.boots, r.forcerenews, r.obeyed, r.moved, r.questions, r.news];
                     sums.iter_mut().zip(of).for_each(|(sum, of)| *sum += of);
                 }
                 Err(failure) => failures.push(failure),
@@ -43,14 +43,15 @@ fn every_seed_keeps_the_promises() {
         threads.into_iter().map(|t| t.join().expect("a simulation thread ended")).collect()
     });
     let _ = std::panic::take_hook();
-    let (mut failed, mut total) = (Vec::new(), [0; 6]);
+    let (mut failed, mut total) = (Vec::new(), [0; 8]);
     for (failures, sums) in results {
         failed.extend(failures);
         total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
     }
-    let [acks, naks, boots, forcerenews, obeyed, moved] = total;
+    let [acks, naks, boots, forcerenews, obeyed, moved, questions, news] = total;
     println!("{seeds} seeds from {from}: {acks} ACKs, {naks} NAKs, {boots} starts");
     println!("{forcerenews} FORCERENEWs, {obeyed} obeyed, {moved} clients moved");
+    println!("{questions} questions to authorities, {news} events of sessions");
     for failure in &failed {
         println!("{failure}\n");
     }
@@ -58,6 +59,7 @@ fn every_seed_keeps_the_promises() {
     // A simulator in which nothing happens would find nothing.
     assert!(acks > 10 * seeds && naks > seeds / 10 && boots > seeds, "too little happened");
     assert!(forcerenews > seeds && obeyed > seeds / 5 && moved > seeds / 5, "too few reconfigurations");
+    assert!(questions > seeds && news > seeds, "too little asked and told");
 }
 
 #[test]
