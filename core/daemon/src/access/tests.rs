@@ -261,3 +261,24 @@ fn only_routes_via_the_client_are_taken() {
     let grant = grant("u".into(), &accept, Steer::default(), None);
     assert_eq!(grant.subscriber.route.extra.len(), ROUTES_MAX);
 }
+
+#[test]
+fn a_plugin_cannot_make_what_the_client_of_radius_makes() {
+    let world = World::new();
+    let question = question("isp", true);
+    let packet = Packet::parse(&question.request, ParseRules { allow_no_end_option: true }).unwrap();
+    let case = Case { engine: &world.engine, question: &question, packet: &packet, group: None };
+    let change: fn(&mut Authorize<'_>) = |stage| {
+        stage.username = "bob".into();
+        for kind in [Type::USER_NAME, Type::USER_PASSWORD, Type::MESSAGE_AUTHENTICATOR, Type::CALLED_STATION_ID] {
+            stage.attributes.push(Attribute { vendor: 0, code: kind.0, value: Box::from(*b"theirs") });
+        }
+    };
+    let mut plugin = Plugin { change: Some(change), ..Plugin::default() };
+    let (username, made, _) =
+        before(world.now, &mut plugin, &case, "alice", list(&[(Type::USER_NAME, b"alice"), (Type::CLASS, b"c")]))
+            .unwrap();
+    assert_eq!(&*username, "bob");
+    let wanted = list(&[(Type::USER_NAME, b"bob"), (Type::CLASS, b"c"), (Type::CALLED_STATION_ID, b"theirs")]);
+    assert_eq!(made, wanted);
+}
