@@ -123,7 +123,7 @@ pub(crate) struct Job {
 /// What a plugin's thread has to do.
 #[derive(Debug)]
 enum Work {
-    Shape(Job),
+    Shape(Box<Job>),
     Observe(Arc<SessionNews>),
 }
 
@@ -132,6 +132,15 @@ enum Work {
 pub(crate) struct Shaped {
     pub(crate) job: Job,
     pub(crate) outcome: Outcome,
+}
+
+/// What the thread of a plugin has to say to the packet thread.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// This came of an exchange.
+    Shaped(Box<Shaped>),
+    /// The plugin has asked for reconfigurations, and nothing else would wake the packet thread.
+    Asked,
 }
 
 /// A deferred plugin, seen from the packet thread. Dropping it ends the thread behind the last job.
@@ -148,11 +157,7 @@ pub(crate) struct Worker {
 impl Worker {
     /// Gives the plugin a thread of its own with a queue of `room`; `report` is called there. Where the system has no
     /// thread to give, the plugin is gone and its queue always full.
-    pub(crate) fn start(
-        plugin: Plugin,
-        room: usize,
-        report: impl Fn(Shaped) + Send + 'static,
-    ) -> (Self, io::Result<()>) {
+    pub(crate) fn start(plugin: Plugin, room: usize, report: impl Fn(Told) + Send + 'static) -> (Self, io::Result<()>) {
         let (jobs, queue) = bounded(room);
         let stats = Arc::new(Mutex::new(plugin.stats()));
         let (on_failure, shared) = (plugin.on_failure(), Arc::clone(&stats));
@@ -167,10 +172,10 @@ impl Worker {
     /// # Errors
     /// The job comes back with its outcome.
     pub(crate) fn submit(&mut self, job: Job) -> Result<(), Box<Shaped>> {
-        match self.jobs.try_send(Work::Shape(job)) {
+        match self.jobs.try_send(Work::Shape(Box::new(job))) {
             Err(TrySendError::Full(Work::Shape(job)) | TrySendError::Disconnected(Work::Shape(job))) => {
                 self.queue_full += 1;
-                Err(Box::new(Shaped { job, outcome: Outcome::Failed(Failure::QueueFull, self.on_failure) }))
+                Err(Box::new(Shaped { job: *job, outcome: Outcome::Failed(Failure::QueueFull, self.on_failure) }))
             }
             // What comes back is what went in.
             _ => Ok(()),
@@ -208,17 +213,17 @@ impl Worker {
     }
 }
 
-fn work(mut plugin: Plugin, queue: &Receiver<Work>, stats: &Mutex<PluginStats>, report: impl Fn(Shaped)) {
+fn work(mut plugin: Plugin, queue: &Receiver<Work>, stats: &Mutex<PluginStats>, report: impl Fn(Told)) {
     let mut open = false;
     for work in queue {
-        let shaped = match work {
+        let told = match work {
             Work::Shape(mut job) => {
                 let outcome = plugin.shape_reply(&mut job.exchange);
-                Some(Shaped { job, outcome })
+                Some(Told::Shaped(Box::new(Shaped { job: *job, outcome })))
             }
             Work::Observe(news) => {
                 observe(&mut plugin, &news);
-                None
+                plugin.requests().is_some_and(|requests| requests.is_waiting()).then_some(Told::Asked)
             }
         };
         let seen = plugin.stats();
@@ -228,8 +233,8 @@ fn work(mut plugin: Plugin, queue: &Receiver<Work>, stats: &Mutex<PluginStats>, 
         }
         open = opened;
         *stats.lock().unwrap_or_else(PoisonError::into_inner) = seen;
-        if let Some(shaped) = shaped {
-            report(shaped);
+        if let Some(told) = told {
+            report(told);
         }
     }
 }

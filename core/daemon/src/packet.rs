@@ -6,7 +6,7 @@
 use crate::{
     access::{Access, Asked, Said},
     clock,
-    deferred::Shaped,
+    deferred::{Shaped, Told},
     log::Log,
     policy::{Plugins, Seen},
     radius::Aaa,
@@ -57,6 +57,8 @@ pub(crate) enum Message {
     PluginStats(oneshot::Sender<Vec<Seen>>),
     /// A deferred plugin has answered.
     Shaped(Box<Shaped>),
+    /// A plugin on a thread of its own has asked for reconfigurations: each turn takes what was asked.
+    PluginAsked,
     /// What RADIUS was asked and has answered.
     Asked(oneshot::Sender<Asked>),
     /// What the forwarding plane has counted for each; `None` where it cannot be read now.
@@ -85,7 +87,12 @@ impl Inbox {
     /// The plugins, which may be deferred from now on: their late answers come here.
     pub(crate) fn take_answers_of(&self, plugins: Plugins) -> Plugins {
         let inbox = self.clone();
-        plugins.reporting(move |shaped| inbox.send(Message::Shaped(Box::new(shaped))))
+        plugins.reporting(move |told| {
+            inbox.send(match told {
+                Told::Shaped(shaped) => Message::Shaped(shaped),
+                Told::Asked => Message::PluginAsked,
+            });
+        })
     }
 
     /// Sends one where there is room; whether there was.
@@ -223,7 +230,7 @@ impl PacketThread {
                 return;
             }
             Message::Access { tag, answer, server } => return self.accessed(now, tag, (answer, server)),
-            Message::Stop => return,
+            Message::PluginAsked | Message::Stop => return,
         };
         self.engine.handle(now, input, &mut self.plugins);
     }

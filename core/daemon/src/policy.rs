@@ -1,6 +1,6 @@
 //! The engine's hook stages, answered by the plugin host.
 
-use crate::deferred::{self, Change, Job, NEWS, Owned, PATIENCE, QUEUE, Shaped, Worker};
+use crate::deferred::{self, Change, Job, NEWS, Owned, PATIENCE, QUEUE, Shaped, Told, Worker};
 use bindery_engine::{
     config::PluginId,
     event::SessionNews,
@@ -40,7 +40,7 @@ pub(crate) struct Plugins {
 }
 
 /// Hands the answer of a deferred plugin to the packet thread.
-type Report = Arc<dyn Fn(Shaped) + Send + Sync>;
+type Report = Arc<dyn Fn(Told) + Send + Sync>;
 
 /// Where a plugin runs.
 enum Slot {
@@ -74,7 +74,7 @@ impl Plugins {
     }
 
     /// The same plugins, which may be deferred from now on: `report` takes their answers.
-    pub(crate) fn reporting(self, report: impl Fn(Shaped) + Send + Sync + 'static) -> Self {
+    pub(crate) fn reporting(self, report: impl Fn(Told) + Send + Sync + 'static) -> Self {
         let mut plugins = Self { report: Some(Arc::new(report)), ..self };
         for id in std::mem::take(&mut plugins.observers) {
             plugins.give_thread(id, NEWS, |name, started| match started {
@@ -239,7 +239,7 @@ impl Plugins {
         let slot = match self.slots.remove(at) {
             Slot::Inline(plugin) => {
                 let name = plugin.name().to_owned();
-                let (worker, started) = Worker::start(*plugin, room, move |shaped| report(shaped));
+                let (worker, started) = Worker::start(*plugin, room, move |told| report(told));
                 tell(&name, started);
                 Slot::Deferred(worker)
             }

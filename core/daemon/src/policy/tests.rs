@@ -160,7 +160,16 @@ fn shapers(behaviours: &[&str], on_failure: OnFailure) -> Option<(Plugins, Recei
     };
     let (sender, answers) = crossbeam_channel::unbounded();
     let plugins = Plugins::new(behaviours.iter().map(load).collect());
-    Some((plugins.reporting(move |shaped| drop(sender.send(shaped))), answers))
+    Some((plugins.reporting(answers_to(sender)), answers))
+}
+
+/// Passes on what comes of exchanges.
+fn answers_to(sender: crossbeam_channel::Sender<Shaped>) -> impl Fn(Told) + Send + Sync {
+    move |told| {
+        if let Told::Shaped(shaped) = told {
+            drop(sender.send(*shaped));
+        }
+    }
 }
 
 fn reply() -> Owned {
@@ -272,13 +281,13 @@ fn looking() -> Option<(Plugins, Receiver<Shaped>)> {
     };
     let file = std::path::PathBuf::from(dir).join("fixture-sessions.wasm");
     let mut spec = PluginSpec::new("looking", Source::File(file));
-    spec.stages = Stages::NONE.with(Stage::ShapeReply).with(Stage::ReconfigureExhausted).with(Stage::Admit);
+    spec.stages = Stages::NONE.with(Stage::ShapeReply).with(Stage::ReconfigureExhausted).with(Stage::SessionEvents);
     spec.deadline = std::time::Duration::from_millis(200);
     let log: LogSink = Arc::new(|_, _, _| burn(std::time::Duration::from_millis(180)));
     spec.grants = Grants { log: Some(log), session_lookup: true, request_reconfigure: true, ..Grants::default() };
     let (sender, answers) = crossbeam_channel::unbounded();
     let plugins = Plugins::new(vec![Host::new(HostConfig::default()).unwrap().load(&spec).unwrap()]);
-    Some((plugins.reporting(move |shaped| drop(sender.send(shaped))), answers))
+    Some((plugins.reporting(answers_to(sender)), answers))
 }
 
 fn told(changes: &[Change]) -> String {
@@ -403,4 +412,16 @@ fn an_observer_that_never_comes_back_delays_nobody() {
     let lost = full(&plugins.seen()[0].stats);
     assert!((1..=10).contains(&lost), "what finds no room is counted: {lost}");
     wait_for(&plugins, "a call that was stopped", |stats| stats.failures[Failure::Deadline.index()] > 0);
+}
+
+#[test]
+fn what_an_observer_asks_for_wakes_the_packet_thread() {
+    let Some((plugins, _)) = looking() else { return };
+    let (sender, told) = crossbeam_channel::unbounded();
+    let mut plugins = plugins.observing(vec![PluginId(0)]).reporting(move |told| drop(sender.send(told)));
+    plugins.observe(&news(SessionChange::Bound));
+    let woken = told.recv_timeout(LONG).unwrap();
+    assert!(matches!(woken, Told::Asked), "{woken:?}");
+    let asked: Vec<_> = plugins.take_reconfigure_requests().collect();
+    assert_eq!(asked, [(SessionId(7), bindery_plugin_host::Purpose::Renumber)]);
 }
