@@ -296,7 +296,9 @@ impl Wire {
         let path = lab.folder().join(format!("{}-radius.pcap", namespace.name()));
         let file = path.display().to_string();
         let filter = "udp port 1812 or udp port 1813 or udp port 3799";
-        let words = ["-i", "lo", "-U", "-n", "-Z", "root", "--immediate-mode", "-B", "8192", "-w", &file, filter];
+        // No packet is longer, and the buffer has room for as many as it has snapshots: a flood must fit.
+        let words = ["-i", "lo", "-s", "4200", "-U", "-n", "-Z", "root", "--immediate-mode", "-B", "8192"];
+        let words = [&words[..], &["-w", &file, filter]].concat();
         let mut tcpdump = namespace.spawn("tcpdump", &words)?;
         tcpdump.wait_line("listening on")?;
         Ok(Self { path, _tcpdump: tcpdump })

@@ -88,6 +88,16 @@ fn a_session_goes_on_over_a_kill() -> Result<()> {
     scene.judge()
 }
 
+/// Waits until the daemon's own file has so many records of a client.
+fn written(scene: &Scene, mac: [u8; 6], count: usize) -> Result<()> {
+    let path = scene.access.daemon.folder().join("state").join("accounting");
+    until(&format!("{count} records in {}", path.display()), || {
+        let file = std::fs::read(&path).ok()?;
+        let name = user(mac);
+        (file.windows(name.len()).filter(|bytes| *bytes == name.as_bytes()).count() >= count).then_some(())
+    })
+}
+
 /// The accounting server is down: records wait on storage, also over `kill -9` of the daemon, and come in their order.
 #[test]
 fn records_wait_for_a_dead_server_over_a_kill() -> Result<()> {
@@ -100,6 +110,9 @@ fn records_wait_for_a_dead_server_over_a_kill() -> Result<()> {
     let ended = clients.lease(mac(1), 0x100)?.address;
     let lives = clients.lease(mac(2), 0x200)?.address;
     scene.access.daemon.cli(&["clear", "dhcp", "server", "binding", &ended.to_string()])?;
+    // A record is written down right after what it tells of, not together with it: what dies in between is not told.
+    written(&scene, mac(1), 2)?;
+    written(&scene, mac(2), 1)?;
     scene.access.daemon.kill();
     scene.access.daemon.restart(&scene.access.server)?;
     scene.access.agree(lives, mac(2))?;

@@ -1,10 +1,26 @@
 //! A server that does not answer delays newcomers, and is nothing to those who are bound.
 
 use super::{OTHERS, SECOND, Scene, Setup, record, renew, user};
-use anyhow::{Result, ensure};
-use bindery_netns::FreeRadius;
+use anyhow::{Context, Result, ensure};
 use bindery_netns::packet::{Envelope, Message, kind, option};
 use bindery_netns::simclient::mac;
+use bindery_netns::{FreeRadius, until};
+use serde_json::Value;
+
+/// Waits until the operator is told this of the first server's authentication port.
+fn wait_state(scene: &Scene, state: &str) -> Result<()> {
+    let mut last = None;
+    until(&format!("a server that is {state}"), || {
+        let all = scene.access.daemon.cli(&["show", "network-access", "aaa", "radius-servers"]).ok()?;
+        let server = all.get("servers").and_then(Value::as_array)?.first()?.clone();
+        let found = server.get("address")?.as_str()? == "127.0.0.1"
+            && server.get("service")?.as_str()? == "authentication"
+            && server.get("state")?.as_str()? == state;
+        last = Some(server);
+        found.then_some(())
+    })
+    .with_context(|| format!("the last was {last:?}"))
+}
 
 /// The server dies: a bound client renews and reboots, a newcomer hears nothing. It comes back: the newcomer is served.
 #[test]
@@ -26,6 +42,7 @@ fn a_dead_server_delays_newcomers_only() -> Result<()> {
     ensure!(answer.message.kind() == kind::ACK && answer.message.yiaddr == bound.address, "{answer:?}");
     scene.wait_dropped("access-timeout", 1)?;
     scene.silent(mac(2))?;
+    wait_state(&scene, "dead")?;
     // Also one that is sure of its address.
     let renewed = renew(&clients, mac(1), 0x302, bound.address)?;
     ensure!(renewed.message.kind() == kind::ACK, "{renewed:?}");
@@ -35,6 +52,7 @@ fn a_dead_server_delays_newcomers_only() -> Result<()> {
     let lease = clients.lease(mac(2), 0x210)?;
     scene.access.agree(lease.address, mac(2))?;
     scene.record("Start", lease.address)?;
+    wait_state(&scene, "up")?;
     let naks = scene.access.seen()?.iter().filter(|sent| sent.message.kind() == kind::NAK).count();
     ensure!(naks == 0, "{naks} NAKs");
     scene.judge()

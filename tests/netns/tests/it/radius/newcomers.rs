@@ -41,6 +41,11 @@ fn a_newcomer_gets_what_radius_grants() -> Result<()> {
     ensure!(!asked.value("Message-Authenticator").is_empty(), "{asked}");
     let start = scene.record("Start", lease.address)?;
     ensure!(start.has("User-Name", &user(mac(1))) && start.has("Class", "0x676f6c6400ff"), "{start}");
+    // The operator reads the names that RADIUS knows.
+    let binding = scene.access.daemon.wait_bound(lease.address)?;
+    let shown = |key: &str| binding.all.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_string();
+    ensure!(shown("user-name") == user(mac(1)), "{binding:?}");
+    ensure!(shown("accounting-session-id") == start.value("Acct-Session-Id"), "{start} {binding:?}");
 
     // The lease is cut to what is granted, and no renewal goes beyond.
     let ack = |xid| {
@@ -170,7 +175,7 @@ fn a_framed_route_leads_to_the_client() -> Result<()> {
 }
 
 /// A pool that is not configured: no other one will do, so the client hears nothing. A rejected client hears nothing
-/// either, and has a Stop where the profile wants one.
+/// either. Both have a Stop where the profile wants one.
 #[test]
 fn who_cannot_be_served_hears_nothing() -> Result<()> {
     let users = [
@@ -179,7 +184,7 @@ fn who_cannot_be_served_hears_nothing() -> Result<()> {
         OTHERS.into(),
     ];
     let mut setup = Setup::new(&users);
-    setup.profile = "accounting { accounting-stop-on-access-deny }".into();
+    setup.profile = "accounting { accounting-stop-on-failure; accounting-stop-on-access-deny }".into();
     let Some(scene) = Scene::new(&[], &setup)? else { return Ok(()) };
     let clients = scene.clients()?;
     for (number, counter) in [(1, "invalid-subnet"), (2, "access-rejected")] {
@@ -187,9 +192,13 @@ fn who_cannot_be_served_hears_nothing() -> Result<()> {
         clients.socket().send(&Envelope::client_broadcast(mac(number)).frame(&discover.encode()))?;
         scene.wait_dropped(counter, 1)?;
         scene.silent(mac(number))?;
+        let stop = scene.radius.wait_accounted("a Stop", |packet| packet.has("User-Name", &user(mac(number))))?;
+        ensure!(
+            stop.has("Acct-Status-Type", "Stop") && stop.has("Calling-Station-Id", &mac_text(mac(number))),
+            "{stop}"
+        );
+        ensure!(!stop.value("Acct-Session-Id").is_empty() && stop.value("Framed-IP-Address").is_empty(), "{stop}");
     }
-    let stop = scene.radius.wait_accounted("a Stop", |packet| packet.has("User-Name", &user(mac(2))))?;
-    ensure!(stop.has("Acct-Status-Type", "Stop") && stop.has("Calling-Station-Id", &mac_text(mac(2))), "{stop}");
     let lease = clients.lease(mac(3), 0x300)?;
     scene.access.agree(lease.address, mac(3))?;
     scene.record("Start", lease.address)?;
