@@ -7,10 +7,11 @@ use crate::{
 use bindery_engine::{
     config::PluginId,
     policy::{
-        Disconnect, DisconnectVerdict, Exhausted, ExhaustedVerdict, Hook, Policy, PolicyAnswer, ShapeReply, Verdict,
+        Disconnect, DisconnectVerdict, Exhausted, ExhaustedVerdict, ExtraRoute, Hook, Policy, PolicyAnswer,
+        RouteChoice, RouteQuestion, ShapeReply, Verdict,
     },
 };
-use bindery_types::{Now, SessionId};
+use bindery_types::{Ipv4Addr, Now, SessionId};
 use bindery_wire::v4::OptionCode;
 
 /// The simulated chain of plugins.
@@ -95,6 +96,19 @@ impl Policy for Hooks {
         let verdict = self.abort.unwrap_or_else(|| self.random.pick(&ABORTS));
         self.aborted.push((question.subject.session, verdict));
         verdict
+    }
+
+    /// Some clients have a network behind them, some of those the same one; which it is hangs on where they are.
+    fn route(&mut self, _: Now, _: &[PluginId], question: &RouteQuestion<'_>, choice: &mut RouteChoice) {
+        let client = question.subject.hw.as_bytes().last().copied().unwrap_or(0);
+        let place = question.subject.interface.bytes().fold(client, u8::wrapping_add) % 12;
+        choice.metric = Some(u32::from(client % 3)).filter(|metric| *metric != 0);
+        let networks = [(client % 2 == 0).then_some(place), (client % 5 == 0).then_some(place + 1)];
+        choice.extra = networks
+            .into_iter()
+            .flatten()
+            .map(|third| ExtraRoute { network: Ipv4Addr::new(10, 200, third, 0), len: 24 })
+            .collect();
     }
 
     fn disconnect(&mut self, _: Now, _: &[PluginId], _: &Disconnect<'_>) -> Option<DisconnectVerdict> {

@@ -6,16 +6,16 @@ use crate::{
     random::Random,
 };
 use bindery_engine::route::{Destination, Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
-use bindery_types::{IfIndex, MacAddr};
+use bindery_types::IfIndex;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Something that happened to a route, for the auditor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Happened {
-    Set(At),
+    Set(At, KernelRoute, Option<KernelRoute>),
     Foreign(At),
     /// A wanted route was found not to stand and could not be set.
-    Lost(At),
+    Lost(Destination),
 }
 
 /// The routing tables, and what the route thread wants in them.
@@ -64,12 +64,13 @@ impl Kernel {
             match op.change {
                 RouteChange::Set(route) => {
                     self.desired.insert((route.instance, route.dst), route);
+                    let before = self.routes.get(&(route.instance, route.dst)).copied();
                     let result = self.set(&route, random);
                     if let Err(error) = result {
                         self.failing.insert((route.instance, route.dst));
                         failed.push(RouteFailure { seq: op.seq, error });
                     }
-                    happened.extend(tell(&route, result));
+                    happened.extend(tell(&route, before, result));
                 }
                 RouteChange::Unset(Destination { instance, dst, .. }) => {
                     self.desired.remove(&(instance, dst));
@@ -94,8 +95,7 @@ impl Kernel {
         if random.chance(self.refuse_permille) {
             return Err(RouteError::Refused(12));
         }
-        let kernel = KernelRoute { ours: true, link: route.link, via: route.via, neighbour: route.neighbour };
-        self.routes.insert(at, kernel);
+        self.routes.insert(at, kernel_route(route));
         self.failing.remove(&at);
         Ok(())
     }
@@ -114,17 +114,14 @@ impl Kernel {
         let wanted: Vec<Route> = self.desired.values().copied().collect();
         let mut happened = Vec::new();
         for route in wanted {
-            let stands = self
-                .routes
-                .get(&(route.instance, route.dst))
-                .is_some_and(|r| r.ours && (r.link, r.via, r.neighbour) == (route.link, route.via, route.neighbour));
-            if !stands {
+            let before = self.routes.get(&(route.instance, route.dst)).copied();
+            if before != Some(kernel_route(&route)) {
                 let result = self.set(&route, random);
-                happened.extend(tell(&route, result));
+                happened.extend(tell(&route, before, result));
                 let at = (route.instance, route.dst);
                 let told = matches!(result, Err(RouteError::Foreign | RouteError::Refused(_)));
                 if told && self.failing.insert(at) {
-                    happened.push(Happened::Lost(at));
+                    happened.push(Happened::Lost(route.destination()));
                 }
             }
         }
@@ -161,7 +158,7 @@ impl Kernel {
     pub(crate) fn add_foreign(&mut self, at: At) -> bool {
         let free = !self.routes.contains_key(&at);
         if free {
-            let route = KernelRoute { ours: false, link: IfIndex(99), via: None, neighbour: None::<MacAddr> };
+            let route = KernelRoute { ours: false, ..kernel_route(&Route::host(at.0, at.1, IfIndex(99))) };
             self.routes.insert(at, route);
         }
         free
@@ -178,10 +175,15 @@ impl Kernel {
     }
 }
 
-fn tell(route: &Route, result: Result<(), RouteError>) -> Option<Happened> {
+fn kernel_route(route: &Route) -> KernelRoute {
+    let Route { len, link, via, neighbour, metric, .. } = *route;
+    KernelRoute { ours: true, len, link, via, neighbour, metric }
+}
+
+fn tell(route: &Route, before: Option<KernelRoute>, result: Result<(), RouteError>) -> Option<Happened> {
     let at = (route.instance, route.dst);
     match result {
-        Ok(()) => Some(Happened::Set(at)),
+        Ok(()) => Some(Happened::Set(at, kernel_route(route), before.filter(|before| before.ours))),
         Err(RouteError::Foreign) => Some(Happened::Foreign(at)),
         Err(_) => None,
     }

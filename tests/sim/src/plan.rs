@@ -80,6 +80,8 @@ pub(crate) struct Plan {
     pub(crate) reconfigure: Option<Reconfigure>,
     /// Plugins are asked about RADIUS's wishes and about clients that answer no attempt.
     pub(crate) asks: bool,
+    /// They choose routes, too.
+    pub(crate) routes: bool,
     /// Newcomers wait for an authority.
     pub(crate) authenticate: bool,
     /// Accounting is told of sessions.
@@ -162,6 +164,7 @@ impl Plan {
             plugins: random.chance(500),
             reconfigure: random_reconfigure(random),
             asks: random.chance(700),
+            routes: false,
             authenticate,
             account: random.chance(if authenticate { 800 } else { 200 }),
         }
@@ -176,6 +179,9 @@ impl Plan {
         if self.asks {
             chains.set(Stage::ReconfigureExhausted, vec![PluginId(1)]);
             chains.set(Stage::Disconnect, vec![PluginId(1)]);
+            if self.routes {
+                chains.set(Stage::Route, vec![PluginId(1)]);
+            }
         }
         let group = |name: &str, instance| Group {
             name: name.into(),

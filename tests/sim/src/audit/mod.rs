@@ -5,6 +5,7 @@
 //! named in this folder.
 
 mod access;
+mod beside;
 mod down_time;
 mod promise;
 mod reconfigure;
@@ -51,12 +52,16 @@ pub enum Write {
 pub struct KernelRoute {
     /// Whether it carries our protocol number.
     pub ours: bool,
+    /// Length of the destination.
+    pub len: u8,
     /// Outgoing interface.
     pub link: IfIndex,
     /// Gateway.
     pub via: Option<Ipv4Addr>,
     /// Permanent neighbour entry beside it.
     pub neighbour: Option<MacAddr>,
+    /// Metric.
+    pub metric: Option<u32>,
 }
 
 /// The fake kernel's routing tables.
@@ -177,6 +182,12 @@ pub struct Auditor {
     /// The database.
     disk: BTreeMap<BindingKey, LeaseRecord>,
     identities: BTreeMap<SessionId, IdentityRecord>,
+    /// Sessions that ever wanted a prefix via their client.
+    wanted_by: BTreeMap<At, BTreeSet<SessionId>>,
+    /// Prefixes to which this life of the server has set a route.
+    set_in_life: BTreeSet<At>,
+    /// A prefix that was taken from its session.
+    theft: Option<Finding>,
     /// The database as far as its writes were acknowledged; the two differ after a failed write that reached it.
     known: BTreeMap<BindingKey, (LeaseRecord, Key)>,
     /// The sessions that have option 82, by acknowledged writes.
@@ -366,6 +377,7 @@ impl Auditor {
             let kept = self.grant_is_kept(before.as_ref(), &lease, &key, acknowledged);
             kept.map_err(|why| format!("session {session} ({key:?}, {}): {why}", address(&lease)))?;
         }
+        self.note_prefixes(&lease);
         let at = (lease.instance, address(&lease));
         let live = |l: &&LeaseRecord| l.state == DurableState::Bound && (l.instance, address(l)) == at;
         if self.disk.values().filter(live).count() > 1 {
@@ -383,6 +395,7 @@ impl Auditor {
         self.requests.clear();
         self.holds.clear();
         self.disturbed.clear();
+        self.forget_prefixes();
         let with = self.identities.iter().filter(|(_, identity)| !identity.relay_info.is_empty());
         self.with_option_82 = with.map(|(session, _)| *session).collect();
         let keys: BTreeSet<BindingKey> = self.disk.keys().chain(self.known.keys()).copied().collect();
@@ -432,7 +445,8 @@ impl Auditor {
             RouteRecord::Link { neighbour, .. } => (None, identity.hw.mac().filter(|_| neighbour)),
             RouteRecord::Via { .. } => (Some(lease.giaddr), None),
         };
-        Some(KernelRoute { ours: true, link, via, neighbour })
+        let (metric, _) = beside::chosen(identity);
+        Some(KernelRoute { ours: true, len: 32, link, via, neighbour, metric })
     }
 }
 

@@ -212,7 +212,7 @@ impl Auditor {
             return Ok(());
         };
         match kernel.get(&at) {
-            Some(route) if *route == wanted => Ok(()),
+            Some(route) if *route == wanted => self.prefixes_stand(lease, kernel),
             other => Err(format!("the kernel has {other:?} and not {wanted:?}")),
         }
     }

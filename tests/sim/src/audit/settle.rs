@@ -17,7 +17,8 @@ impl Auditor {
     pub fn routes_agree(&self, kernel: &KernelRoutes) -> Result<(), Finding> {
         let wanted: BTreeMap<At, KernelRoute> =
             self.bound().filter_map(|l| Some(((l.instance, address(l)), self.route_for(l)?))).collect();
-        for (at, route) in kernel.iter().filter(|(_, route)| route.ours) {
+        self.prefixes_agree(kernel)?;
+        for (at, route) in kernel.iter().filter(|(_, route)| route.ours && route.len == 32) {
             if wanted.get(at) != Some(route) {
                 return Err(format!("the kernel has {route:?} to {}, wanted is {:?}", at.1, wanted.get(at)));
             }
