@@ -151,6 +151,8 @@ struct Asker {
     hw: HwAddr,
     relay_info: Option<Vec<u8>>,
     link: IfIndex,
+    /// The network of its place then.
+    scope: Option<Ipv4Addr>,
 }
 
 impl Asker {
@@ -242,12 +244,16 @@ impl Auditor {
             return Err("a question about odd bytes".into());
         };
         let client_id = packet.option(OptionCode::CLIENT_IDENTIFIER).map(|v| v.into_owned());
+        let relay_info = packet.option(OptionCode::RELAY_AGENT_INFORMATION).map(|v| v.into_owned());
+        let selector = super::request::selector_of(packet.giaddr(), relay_info.as_deref());
+        let pool = self.site.pool_at(link, selector).and_then(|at| self.site.pools.get(at));
         let about = Asker {
             instance: self.site.links.get(&link).map_or(InstanceId(0), |l| l.instance),
             key: Key::new(client_id.as_deref().unwrap_or(&[]), packet.hw_addr()),
             hw: packet.hw_addr(),
-            relay_info: packet.option(OptionCode::RELAY_AGENT_INFORMATION).map(|v| v.into_owned()),
+            relay_info,
             link,
+            scope: pool.map(|pool| pool.network.address()),
         };
         self.newcomer_asks(&packet, &about)?;
         let mut request = bytes.to_vec();
@@ -276,13 +282,10 @@ impl Auditor {
             };
         }
         let Some(link) = self.site.links.get(&about.link) else { return Ok(()) };
-        let selector = super::request::selector_of(packet.giaddr(), about.relay_info.as_deref());
-        let pool = self.site.pool_at(about.link, selector).and_then(|at| self.site.pools.get(at));
-        let scope = pool.map(|pool| pool.network.address());
         let here = |lease: &LeaseRecord| {
             let identity = self.identities.get(&lease.key.session);
             let same = identity.is_some_and(|i| i.hw == about.hw && *i.interface == *link.name);
-            Some(v4(lease.scope)) == scope || (lease.flags & STEERED != 0 && same)
+            Some(v4(lease.scope)) == about.scope || (lease.flags & STEERED != 0 && same)
         };
         let bound = self.known.values().find(|(lease, key)| {
             lease.state == DurableState::Bound && lease.instance == about.instance && *key == about.key && here(lease)
@@ -504,6 +507,10 @@ impl Auditor {
             ..granted.clone()
         };
         let anew = |permit: &Permit| {
+            // Where its binding is it was no newcomer when the answer came.
+            if permit.whose.as_ref().is_none_or(|whose| whose.scope == Some(v4(lease.scope))) {
+                return false;
+            }
             let permit = Permit { former: None, ..permit.clone() };
             self.is_stored(&permit, lease.cltt, &granted).is_ok()
         };

@@ -89,8 +89,6 @@ pub(super) struct Moves {
     aborts: Vec<(SessionId, Abort, Instant)>,
     /// Since when a binding is in its phase.
     phases: BTreeMap<BindingKey, Instant>,
-    /// The write whose FORCERENEW left last.
-    sent: BTreeMap<BindingKey, u64>,
     /// Attempts that this life of the server wrote and has not sent.
     owed: BTreeSet<BindingKey>,
     requested: BTreeMap<(InstanceId, Key), Instant>,
@@ -329,7 +327,6 @@ impl Auditor {
     /// The record of a binding is gone.
     pub(super) fn forget_moves(&mut self, lease: &LeaseRecord, key: &Key) {
         self.moves.phases.remove(&lease.key);
-        self.moves.sent.remove(&lease.key);
         self.moves.owed.remove(&lease.key);
         self.moves.told.remove(&lease.key);
         self.moves.untold.remove(&lease.key);
@@ -454,7 +451,6 @@ impl Auditor {
             match self.attempt_may_leave(packet, &lease, &key) {
                 Ok(replay) => {
                     self.forcerenews += 1;
-                    self.moves.sent.insert(lease.key, lease.change);
                     self.moves.owed.remove(&lease.key);
                     if let Some(replay) = replay {
                         let of = (lease.instance, v4(lease.scope), key);
