@@ -37,8 +37,11 @@ fn stand(server: &Namespace, name: &str, wanted: &[String]) -> Result<()> {
     .with_context(|| format!("{last:?} instead of {wanted:?}"))
 }
 
-/// What `show route` tells: destination, protocol, metric, table, whether it stands.
-fn shown(access: &Access, protocol: &[&str]) -> Result<Vec<(String, String, u64, u64, bool)>> {
+/// A line of `show route`: destination, protocol, metric, table, whether it stands.
+type Row = (String, String, u64, u64, bool);
+
+/// What `show route` tells.
+fn shown(access: &Access, protocol: &[&str]) -> Result<Vec<Row>> {
     let list = access.daemon.cli(&[&["show", "route"], protocol].concat())?;
     let rows = list.get("routes").and_then(|routes| routes.as_array()).context("no list")?;
     let text = |row: &serde_json::Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
@@ -52,7 +55,7 @@ fn shown(access: &Access, protocol: &[&str]) -> Result<Vec<(String, String, u64,
         .collect())
 }
 
-fn row(destination: &str, protocol: &str, metric: u64, table: u64) -> (String, String, u64, u64, bool) {
+fn row(destination: &str, protocol: &str, metric: u64, table: u64) -> Row {
     (destination.into(), protocol.into(), metric, table, true)
 }
 
