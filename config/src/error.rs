@@ -21,7 +21,7 @@ pub struct Fault {
     /// What stands under the marked text; may be empty.
     pub label: String,
     /// Another place that has to do with it, and why.
-    pub other: Option<(Span, String)>,
+    pub other: Option<Box<(Span, String)>>,
     /// How to mend it, if that is known.
     pub help: Option<String>,
 }
@@ -42,7 +42,7 @@ impl Fault {
     /// Adds a second place.
     #[must_use]
     pub fn other(mut self, span: Span, label: impl Into<String>) -> Self {
-        self.other = Some((span, label.into()));
+        self.other = Some(Box::new((span, label.into())));
         self
     }
 
@@ -95,7 +95,20 @@ impl Faults {
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()
     }
+
+    /// The first that was found.
+    pub(crate) fn into_first(self) -> Option<Fault> {
+        self.list.into_iter().next()
+    }
 }
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable(&self.message))
+    }
+}
+
+impl std::error::Error for Fault {}
 
 impl From<Vec<Fault>> for Faults {
     fn from(list: Vec<Fault>) -> Self {
@@ -131,6 +144,9 @@ impl Errors {
     pub(crate) fn new(name: &str, text: Arc<str>, faults: impl Into<Faults>) -> Self {
         let Faults { list: mut faults, mut more } = faults.into();
         faults.sort_by_key(|fault| (fault.span.start, fault.span.end));
+        // What is inherited in many places is at fault in each of them.
+        let mut told = std::collections::HashSet::new();
+        faults.retain(|fault| told.insert((fault.span, fault.message.clone())));
         more += faults.len().saturating_sub(FAULTS_MAX);
         faults.truncate(FAULTS_MAX);
         Self { name: name.to_owned(), text, faults, more, shown: usize::MAX }
@@ -188,13 +204,13 @@ impl fmt::Display for Errors {
 
 fn render(f: &mut fmt::Formatter<'_>, name: &str, lines: &Lines<'_>, fault: &Fault) -> fmt::Result {
     let (line, column) = lines.place(fault.span.start);
-    let other_line = fault.other.as_ref().map_or(0, |(span, _)| lines.place(span.start).0);
+    let other_line = fault.other.as_ref().map_or(0, |other| lines.place(other.0.start).0);
     let width = line.max(other_line).to_string().len();
     writeln!(f, "error: {}", printable(&fault.message))?;
     writeln!(f, "{:width$}--> {}:{line}:{column}", "", printable(name))?;
     writeln!(f, "{:width$} |", "")?;
     mark(f, lines, width, fault.span, '^', &fault.label)?;
-    if let Some((span, label)) = &fault.other {
+    if let Some((span, label)) = fault.other.as_deref() {
         if other_line != line + 1 {
             writeln!(f, "{:width$} |", "")?;
         }

@@ -4,9 +4,13 @@
 //! file is read here and no plugin loaded; it does not know what is running. Read [`load`] first, then [`schema`].
 
 mod compare;
+pub mod edit;
 mod error;
+pub mod form;
+pub mod groups;
 pub mod model;
 mod nearest;
+mod pattern;
 pub mod schema;
 pub mod tree;
 pub mod value;
@@ -29,6 +33,8 @@ use tree::Tree;
 pub struct Loaded {
     /// What was written, statement by statement.
     pub tree: Tree,
+    /// The same with what is inherited from groups; none where there is no group.
+    expanded: Option<Tree>,
     /// What was written, typed.
     pub model: Model,
     /// What the engine runs on.
@@ -58,8 +64,16 @@ pub fn load(name: &str, text: &str) -> Result<Loaded, Errors> {
     let tree = tree::parse(name, text)?;
     let text: Arc<str> = text.into();
     let mut faults = Faults::default();
-    schema::check(&tree, &mut faults);
-    let model = Model::of(&tree);
+    let expanded = groups::has_groups(&tree).then(|| {
+        schema::check_groups(&tree, &mut faults);
+        let (expanded, inheritance) = groups::expand(&tree);
+        if inheritance.is_cut() {
+            faults.push(Fault::new("too much is inherited from groups", tree::Span::default(), "groups"));
+        }
+        expanded
+    });
+    schema::check(expanded.as_ref().unwrap_or(&tree), &mut faults);
+    let model = Model::of(expanded.as_ref().unwrap_or(&tree));
     model::constraints(&model, &mut faults);
     if !faults.is_empty() {
         return Err(Errors::new(name, schema::mask(&tree, &text).into(), faults));
@@ -71,6 +85,7 @@ pub fn load(name: &str, text: &str) -> Result<Loaded, Errors> {
         hash: hash(&text),
         name: name.to_owned(),
         tree,
+        expanded,
         model,
         text,
     })
@@ -86,6 +101,11 @@ impl Loaded {
     /// The text it was made from.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// What holds: what was written with what is inherited from groups.
+    pub fn effective(&self) -> &Tree {
+        self.expanded.as_ref().unwrap_or(&self.tree)
     }
 
     /// The components to load: relative paths start at `base`, the folder of the configuration file.

@@ -71,8 +71,9 @@ const INET: &[Statement] = &[
         "range",
         Type::Name(63),
         LOW_HIGH,
-        "Addresses that are leased. A pool without a range leases to its hosts only.",
+        "Addresses that are leased, range by range in this order. A pool without a range leases to its hosts only.",
     )
+    .ordered()
     .apply(Apply::AffectsSessions),
     Statement::named("host", Type::Name(256), HOST, "An address kept for one hardware address.")
         .source("RFC 2131 §1")

@@ -1,21 +1,60 @@
 //! Holds a tree against the table: every statement known, in its place, with values that fit.
 
-use super::{Kind, ROOT, Statement, Type};
+use super::{EVERYWHERE, Kind, ROOT, Statement, Type};
+use crate::edit::{Path, Step, inside_node, key, plain};
 use crate::error::{Fault, Faults};
 use crate::nearest::nearest;
-use crate::tree::{Argument, Node, Span, Tag, Tree, Value};
-use crate::value::{Typed, expected, typed};
+use crate::pattern::is_wildcard;
+use crate::tree::{Argument, Node, Span, Tag, Tree};
+use crate::value::{expected, typed};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Adds all faults of `tree` that the table alone can tell.
 pub(crate) fn check(tree: &Tree, faults: &mut Faults) {
-    let mut checker = Checker { faults, path: Vec::new() };
+    let mut checker = Checker { faults, path: Vec::new(), partial: false, group: false };
     checker.statements(&tree.nodes, &ROOT, false);
+}
+
+/// Adds the faults of `groups`, and of the statements that take from them, which an expanded tree does not have.
+pub(crate) fn check_groups(tree: &Tree, faults: &mut Faults) {
+    fn appliers(checker: &mut Checker<'_>, nodes: &[Node], within: &'static Statement) {
+        let mut own = nodes.iter().filter(|node| EVERYWHERE.iter().any(|it| it.name == node.name)).peekable();
+        if own.peek().is_some() {
+            let own: Vec<Node> = own.cloned().collect();
+            checker.statements(&own, within, false);
+        }
+        for node in nodes.iter().filter(|node| !node.is_inactive()) {
+            let Some(inside) = inside_node(node, Some(within)).filter(|inside| !inside.partial) else { continue };
+            checker.path.push(Step::to(node, Some(within)).to_string());
+            appliers(checker, &node.children, inside);
+            checker.path.pop();
+        }
+    }
+    let mut checker = Checker { faults, path: Vec::new(), partial: false, group: false };
+    let groups: Vec<Node> = tree.nodes.iter().filter(|node| node.name == "groups").cloned().collect();
+    checker.statements(&groups, &ROOT, false);
+    appliers(&mut checker, &tree.nodes, &ROOT);
+    crate::groups::check(tree, checker.faults);
+}
+
+/// Adds the faults of statements that shall stand in the block at `path`: what is missing or not in this release is no
+/// fault yet.
+pub(crate) fn fragment(nodes: &[Node], path: &Path, faults: &mut Faults) {
+    let words = if path.is_top() { Vec::new() } else { vec![path.to_string()] };
+    let mut checker = Checker { faults, path: words, partial: true, group: path.is_in_group() };
+    if let Some(within) = path.statement() {
+        checker.statements(nodes, within, true);
+    }
 }
 
 struct Checker<'a> {
     faults: &'a mut Faults,
     path: Vec<String>,
+    /// More statements may be there, or come.
+    partial: bool,
+    /// It is a group: names may be patterns, and it takes nothing from other groups.
+    group: bool,
 }
 
 impl Checker<'_> {
@@ -25,14 +64,14 @@ impl Checker<'_> {
 
     /// `quiet`: a statement around these is inactive or not built, which has been said or need not be.
     fn statements(&mut self, nodes: &[Node], within: &'static Statement, quiet: bool) {
-        let mut seen: HashMap<(&str, Option<String>), Span> = HashMap::new();
+        let mut seen: HashMap<(&str, Option<Cow<'_, str>>), Span> = HashMap::new();
         for node in nodes {
             let Some(statement) = within.child(&node.name) else {
                 self.unknown(node, within);
                 continue;
             };
             let repeats = matches!(statement.kind, Kind::Named(..) | Kind::Select(_));
-            let key = node.arguments.first().filter(|_| repeats).map(|argument| key_of(statement, &argument.value));
+            let key = node.arguments.first().filter(|_| repeats).and_then(|argument| key(statement, &argument.value));
             if let Some(first) = seen.insert((&node.name, key.clone()), node.head_span()) {
                 self.repeated(node, statement, key.as_deref(), first);
             }
@@ -70,18 +109,25 @@ impl Checker<'_> {
         if let Some(argument) = node.arguments.first()
             && matches!(statement.kind, Kind::Named(..) | Kind::Select(_))
         {
-            word = format!("{word} {}", text_of(&argument.value));
+            word = format!("{word} {}", plain(&argument.value));
         }
         if let Some(Tag::Other(tag)) = &node.tag {
             let fault = self.fault(format!("unknown tag `({tag})`"), node.span);
-            self.faults.push(fault.help("the tags are (inactive), (protect) and (replace)"));
+            self.faults.push(fault.help("the tags are (inactive), (protect), (protect-inactive) and (replace)"));
         }
         let quiet = quiet || node.is_inactive();
         if !statement.built && !quiet {
             let fault = self.fault(format!("`{}` is not in this release", node.name), node.head_span());
             self.faults.push(fault.help("take it out, or write (inactive) before it to keep it for later"));
         }
-        let quiet = quiet || !statement.built;
+        if self.group && EVERYWHERE.iter().any(|it| it.name == statement.name) {
+            let fault = self.fault("a group takes nothing from other groups", node.head_span());
+            self.faults.push(fault);
+        }
+        let quiet = quiet || !statement.built || statement.partial;
+        let outer = (self.partial, self.group);
+        self.partial |= statement.partial;
+        self.group |= statement.partial;
         self.path.push(word);
         if !matches!(statement.kind, Kind::Free) {
             self.properties(node, statement);
@@ -110,12 +156,13 @@ impl Checker<'_> {
             Kind::Free => {}
         }
         self.path.pop();
+        (self.partial, self.group) = outer;
     }
 
     /// The statements in a block, and that none is missing.
     fn inside(&mut self, node: &Node, statement: &'static Statement, quiet: bool) {
         self.statements(&node.children, statement, quiet);
-        if quiet {
+        if quiet || self.partial {
             return;
         }
         for child in statement.children().iter().filter(|child| {
@@ -162,7 +209,9 @@ impl Checker<'_> {
                 self.faults.push(fault);
             }
             Some(argument) => {
-                self.value(node, ty, argument, quiet);
+                if !(self.group && argument.value.as_text().is_some_and(is_wildcard)) {
+                    self.value(node, ty, argument, quiet);
+                }
                 self.no_values(node, 1);
             }
         }
@@ -213,7 +262,7 @@ impl Checker<'_> {
             Ok(_) => {}
             Err(mismatch) if mismatch.later && quiet => {}
             Err(mismatch) if mismatch.later => {
-                let what = text_of(&argument.value);
+                let what = plain(&argument.value);
                 let fault = self.fault(format!("`{} {what}` is not in this release", node.name), argument.span);
                 self.faults.push(fault.maybe_help(mismatch.help));
             }
@@ -262,7 +311,7 @@ impl Checker<'_> {
     fn free(&mut self, node: &Node) {
         if let Some(Tag::Other(tag)) = &node.tag {
             let fault = self.fault(format!("unknown tag `({tag})`"), node.span);
-            self.faults.push(fault.help("the tags are (inactive), (protect) and (replace)"));
+            self.faults.push(fault.help("the tags are (inactive), (protect), (protect-inactive) and (replace)"));
         }
         let arguments = node.arguments.iter().map(|argument| (&argument.annotation, argument.span));
         let properties = node.properties.iter().map(|property| (&property.annotation, property.span));
@@ -276,35 +325,10 @@ impl Checker<'_> {
     }
 }
 
-/// What tells a statement from its siblings: an address has more than one spelling.
-fn key_of(statement: &Statement, value: &Value) -> String {
-    let address = match &statement.kind {
-        Kind::Named(ty, _) => typed(ty, value).ok(),
-        _ => None,
-    };
-    match address {
-        Some(Typed::Address4(address)) => address.to_string(),
-        Some(Typed::Address6(address)) => address.to_string(),
-        _ => text_of(value),
-    }
-}
-
-/// A key as it stands in a path.
-fn text_of(value: &Value) -> String {
-    match value.as_text() {
-        Some(text) => text.to_owned(),
-        None => {
-            let mut text = String::new();
-            crate::tree::print_value(&mut text, value);
-            text
-        }
-    }
-}
-
 /// Where in the built part of the table a statement of this name stands first.
 fn place_of(name: &str) -> Option<String> {
     fn search(within: &'static Statement, name: &str, depth: usize, path: &mut Vec<&'static str>) -> bool {
-        let children = within.children().iter().filter(|child| child.built);
+        let children = within.children().iter().filter(|child| child.built && !child.partial);
         if depth == 0 {
             return within.child(name).is_some_and(|child| child.built);
         }

@@ -17,9 +17,9 @@ mod reference;
 mod routing_options;
 mod system;
 
-pub(crate) use check::check;
-pub(crate) use redact::mask;
+pub(crate) use check::{check, check_groups, fragment};
 pub use redact::{HIDDEN, redact};
+pub(crate) use redact::{mask, mask_commands, mask_in, mask_json};
 pub use reference::reference;
 
 /// One statement: what may be written, and what it means.
@@ -45,6 +45,10 @@ pub struct Statement {
     pub mandatory: bool,
     /// Whether exactly one of the statements in it must be written.
     pub one_of: bool,
+    /// Whether its instances stand in the order that the operator gives them; else they are sorted by name.
+    pub ordered: bool,
+    /// Whether what stands in it is part of a configuration: nothing is missing there, and names may be patterns.
+    pub partial: bool,
 }
 
 /// What may follow a statement's name.
@@ -154,6 +158,8 @@ impl Statement {
             built: true,
             mandatory: false,
             one_of: false,
+            ordered: false,
+            partial: false,
         }
     }
 
@@ -207,6 +213,16 @@ impl Statement {
         self
     }
 
+    const fn ordered(mut self) -> Self {
+        self.ordered = true;
+        self
+    }
+
+    const fn partial(mut self) -> Self {
+        self.partial = true;
+        self
+    }
+
     /// The same statement, not built yet.
     const fn later(mut self) -> Self {
         self.built = false;
@@ -221,16 +237,63 @@ impl Statement {
         }
     }
 
+    /// All statements that may stand in it, in the order in which they are kept; [`EVERYWHERE`] too.
+    pub fn statements(&self) -> impl Iterator<Item = &'static Self> + use<> {
+        self.everywhere().iter().chain(self.children())
+    }
+
     /// The statement in it that has this name.
     pub fn child(&self, name: &str) -> Option<&'static Self> {
-        self.children().iter().find(|child| child.name == name)
+        let children = self.children().iter();
+        children.chain(self.everywhere()).find(|child| child.name == name)
+    }
+
+    fn everywhere(&self) -> &'static [Self] {
+        match self.kind {
+            Kind::Container(_) | Kind::Named(..) => &EVERYWHERE,
+            _ => &[],
+        }
     }
 }
+
+/// What may stand in every block.
+pub static EVERYWHERE: [Statement; 2] = [
+    Statement::list(
+        "apply-groups",
+        Type::Name(254),
+        "residential",
+        "Groups whose statements are inherited here, unless they are written; of several the first wins.",
+    )
+    .apply(Apply::AffectsSessions),
+    Statement::list(
+        "apply-groups-except",
+        Type::Name(254),
+        "residential",
+        "Groups named further out whose statements are not inherited here.",
+    )
+    .apply(Apply::AffectsSessions),
+];
 
 /// The top of the table; it has no name.
 pub static ROOT: Statement = Statement::container(
     "",
     &[
+        Statement::named(
+            "groups",
+            Type::Name(254),
+            &[
+                system::SYSTEM,
+                access::ACCESS,
+                routing_options::ROUTING_OPTIONS,
+                plugins::PLUGINS,
+                policy::POLICY,
+                dhcp_relay::FORWARDING_OPTIONS,
+            ],
+            "Part of a configuration that is inherited where apply-groups says so. A name like <*> or <ge-*> in it stands \
+             for every instance whose name is like it: * is any text, ? any character, [a-c] one of these.",
+        )
+        .apply(Apply::AffectsSessions)
+        .partial(),
         system::SYSTEM,
         access::ACCESS,
         routing_options::ROUTING_OPTIONS,
@@ -240,9 +303,6 @@ pub static ROOT: Statement = Statement::container(
         later::named("routing-instances", Type::Name(128), later::INSTANCE),
         later::named("logical-systems", Type::Name(63), later::INSTANCE),
         later::any("dynamic-profiles"),
-        later::any("groups"),
-        later::list("apply-groups", Type::Name(254)),
-        later::list("apply-groups-except", Type::Name(254)),
         later::leaf("access-profile", Type::Name(128)),
     ],
     "The whole configuration.",

@@ -1,7 +1,10 @@
 //! What may be shown to anyone: trees and texts without their secrets.
 
 use super::{Kind, ROOT, Statement, Type};
+use crate::edit::{Path, Word, Words, inside_node, named};
 use crate::tree::{Argument, Node, Span, Tree, Value};
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 /// What stands in the place of a secret.
 pub const HIDDEN: &str = "<hidden>";
@@ -9,14 +12,23 @@ pub const HIDDEN: &str = "<hidden>";
 /// The same tree with [`HIDDEN`] in the place of each secret. A plugin's settings are shown as they are.
 pub fn redact(tree: &Tree) -> Tree {
     let mut tree = tree.clone();
-    each_secret(&mut tree.nodes, &ROOT, &mut |argument| argument.value = Value::Text(HIDDEN.to_owned()));
+    each_secret(&mut tree.nodes, Some(&ROOT), &mut |argument| argument.value = Value::Text(HIDDEN.to_owned()));
     tree
 }
 
 /// The text with asterisks in the place of each secret, every other byte where it was.
 pub(crate) fn mask(tree: &Tree, text: &str) -> String {
+    mask_in(&tree.nodes, &ROOT, text)
+}
+
+/// As [`mask`], of statements that stand in `within`.
+pub(crate) fn mask_in(nodes: &[Node], within: &'static Statement, text: &str) -> String {
     let mut spans: Vec<Span> = Vec::new();
-    each_secret(&mut tree.nodes.clone(), &ROOT, &mut |argument| spans.push(argument.span));
+    each_secret(&mut nodes.to_vec(), Some(within), &mut |argument| spans.push(argument.span));
+    blank(text, spans)
+}
+
+fn blank(text: &str, spans: Vec<Span>) -> String {
     let mut text = text.to_owned();
     for Span { start, end } in spans {
         if text.get(start..end).is_some() {
@@ -26,17 +38,133 @@ pub(crate) fn mask(tree: &Tree, text: &str) -> String {
     text
 }
 
-fn each_secret(nodes: &mut [Node], within: &'static Statement, with: &mut dyn FnMut(&mut Argument)) {
-    for node in nodes {
-        let Some(mut statement) = within.child(&node.name) else { continue };
-        if matches!(statement.kind, Kind::Select(_)) {
-            let Some(chosen) = node.key().and_then(|word| statement.child(word)) else { continue };
-            statement = chosen;
+/// The text of commands with asterisks in the place of each word that is or may be a secret; their paths begin at
+/// `base`. The commands may be at fault: behind what is not in the table, every word behind the name of a secret counts,
+/// or behind the beginning of such a name.
+pub(crate) fn mask_commands(text: &str, base: &Path) -> String {
+    let mut spans = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        secrets_in(Words::new(text, Span { start, end: start + line.len() }), base, &mut spans);
+        start += line.len();
+    }
+    blank(text, spans)
+}
+
+/// The places of the secrets in one command.
+fn secrets_in(mut words: Words<'_>, base: &Path, spans: &mut Vec<Span>) {
+    let mut within = base.statement();
+    // The verb comes first.
+    let mut verb = true;
+    loop {
+        let first = std::mem::take(&mut verb);
+        let Ok(Some(word)) = words.next() else { return };
+        let exact = within.is_some_and(|within| within.child(&word.text).is_some());
+        let between = matches!(&*word.text, "before" | "after")
+            || (word.text == "to" && within.is_some() && !starts_secret(within, &word));
+        if first || (!exact && between) {
+            within = base.statement();
+            continue;
         }
-        if let Kind::Leaf(Type::Secret(..)) = statement.kind {
+        let statement = within.and_then(|within| named(within, &word, base).ok());
+        let hidden = match statement.map(|statement| &statement.kind) {
+            Some(Kind::Leaf(Type::Secret(..))) => true,
+            Some(Kind::Container(_)) => {
+                within = statement;
+                false
+            }
+            Some(Kind::Named(..)) => {
+                within = statement;
+                let _ = words.next();
+                false
+            }
+            Some(Kind::Select(_)) => {
+                let chosen = words.next().ok().flatten();
+                within = statement.zip(chosen).and_then(|(statement, word)| named(statement, &word, base).ok());
+                false
+            }
+            Some(Kind::Leaf(_) | Kind::LeafList(_)) => {
+                let _ = words.next();
+                false
+            }
+            Some(Kind::Flag | Kind::Free) => false,
+            None => {
+                let list = matches!(&*word.text, "[" | "]");
+                within = within.filter(|_| list);
+                !word.text.is_empty() && secrets().iter().any(|name| name.starts_with(&*word.text))
+            }
+        };
+        if hidden {
+            let (left, place) = words.rest();
+            let end = match words.next() {
+                Ok(Some(word)) => word.span.end,
+                Ok(None) => return,
+                Err(_) => place.start + left.trim_end().len(),
+            };
+            spans.push(Span { start: place.start, end });
+        }
+    }
+}
+
+/// Whether the word is short for the name of a secret.
+fn starts_secret(within: Option<&'static Statement>, word: &Word<'_>) -> bool {
+    let found = within.and_then(|within| named(within, word, &Path::default()).ok());
+    found.is_some_and(|statement| matches!(statement.kind, Kind::Leaf(Type::Secret(..))))
+}
+
+/// The JSON text with asterisks in the place of each string behind the name of a secret, whatever else is wrong with it.
+pub(crate) fn mask_json(text: &str) -> String {
+    let names = secrets();
+    let mut spans = Vec::new();
+    let (mut start, mut secret) = (0, false);
+    while let Some(open) = text.get(start..).and_then(|left| left.find('"')).map(|at| start + at) {
+        let escaped =
+            |at: usize| text.get(open + 1..at).map_or(0, |it| it.len() - it.trim_end_matches('\\').len()) % 2 == 1;
+        let mut ends =
+            text.get(open + 1..).into_iter().flat_map(|left| left.match_indices('"')).map(|(at, _)| open + 1 + at);
+        let end = ends.find(|at| !escaped(*at)).unwrap_or(text.len());
+        if secret {
+            spans.push(Span { start: open, end: (end + 1).min(text.len()) });
+        }
+        secret = !secret && text.get(open + 1..end).is_some_and(|name| names.contains(name));
+        start = end + 1;
+    }
+    blank(text, spans)
+}
+
+/// The names of all secrets in the table.
+fn secrets() -> &'static BTreeSet<&'static str> {
+    static NAMES: OnceLock<BTreeSet<&'static str>> = OnceLock::new();
+    fn walk(within: &'static Statement, names: &mut BTreeSet<&'static str>) {
+        for child in within.children() {
+            if let Kind::Leaf(Type::Secret(..)) = child.kind {
+                names.insert(child.name);
+            }
+            walk(child, names);
+        }
+    }
+    NAMES.get_or_init(|| {
+        let mut names = BTreeSet::new();
+        walk(&ROOT, &mut names);
+        names
+    })
+}
+
+/// Calls `with` for each secret. Behind what is not in the table, whatever has the name of a secret is one.
+fn each_secret(nodes: &mut [Node], within: Option<&'static Statement>, with: &mut dyn FnMut(&mut Argument)) {
+    for node in nodes {
+        let statement = within.and_then(|within| within.child(&node.name));
+        let secret = match statement.map(|statement| &statement.kind) {
+            Some(Kind::Free) => continue,
+            Some(Kind::Leaf(ty)) => matches!(ty, Type::Secret(..)),
+            Some(_) => false,
+            None => secrets().contains(node.name.as_str()),
+        };
+        if secret {
             node.arguments.iter_mut().for_each(&mut *with);
         }
-        each_secret(&mut node.children, statement, with);
+        let inside = inside_node(node, within);
+        each_secret(&mut node.children, inside, with);
     }
 }
 

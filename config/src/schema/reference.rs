@@ -1,6 +1,6 @@
 //! The reference of all statements, as Markdown, made from the table.
 
-use super::{Kind, ROOT, Statement};
+use super::{EVERYWHERE, Kind, ROOT, Statement};
 use crate::value::expected;
 use std::fmt::Write;
 
@@ -14,6 +14,8 @@ pub fn reference() -> String {
     for statement in ROOT.children().iter().filter(|statement| statement.built) {
         entry(&mut out, statement, 0);
     }
+    out.push_str("\nIn every block may stand:\n\n");
+    EVERYWHERE.iter().for_each(|statement| entry(&mut out, statement, 0));
     out.push_str("\n## Not in this release\n\nThese are known, and refused unless they are marked `(inactive)`.\n\n");
     for statement in ROOT.children() {
         later(&mut out, statement, "");
@@ -44,10 +46,16 @@ fn entry(out: &mut String, statement: &Statement, level: usize) {
     if matches!(statement.kind, Kind::Leaf(_) | Kind::LeafList(_) | Kind::Flag) {
         let _ = write!(out, " [{}]", statement.apply.as_str());
     }
+    if statement.ordered {
+        out.push_str(" They stand in the order in which they are written.");
+    }
     if !statement.source.is_empty() {
         let _ = write!(out, " {}", statement.source);
     }
     out.push('\n');
+    if statement.partial {
+        return;
+    }
     for child in statement.children().iter().filter(|child| child.built) {
         entry(out, child, level + 1);
     }
@@ -59,7 +67,7 @@ fn later(out: &mut String, statement: &Statement, path: &str) {
         let _ = writeln!(out, "- `{path}`");
         return;
     }
-    for child in statement.children() {
+    for child in statement.children().iter().filter(|_| !statement.partial) {
         later(out, child, &path);
     }
 }

@@ -4,7 +4,7 @@
 //! time doubles with each. It grows with the square of the number of `/-` right behind one another. A reader of our
 //! own would need no such check.
 
-use super::Span;
+use super::{Node, Span, Value, print};
 
 /// Longest configuration text, bytes: a megabyte takes the parser half a second and 90 MB.
 pub const TEXT_MAX: usize = 4 << 20;
@@ -20,6 +20,50 @@ const DISCARDS_MAX: usize = 3;
 
 /// Most levels of block comments inside one another.
 const COMMENT_MAX: usize = 16;
+
+/// Most opening braces in one string.
+const BRACES_MAX: usize = 8 * DEPTH_MAX;
+
+/// How large statements are, printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Bytes of text.
+    pub(crate) bytes: usize,
+    /// Levels of braces, those around the statements counted too.
+    pub(crate) depth: usize,
+}
+
+/// How large the statements are as text, `level` levels deep.
+///
+/// # Errors
+/// One of them cannot stand in a text at all: the reader would refuse it.
+pub(crate) fn size(nodes: &[Node], level: usize) -> Result<Size, String> {
+    fn deepest(nodes: &[Node], level: usize) -> Result<usize, String> {
+        let mut depth = level;
+        for node in nodes {
+            let values = node.arguments.iter().map(|argument| &argument.value);
+            for value in values.chain(node.properties.iter().map(|property| &property.value)) {
+                if let Value::Text(text) = value
+                    && text.matches('{').count() > BRACES_MAX
+                {
+                    return Err(format!("more than {BRACES_MAX} opening braces in one string"));
+                }
+            }
+            if !node.children.is_empty() {
+                depth = depth.max(deepest(&node.children, level + 1)?);
+            }
+        }
+        Ok(depth)
+    }
+    let size = Size { bytes: print::length(nodes, level), depth: deepest(nodes, level)? };
+    if size.depth > DEPTH_MAX {
+        return Err(format!("more than {DEPTH_MAX} levels of braces"));
+    }
+    if size.bytes > TEXT_MAX {
+        return Err(format!("the text would be longer than {TEXT_MAX} bytes"));
+    }
+    Ok(size)
+}
 
 /// Why a text is not parsed, and where.
 pub(super) fn check(text: &str) -> Result<(), (String, Span)> {
@@ -153,8 +197,8 @@ impl Scanner<'_> {
                 return Ok(());
             }
             braces += usize::from(byte == b'{');
-            if braces > 8 * DEPTH_MAX {
-                return self.fail(format!("more than {} opening braces in one string", 8 * DEPTH_MAX));
+            if braces > BRACES_MAX {
+                return self.fail(format!("more than {BRACES_MAX} opening braces in one string"));
             }
             self.at += if byte == b'\\' && hashes == 0 { 2 } else { 1 };
         }

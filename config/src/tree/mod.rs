@@ -6,10 +6,12 @@ mod bounds;
 mod parse;
 mod print;
 
+pub(crate) use bounds::size;
 pub use bounds::{DEPTH_MAX, TEXT_MAX};
+pub(crate) use parse::clean;
 pub use parse::parse;
 pub use print::print;
-pub(crate) use print::print_value;
+pub(crate) use print::{is_unprintable, print_inline, print_node, print_quoted, print_text, print_value, print_values};
 
 /// Bytes `start..end` of the configuration text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, PartialOrd, Ord, Hash)]
@@ -60,7 +62,22 @@ impl PartialEq for Node {
 impl Node {
     /// Whether the statement is taken as if it were not there.
     pub fn is_inactive(&self) -> bool {
-        self.tag == Some(Tag::Inactive)
+        matches!(self.tag, Some(Tag::Inactive | Tag::ProtectInactive))
+    }
+
+    /// Whether no edit may change the statement.
+    pub fn is_protected(&self) -> bool {
+        matches!(self.tag, Some(Tag::Protect | Tag::ProtectInactive))
+    }
+
+    /// Makes the statement (in)active and (un)protected; any other tag is dropped.
+    pub fn mark(&mut self, inactive: bool, protected: bool) {
+        self.tag = match (inactive, protected) {
+            (false, false) => None,
+            (true, false) => Some(Tag::Inactive),
+            (false, true) => Some(Tag::Protect),
+            (true, true) => Some(Tag::ProtectInactive),
+        };
     }
 
     /// From the name to the end of the last value, children left out.
@@ -86,6 +103,11 @@ impl Node {
         self.active().filter(move |child| child.name == name)
     }
 
+    /// The first value as it stands in a path; none if there is none.
+    pub(crate) fn key_text(&self) -> Option<std::borrow::Cow<'_, str>> {
+        self.arguments.first().map(|argument| crate::edit::plain(&argument.value))
+    }
+
     /// The first value, as text; none if there is none or it is no text.
     pub fn key(&self) -> Option<&str> {
         self.arguments.first().and_then(|argument| argument.value.as_text())
@@ -99,6 +121,8 @@ pub enum Tag {
     Inactive,
     /// `(protect)`: no edit may change it.
     Protect,
+    /// `(protect-inactive)`: both.
+    ProtectInactive,
     /// `(replace)`: `load replace` puts it in the place of what was there.
     Replace,
     /// Anything else; an error in a configuration.
@@ -111,6 +135,7 @@ impl Tag {
         match self {
             Self::Inactive => "inactive",
             Self::Protect => "protect",
+            Self::ProtectInactive => "protect-inactive",
             Self::Replace => "replace",
             Self::Other(text) => text,
         }
@@ -122,6 +147,7 @@ impl From<&str> for Tag {
         match text {
             "inactive" => Self::Inactive,
             "protect" => Self::Protect,
+            "protect-inactive" => Self::ProtectInactive,
             "replace" => Self::Replace,
             other => Self::Other(other.to_owned()),
         }

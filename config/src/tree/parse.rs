@@ -146,7 +146,8 @@ fn annotation(node: &KdlNode, text: &str) -> Vec<String> {
     found
 }
 
-fn clean(comment: &str) -> String {
+/// The text of a comment without what could not be printed again.
+pub(crate) fn clean(comment: &str) -> String {
     let comment = comment.strip_prefix(' ').unwrap_or(comment);
     comment.chars().filter(|c| !c.is_control() && !super::print::is_newline(*c)).collect()
 }

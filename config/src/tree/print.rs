@@ -1,7 +1,7 @@
 //! The canonical text of a tree: the same tree always prints the same, and parses to itself.
 
 use super::{Node, Tree, Value};
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// The tree as KDL v2: one statement a line, four blanks a level, text bare where KDL allows it.
 pub fn print(tree: &Tree) -> String {
@@ -12,48 +12,97 @@ pub fn print(tree: &Tree) -> String {
     out
 }
 
-fn print_node(out: &mut String, node: &Node, level: usize) {
+/// How many bytes the statements take in the canonical text, `level` levels deep.
+pub(super) fn length(nodes: &[Node], level: usize) -> usize {
+    let mut count = Count(0);
+    for node in nodes {
+        print_node(&mut count, node, level);
+    }
+    count.0
+}
+
+/// Takes text and keeps only its length.
+struct Count(usize);
+
+impl Write for Count {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = self.0.saturating_add(text.len());
+        Ok(())
+    }
+}
+
+/// The statements on one line, as they stand in braces. Their annotations are lines of their own and left out.
+pub(crate) fn print_inline(out: &mut String, nodes: &[Node]) {
+    for (index, node) in nodes.iter().enumerate() {
+        out.push_str(if index > 0 { "; " } else { "" });
+        print_head(out, node);
+        if !node.children.is_empty() {
+            out.push_str(" { ");
+            print_inline(out, &node.children);
+            out.push_str(" }");
+        }
+    }
+}
+
+pub(crate) fn print_node(out: &mut impl Write, node: &Node, level: usize) {
     for line in &node.annotation {
         indent(out, level);
         let _ = writeln!(out, "// {line}");
     }
     indent(out, level);
-    if let Some(tag) = &node.tag {
-        print_type(out, tag.as_str());
-    }
-    print_text(out, &node.name);
-    for argument in &node.arguments {
-        out.push(' ');
-        print_annotated(out, argument.annotation.as_deref(), &argument.value);
-    }
-    for property in &node.properties {
-        out.push(' ');
-        print_text(out, &property.name);
-        out.push('=');
-        print_annotated(out, property.annotation.as_deref(), &property.value);
-    }
+    print_head(out, node);
     if !node.children.is_empty() {
-        out.push_str(" {\n");
+        put(out, " {\n");
         for child in &node.children {
             print_node(out, child, level + 1);
         }
         indent(out, level);
-        out.push('}');
+        put(out, "}");
     }
-    out.push('\n');
+    put(out, "\n");
 }
 
-fn indent(out: &mut String, level: usize) {
-    out.extend(std::iter::repeat_n("    ", level));
+/// Tag, name, values and properties.
+pub(crate) fn print_head(out: &mut impl Write, node: &Node) {
+    if let Some(tag) = &node.tag {
+        print_type(out, tag.as_str());
+    }
+    print_text(out, &node.name);
+    print_values(out, node);
 }
 
-fn print_type(out: &mut String, name: &str) {
-    out.push('(');
+/// What stands behind the name, with a blank before each.
+pub(crate) fn print_values(out: &mut impl Write, node: &Node) {
+    for argument in &node.arguments {
+        put(out, " ");
+        print_annotated(out, argument.annotation.as_deref(), &argument.value);
+    }
+    for property in &node.properties {
+        put(out, " ");
+        print_text(out, &property.name);
+        put(out, "=");
+        print_annotated(out, property.annotation.as_deref(), &property.value);
+    }
+}
+
+/// Writing to a text or a counter cannot fail.
+fn put(out: &mut impl Write, text: &str) {
+    let _ = out.write_str(text);
+}
+
+fn indent(out: &mut impl Write, level: usize) {
+    for _ in 0..level {
+        put(out, "    ");
+    }
+}
+
+fn print_type(out: &mut impl Write, name: &str) {
+    put(out, "(");
     print_text(out, name);
-    out.push(')');
+    put(out, ")");
 }
 
-fn print_annotated(out: &mut String, annotation: Option<&str>, value: &Value) {
+fn print_annotated(out: &mut impl Write, annotation: Option<&str>, value: &Value) {
     if let Some(annotation) = annotation {
         print_type(out, annotation);
     }
@@ -61,7 +110,7 @@ fn print_annotated(out: &mut String, annotation: Option<&str>, value: &Value) {
 }
 
 /// A value as it stands in KDL v2.
-pub(crate) fn print_value(out: &mut String, value: &Value) {
+pub(crate) fn print_value(out: &mut impl Write, value: &Value) {
     let _ = match value {
         Value::Text(text) => {
             print_text(out, text);
@@ -79,26 +128,34 @@ pub(crate) fn print_value(out: &mut String, value: &Value) {
 }
 
 /// Text bare where it may stand so, else quoted.
-pub(crate) fn print_text(out: &mut String, text: &str) {
+pub(crate) fn print_text(out: &mut impl Write, text: &str) {
     if is_bare(text) {
-        out.push_str(text);
-        return;
+        put(out, text);
+    } else {
+        print_quoted(out, text);
     }
-    out.push('"');
+}
+
+/// Text in quotes, with escapes for what cannot stand as itself.
+pub(crate) fn print_quoted(out: &mut impl Write, text: &str) {
+    put(out, "\"");
     for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_control() || is_newline(c) || is_forbidden(c) => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
-            c => out.push(c),
-        }
+        let _ = match c {
+            '"' => out.write_str("\\\""),
+            '\\' => out.write_str("\\\\"),
+            '\n' => out.write_str("\\n"),
+            '\r' => out.write_str("\\r"),
+            '\t' => out.write_str("\\t"),
+            c if is_unprintable(c) => write!(out, "\\u{{{:x}}}", u32::from(c)),
+            c => out.write_char(c),
+        };
     }
-    out.push('"');
+    put(out, "\"");
+}
+
+/// Whether a character stands in text only as an escape.
+pub(crate) fn is_unprintable(c: char) -> bool {
+    c.is_control() || is_newline(c) || is_forbidden(c)
 }
 
 /// Fewer texts are bare here than KDL allows: those that cannot be mistaken for anything else.
@@ -109,7 +166,7 @@ fn is_bare(text: &str) -> bool {
 }
 
 /// Whether KDL ends a line there.
-pub(super) fn is_newline(c: char) -> bool {
+pub(crate) fn is_newline(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{85}' | '\u{b}' | '\u{c}' | '\u{2028}' | '\u{2029}')
 }
 

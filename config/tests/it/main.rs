@@ -1,8 +1,11 @@
 //! Tests of the crate as the daemon uses it.
 
 mod access;
+mod edits;
 mod examples;
 mod expectations;
+mod grown;
 mod properties;
+mod sessions;
 mod table;
 mod vectors;

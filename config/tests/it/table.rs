@@ -11,7 +11,9 @@ use std::path::Path;
 /// Every built statement with the words that lead to it; a name stands for each instance.
 fn built() -> Vec<(String, &'static Statement)> {
     fn walk(statement: &'static Statement, path: &str, found: &mut Vec<(String, &'static Statement)>) {
-        for child in statement.children().iter().filter(|child| child.built) {
+        // What stands in a group has been seen where it stands else.
+        let children = if statement.partial { &[] } else { statement.children() };
+        for child in children.iter().filter(|child| child.built) {
             let path = if path.is_empty() { child.name.to_owned() } else { format!("{path} {}", child.name) };
             found.push((path.clone(), child));
             walk(child, &path, found);

@@ -333,7 +333,7 @@ impl PoolCheck<'_> {
             };
             self.fault("dhcp-attributes", |path| {
                 let mut fault = Fault::new(message, timer.span, path);
-                fault.other = other.map(|(span, label)| (span, label.to_owned()));
+                fault.other = other.map(|(span, label)| Box::new((span, label.to_owned())));
                 fault.help("T1 < T2 < lease; without a statement T1 is 50 %, T2 87 % and the lease 86400 seconds")
             });
         }

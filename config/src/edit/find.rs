@@ -1,0 +1,158 @@
+//! Finding statements by their paths.
+
+use super::identity::{Identity, identity, inside, key};
+use super::path::{Path, Step};
+use crate::schema::{ROOT, Statement};
+use crate::tree::{Node, Tree};
+use std::collections::HashMap;
+
+/// Blocks of fewer statements are searched one by one, and kept in order all the time.
+pub(crate) const SMALL: usize = 32;
+
+/// Where the statements of long blocks are, by the words that lead to the block. It is made as it is needed, and never
+/// trusted: what is found is looked at again.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    blocks: HashMap<String, Block>,
+    /// How often a block was read through; a test looks at it.
+    pub(crate) scans: usize,
+}
+
+#[derive(Debug)]
+struct Block {
+    places: HashMap<Identity<'static>, usize>,
+    len: usize,
+}
+
+impl Index {
+    /// Where the statement `wanted` of `nodes` is; `path` are the words that lead to the block.
+    pub(crate) fn find(
+        &mut self,
+        nodes: &[Node],
+        within: &'static Statement,
+        path: &str,
+        wanted: &Identity<'_>,
+    ) -> Option<usize> {
+        let is = |node: &Node| node.name == wanted.name && identity(node, Some(within)) == *wanted;
+        if nodes.len() < SMALL {
+            return nodes.iter().position(is);
+        }
+        if let Some(block) = self.blocks.get(path)
+            && block.len == nodes.len()
+        {
+            match block.places.get(wanted) {
+                None => return None,
+                Some(at) if nodes.get(*at).is_some_and(is) => return Some(*at),
+                Some(_) => {}
+            }
+        }
+        self.scans += 1;
+        let mut places = HashMap::with_capacity(nodes.len());
+        for (at, node) in nodes.iter().enumerate() {
+            places.entry(identity(node, Some(within)).owned()).or_insert(at);
+        }
+        let found = places.get(wanted).copied();
+        self.blocks.insert(path.to_owned(), Block { places, len: nodes.len() });
+        found
+    }
+
+    /// That `node` was put behind the others of a block.
+    pub(crate) fn pushed(&mut self, node: &Node, within: &'static Statement, path: &str, at: usize) {
+        if let Some(block) = self.blocks.get_mut(path)
+            && block.len == at
+        {
+            block.places.entry(identity(node, Some(within)).owned()).or_insert(at);
+            block.len += 1;
+        }
+    }
+
+    /// That the last statement of a block took the place `at` of the one `gone`.
+    pub(crate) fn swapped(
+        &mut self,
+        nodes: &[Node],
+        within: &'static Statement,
+        path: &str,
+        at: usize,
+        gone: &Identity<'_>,
+    ) {
+        if let Some(block) = self.blocks.get_mut(path) {
+            block.places.remove(&gone.clone().owned());
+            block.len = nodes.len();
+            if let Some(moved) = nodes.get(at) {
+                block.places.insert(identity(moved, Some(within)).owned(), at);
+            }
+        }
+    }
+
+    /// That the statement at `at` has another name now.
+    pub(crate) fn renamed(
+        &mut self,
+        node: &Node,
+        within: &'static Statement,
+        path: &str,
+        at: usize,
+        old: &Identity<'_>,
+    ) {
+        if let Some(block) = self.blocks.get_mut(path) {
+            block.places.remove(&old.clone().owned());
+            block.places.insert(identity(node, Some(within)).owned(), at);
+        }
+    }
+
+    /// That the block changed in some other way.
+    pub(crate) fn forget(&mut self, path: &str) {
+        self.blocks.remove(path);
+    }
+
+    /// That a statement is gone or another, with all in it.
+    pub(crate) fn forget_below(&mut self, path: &str) {
+        self.blocks.retain(|known, _| !known.starts_with(path));
+    }
+}
+
+/// What tells the statement from its siblings that `step` leads to.
+pub(crate) fn wanted<'a>(step: &'a Step, within: &'static Statement) -> Identity<'a> {
+    let statement = within.child(&step.name);
+    let key = statement.and_then(|statement| key(statement, step.key.as_ref()?));
+    Identity { name: step.name.as_str().into(), key }
+}
+
+/// The statements in the block that `path` leads to, and whose they are.
+pub(crate) fn block<'t>(tree: &'t Tree, path: &Path) -> Option<(&'t [Node], &'static Statement)> {
+    let mut nodes = tree.nodes.as_slice();
+    let mut within = &ROOT;
+    for step in &path.steps {
+        let statement = within.child(&step.name)?;
+        nodes = &nodes.iter().find(|node| step.is(node, statement))?.children;
+        within = inside(statement, step.key.as_ref())?;
+    }
+    Some((nodes, within))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::edit::apply::Editor;
+    use crate::edit::{Path, command};
+    use crate::tree::Tree;
+
+    #[test]
+    fn a_long_block_is_read_through_a_few_times_however_many_commands() {
+        let mut tree = Tree::default();
+        let mut editor = Editor::new(&mut tree).unwrap();
+        let host = "access address-assignment pool p family inet host";
+        let mut run = |line: String| editor.apply(&command(&line, &Path::default()).unwrap()).unwrap();
+        for at in 0..2000 {
+            run(format!("set {host} h{} ip-address 192.0.2.1", at * 7 % 2000));
+            run(format!("set {host} h{} hardware-address 02:00:00:00:00:01", at * 7 % 2000));
+        }
+        for at in 0..2000 {
+            run(format!("rename {host} h{at} to g{at}"));
+        }
+        for at in 0..1900 {
+            run(format!("delete {host} g{at}"));
+        }
+        assert!(editor.index.scans < 10, "{}", editor.index.scans);
+        editor.finish();
+        assert_eq!(crate::form::set(&tree).lines().count(), 200);
+    }
+}

@@ -1,0 +1,34 @@
+//! Editing a tree as on Junos: commands, loading, comparing, merging. Nothing here knows a file, a clock or a user.
+//!
+//! [`command`] reads a command, [`apply`] carries it out.
+
+mod apply;
+mod canonical;
+mod command;
+mod diff;
+mod find;
+mod identity;
+mod load;
+mod merge;
+mod merge3;
+mod missing;
+mod path;
+mod replace;
+mod resolve;
+mod words;
+
+pub use apply::apply;
+pub use canonical::canonical;
+pub use command::{Fragment, Operation, Place, command, path};
+pub use diff::{Diff, diff};
+pub use load::{Format, Source, Verb, load, refusal};
+pub use merge3::{Conflict, merge3};
+pub use path::{Path, Target};
+
+pub(crate) use canonical::sort;
+pub(crate) use command::text as annotation_text;
+pub(crate) use find::block;
+pub(crate) use identity::{Identity, identity, inside, inside_node, is_block, key, plain};
+pub(crate) use path::Step;
+pub(crate) use resolve::named;
+pub(crate) use words::{Word, Words, print_word};

@@ -1,0 +1,11 @@
+//! A tree in other forms than KDL.
+
+mod braced;
+mod json;
+mod set;
+
+pub use braced::{braced, braced_below, inherited};
+pub use json::{from_json, from_json_below, json, json_below};
+pub use set::{set, set_below};
+
+pub(crate) use braced::{Braces, short};
