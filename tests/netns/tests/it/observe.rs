@@ -5,7 +5,13 @@ use crate::{
     plugins::{built, component},
 };
 use anyhow::{Context, Result, ensure};
-use bindery_netns::{Client, ClientKind, client::Options, wait};
+use bindery_netns::{
+    Client, ClientKind,
+    client::Options,
+    packet::kind,
+    simclient::{SimClients, mac},
+    wait,
+};
 use serde_json::Value;
 
 /// A counter of the plugin, as `show plugins` has it; 0 as long as there is none.
@@ -38,11 +44,33 @@ fn a_plugin_observes_a_real_clients_session() -> Result<()> {
     access.agree(address, access.client.mac("c0")?)?;
     client.release()?;
     wait_for(&access, "released", 1)?;
-    let again = bindery_netns::simclient::SimClients::open(&access.client, "c0")?;
-    again.lease(bindery_netns::simclient::mac(9), 0x900)?;
+    let again = SimClients::open(&access.client, "c0")?;
+    again.lease(mac(9), 0x900)?;
     wait_for(&access, "bound", 2)?;
     access.daemon.cli(&["clear", "dhcp", "server", "binding", "all"])?;
     wait_for(&access, "cleared", 1)?;
     ensure!(counted(&access, "expired")? == 0);
+    access.capture.judge("udp.srcport == 67")
+}
+
+/// Grant `request-reconfigure`: what a plugin asks for on its own thread is done, though no packet comes.
+#[test]
+fn a_plugin_moves_a_client() -> Result<()> {
+    if !built() {
+        return Ok(());
+    }
+    let rest = format!(
+        "plugins {{ plugin mover {{ path \"{}\"; grants log session-lookup request-reconfigure }} }}\n\
+         policy {{ session-events mover }}",
+        component("fixture-sessions.wasm")?.display()
+    );
+    let group = "interface s0; reconfigure { attempts 2; timeout 1 }".into();
+    let config = Config { rest, group, ..Config::default() };
+    let Some(access) = Access::new(&[], &config)? else { return Ok(()) };
+    let clients = SimClients::open(&access.client, "c0")?;
+    let lease = clients.lease(mac(1), 0x10)?;
+    let force = access.capture.wait("a FORCERENEW", 0, |sent| sent.message.kind() == kind::FORCERENEW)?;
+    ensure!(force.message.xid == lease.ack.message.xid, "{force:?}");
+    access.agree(lease.address, mac(1))?;
     access.capture.judge("udp.srcport == 67")
 }
