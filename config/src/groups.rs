@@ -62,8 +62,12 @@ pub fn expand(tree: &Tree) -> (Tree, Inheritance) {
     if !has_groups(tree) {
         return (tree.clone(), Inheritance::default());
     }
-    let groups = tree.nodes.iter().filter(|node| node.name == GROUPS && !node.is_inactive());
-    let groups = groups.filter_map(|node| Some((node.key()?, node.children.as_slice()))).collect();
+    let mut groups = HashMap::new();
+    for node in tree.nodes.iter().filter(|node| node.name == GROUPS && !node.is_inactive()) {
+        if let Some(name) = node.key() {
+            groups.entry(name).or_insert(node.children.as_slice());
+        }
+    }
     let mut expander = Expander { groups, inheritance: Inheritance::default(), path: Path::default() };
     let nodes = expander.block(&tree.nodes, &[], &ROOT);
     (Tree { nodes }, expander.inheritance)

@@ -1,7 +1,7 @@
 //! Values: from what stands in the text to what it means, by the type in the schema.
 
 use crate::nearest::nearest;
-use crate::schema::Type;
+use crate::schema::{HIDDEN, Type};
 use crate::tree::Value;
 use bindery_types::{Ipv4Addr, Ipv6Addr, MacAddr, Prefix4};
 
@@ -123,6 +123,9 @@ pub fn typed(ty: &Type, value: &Value) -> Result<Typed, Mismatch> {
 
 fn from_text(ty: &Type, text: &str) -> Result<Typed, Mismatch> {
     match ty {
+        Type::Secret(..) if text == HIDDEN => {
+            Err(Mismatch::new("this only stands for a secret that was not shown").help("write the secret itself"))
+        }
         Type::Text(min, max) | Type::Secret(min, max) => {
             length(text.len(), *min, *max, "bytes")?;
             if text.contains('\0') {

@@ -6,7 +6,7 @@ use super::path::{Path, Step};
 use crate::error::Fault;
 use crate::form::{Braces, short};
 use crate::schema::{ROOT, Statement};
-use crate::tree::{Node, Span, Tree};
+use crate::tree::{Node, Tree};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -14,25 +14,27 @@ use std::fmt;
 /// new, `-` is gone, `!` is another place or effect. Secrets are hidden.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Diff {
-    blocks: Vec<Block>,
+    pub(crate) blocks: Vec<Block>,
 }
 
 /// The changes among the statements of one block.
 #[derive(Clone, Debug, PartialEq)]
-struct Block {
-    path: Path,
-    changes: Vec<Change>,
+pub(crate) struct Block {
+    pub(crate) path: Path,
+    pub(crate) changes: Vec<Change>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Change {
+pub(crate) enum Change {
     Remove(Node),
     Add(Node),
-    /// The statement as it is now, without what is in it: in effect or not, protected or not.
+    /// Whether it is inactive or protected from now on, where that was not so before.
     Mark {
-        old: Node,
-        new: Node,
+        node: Node,
+        inactive: Option<bool>,
+        protect: Option<bool>,
     },
+    /// The lines of its annotation before, and the statement with those from now on.
     Annotate {
         old: Vec<String>,
         new: Node,
@@ -47,8 +49,8 @@ enum Change {
 impl Change {
     fn node(&self) -> &Node {
         match self {
-            Self::Remove(node) | Self::Add(node) | Self::Move { node, .. } => node,
-            Self::Mark { new, .. } | Self::Annotate { new, .. } => new,
+            Self::Remove(node) | Self::Add(node) | Self::Mark { node, .. } | Self::Move { node, .. } => node,
+            Self::Annotate { new, .. } => new,
         }
     }
 }
@@ -123,8 +125,8 @@ impl Diff {
         let mut tree = tree.clone();
         let mut faults = Vec::new();
         for block in &self.blocks {
-            let missing =
-                || Fault::new(format!("there is no `{}`", block.path), Span::default(), block.path.to_string());
+            let span = block.changes.first().map(|change| change.node().head_span()).unwrap_or_default();
+            let missing = || Fault::new(format!("there is no `{}`", block.path), span, block.path.to_string());
             match (block_mut(&mut tree, &block.path), block.path.statement()) {
                 (Some(nodes), Some(within)) => block.apply(nodes, within, &mut faults),
                 _ => faults.push(missing()),
@@ -144,9 +146,11 @@ fn one(old: &Node, new: &Node, within: &'static Statement, changes: &mut Vec<Cha
         changes.push(Change::Add(new.clone()));
         return false;
     }
-    let bare = |node: &Node| Node { annotation: Vec::new(), ..node.clone() };
-    if old.tag != new.tag {
-        changes.push(Change::Mark { old: bare(old), new: bare(new) });
+    let flip = |was: bool, is: bool| (was != is).then_some(is);
+    let inactive = flip(old.is_inactive(), new.is_inactive());
+    let protect = flip(old.is_protected(), new.is_protected());
+    if inactive.is_some() || protect.is_some() {
+        changes.push(Change::Mark { node: new.clone(), inactive, protect });
     }
     if old.annotation != new.annotation {
         changes.push(Change::Annotate { old: old.annotation.clone(), new: new.clone() });
@@ -216,8 +220,9 @@ impl Block {
             let wanted = identity(change.node(), Some(within)).owned();
             let path = self.path.and(&Step::to(change.node(), Some(within)));
             let at = places.get(&wanted).copied();
-            let mut fail =
-                |why: &str| faults.push(Fault::new(format!("`{path}` {why}"), Span::default(), path.clone()));
+            let mut fail = |why: &str| {
+                faults.push(Fault::new(format!("`{path}` {why}"), change.node().head_span(), path.clone()));
+            };
             match (change, at.and_then(|at| Some((at, nodes.get_mut(at)?)))) {
                 (Change::Remove(node), Some((at, known))) if known == node => {
                     gone.insert(at);
@@ -228,7 +233,11 @@ impl Block {
                     nodes.push(node.clone());
                 }
                 (Change::Add(_), Some(_)) => fail("exists already"),
-                (Change::Mark { old, new }, Some((_, known))) if known.tag == old.tag => known.tag.clone_from(&new.tag),
+                (Change::Mark { inactive, protect, .. }, Some((_, known)))
+                    if *inactive != Some(known.is_inactive()) && *protect != Some(known.is_protected()) =>
+                {
+                    known.mark(inactive.unwrap_or(known.is_inactive()), protect.unwrap_or(known.is_protected()));
+                }
                 (Change::Annotate { old, new }, Some((_, known))) if known.annotation == *old => {
                     known.annotation.clone_from(&new.annotation);
                 }
@@ -286,14 +295,11 @@ fn shown(change: &Change, within: Option<&'static Statement>) -> String {
     match change {
         Change::Remove(node) => Braces::new(&mut out, "-    ").node(node, within, 0),
         Change::Add(node) => Braces::new(&mut out, "+    ").node(node, within, 0),
-        Change::Mark { old, new } => {
-            for (was, is, on, off) in [
-                (old.is_inactive(), new.is_inactive(), "inactive", "active"),
-                (old.is_protected(), new.is_protected(), "protect", "unprotect"),
-            ] {
-                if was != is {
-                    let word = if is { on } else { off };
-                    Braces::new(&mut out, "!    ").line(0, &format!("{word}: {}", short(new, within)));
+        Change::Mark { node, inactive, protect } => {
+            for (is, on, off) in [(inactive, "inactive", "active"), (protect, "protect", "unprotect")] {
+                if let Some(is) = is {
+                    let word = if *is { on } else { off };
+                    Braces::new(&mut out, "!    ").line(0, &format!("{word}: {}", short(node, within)));
                 }
             }
         }

@@ -6,6 +6,7 @@ use super::command::{command_at, wrap};
 use super::find::block;
 use super::identity::{Identity, identity, inside_node};
 use super::merge::{plain, protected};
+use super::patch::read_diff;
 use super::path::{Path, Step};
 use super::words::Words;
 use crate::error::{Errors, Fault, Faults};
@@ -27,6 +28,9 @@ pub enum Verb {
     Update,
     /// The text has commands: `set`, `delete` and the others, one a line.
     Set,
+    /// The text is a comparison, as [`Diff`](super::Diff) shows it; what it says was changed is changed. Its paths begin at
+    /// the top, and hidden secrets in it cannot be read.
+    Patch,
 }
 
 /// A text to load.
@@ -47,6 +51,8 @@ pub enum Format {
     Kdl,
     /// JSON, as [`form::json`] writes it.
     Json,
+    /// Braces and semicolons, as [`form::braced`] writes it.
+    Braced,
 }
 
 /// Loads a text into a copy of the tree. Its statements and commands begin at `base`: at the top, or with `relative`
@@ -57,8 +63,10 @@ pub enum Format {
 /// # Errors
 /// All faults at once, each with its place in the text.
 pub fn load(tree: &Tree, verb: Verb, source: Source<'_>, base: &Path) -> Result<Tree, Errors> {
-    if verb == Verb::Set {
-        return commands(tree, source, base);
+    match verb {
+        Verb::Set => return commands(tree, source, base),
+        Verb::Patch => return patched(tree, source),
+        Verb::Merge | Verb::Override | Verb::Replace | Verb::Update => {}
     }
     let Source { name, text, format } = source;
     let Some(within) = base.statement() else {
@@ -67,9 +75,10 @@ pub fn load(tree: &Tree, verb: Verb, source: Source<'_>, base: &Path) -> Result<
     let mut new = match format {
         Format::Kdl => parse(name, text)?.nodes,
         Format::Json => form::from_json_below(name, text, base)?.nodes,
+        Format::Braced => form::from_braced_below(name, text, base)?.nodes,
     };
     let shown = |nodes: &[Node]| match format {
-        Format::Kdl => mask_in(nodes, within, text),
+        Format::Kdl | Format::Braced => mask_in(nodes, within, text),
         Format::Json => mask_json(text),
     };
     let mut faults = Faults::default();
@@ -81,7 +90,7 @@ pub fn load(tree: &Tree, verb: Verb, source: Source<'_>, base: &Path) -> Result<
     sort_all(&mut new, within);
     let mut loaded = tree.clone();
     let mut faults = match verb {
-        Verb::Merge | Verb::Replace | Verb::Set => {
+        Verb::Merge | Verb::Replace | Verb::Set | Verb::Patch => {
             if verb == Verb::Merge {
                 new.iter_mut().for_each(plain);
             }
@@ -153,6 +162,24 @@ fn guard(old: &[Node], new: &[Node], within: &'static Statement, path: &mut Path
     }
 }
 
+/// Makes the changes of a comparison in a copy.
+fn patched(tree: &Tree, source: Source<'_>) -> Result<Tree, Errors> {
+    let Source { name, text, .. } = source;
+    let errors = |faults: Vec<Fault>| Errors::new(name, mask_commands(text, &Path::default()).into(), faults);
+    if text.len() > TEXT_MAX {
+        let message = format!("the text is longer than {TEXT_MAX} bytes");
+        return Err(refuse(source, vec![Fault::new(message, Span::default(), "")]));
+    }
+    let difference = read_diff(text).map_err(|fault| errors(vec![fault]))?;
+    let patched = difference.apply(tree).map_err(errors)?;
+    let mut faults = Vec::new();
+    guard(&tree.nodes, &patched.nodes, &ROOT, &mut Path::default(), &mut faults);
+    if let Err(message) = size(&patched.nodes, 0) {
+        faults.push(Fault::new(message, Span::default(), ""));
+    }
+    if faults.is_empty() { Ok(patched) } else { Err(errors(faults)) }
+}
+
 /// Carries out all commands of the text on a copy.
 fn commands(tree: &Tree, source: Source<'_>, base: &Path) -> Result<Tree, Errors> {
     let Source { name, text, .. } = source;
@@ -208,7 +235,7 @@ fn lines(text: &str) -> Vec<Span> {
 }
 
 /// The place behind the `}` that closes the `{` at `start`, by the rules of KDL; the end where nothing closes it.
-fn braces(text: &str, start: usize) -> usize {
+pub(crate) fn braces(text: &str, start: usize) -> usize {
     let bytes = text.as_bytes();
     let (mut at, mut depth) = (start, 0usize);
     while let Some(byte) = bytes.get(at) {

@@ -86,6 +86,11 @@ impl Path {
         path
     }
 
+    /// A path to a statement that the table does not know.
+    pub(crate) fn nowhere() -> Self {
+        Self { steps: vec![Step { name: String::new(), key: None, span: Span::default() }] }
+    }
+
     /// Whether it leads into a group.
     pub(crate) fn is_in_group(&self) -> bool {
         self.steps.first().and_then(|step| ROOT.child(&step.name)).is_some_and(|statement| statement.partial)

@@ -3,9 +3,10 @@
 use crate::edit::{Path, Step, annotation_text, inside_node, print_word};
 use crate::groups::Inheritance;
 use crate::schema::{HIDDEN, Kind, Statement, Type};
-use crate::tree::{Node, Tree, print_text, print_values};
+use crate::tree::{Node, Tree, print_head, print_values};
 
 /// The tree in braces, secrets hidden. Values are as in commands, the settings of a plugin as in KDL.
+/// [`from_braced`](super::from_braced) reads it, but for the secrets.
 ///
 /// ```
 /// let tree = bindery_config::tree::parse("f.kdl", "policy { admit a b }")?;
@@ -86,8 +87,16 @@ impl<'a> Braces<'a> {
         if let Some(remark) = self.remark.and_then(|remark| remark(&self.path)) {
             self.line(level, &remark);
         }
-        self.comment(level, &node.annotation);
-        let head = format!("{}{}", marks(node), head(node, within));
+        let known = within.is_some_and(|within| within.child(&node.name).is_some());
+        let head = if known {
+            self.comment(level, &node.annotation);
+            format!("{}{}", marks(node), head(node, within))
+        } else {
+            node.annotation.iter().for_each(|line| self.line(level, &format!("// {line}")));
+            let mut out = String::new();
+            print_head(&mut out, node);
+            out
+        };
         if node.children.is_empty() {
             self.line(level, &format!("{head};"));
         } else {
@@ -114,8 +123,7 @@ fn marks(node: &Node) -> String {
 pub(crate) fn head(node: &Node, within: Option<&'static Statement>) -> String {
     let mut out = String::new();
     let Some(statement) = within.and_then(|within| within.child(&node.name)) else {
-        print_text(&mut out, &node.name);
-        print_values(&mut out, node);
+        print_head(&mut out, node);
         return out;
     };
     out.push_str(statement.name);

@@ -11,7 +11,7 @@ pub use bounds::{DEPTH_MAX, TEXT_MAX};
 pub(crate) use parse::clean;
 pub use parse::parse;
 pub use print::print;
-pub(crate) use print::{is_unprintable, print_inline, print_node, print_quoted, print_text, print_value, print_values};
+pub(crate) use print::{is_unprintable, print_head, print_inline, print_node, print_quoted, print_value, print_values};
 
 /// Bytes `start..end` of the configuration text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, PartialOrd, Ord, Hash)]

@@ -4,7 +4,7 @@ use crate::grown::{inside, key, tree};
 use bindery_config::edit::{
     Conflict, Format, Path, Source, Verb, apply, canonical, command, diff, load, merge3, refusal,
 };
-use bindery_config::schema::{ROOT, Statement};
+use bindery_config::schema::{HIDDEN, ROOT, Statement, redact};
 use bindery_config::tree::{Node, Tag, Tree, parse, print};
 use bindery_config::{form, groups};
 use proptest::prelude::*;
@@ -53,6 +53,15 @@ proptest! {
     }
 
     #[test]
+    fn what_is_shown_in_braces_is_read(tree in tree()) {
+        let tree = shown(&ordered(&tree));
+        let text = form::braced(&tree);
+        let read = form::from_braced("f", &text).map_err(|errors| fail(format!("{errors}\n{text}")))?;
+        prop_assert_eq!(print(&read), print(&tree), "{}", text);
+        prop_assert_eq!(read, tree);
+    }
+
+    #[test]
     fn a_difference_makes_the_one_of_the_other(old in tree(), new in tree(), keep in any::<u64>()) {
         let old = ordered(&old);
         // Trees that have much in common.
@@ -62,6 +71,16 @@ proptest! {
         let made = difference.apply(&old).map_err(|faults| fail(format!("{faults:?}\n{difference}")))?;
         prop_assert_eq!(print(&made), print(&new), "{}", difference);
         prop_assert!(!difference.to_string().contains("s3cret"));
+        // Without secrets, which are not shown, what is shown says it all.
+        let (old, new) = (shown(&old), shown(&new));
+        let text = diff(&old, &new).to_string();
+        let patch = Source { name: "patch", text: &text, format: Format::Kdl };
+        let mut open = old.clone();
+        unprotect(&mut open.nodes);
+        if open == old {
+            let made = load(&old, Verb::Patch, patch, &Path::default()).map_err(|errors| fail(format!("{errors}\n{text}")))?;
+            prop_assert_eq!(print(&made), print(&new), "{}", text);
+        }
         if !difference.is_empty() {
             prop_assert!(difference.apply(&new).is_err() || difference.to_string().lines().all(|line| !line.starts_with(['+', '-'])));
         }
@@ -222,6 +241,17 @@ fn line() -> impl Strategy<Value = String> {
         0..6,
     );
     (verb, place, words).prop_map(|(verb, place, words)| format!("{verb} {place} {}", words.join(" ")))
+}
+
+/// The tree without its secrets.
+fn shown(tree: &Tree) -> Tree {
+    fn drop(nodes: &mut Vec<Node>) {
+        nodes.retain(|node| node.arguments.iter().all(|argument| argument.value.as_text() != Some(HIDDEN)));
+        nodes.iter_mut().for_each(|node| drop(&mut node.children));
+    }
+    let mut tree = redact(tree);
+    drop(&mut tree.nodes);
+    tree
 }
 
 fn unprotect(nodes: &mut [Node]) {

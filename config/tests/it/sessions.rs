@@ -2,7 +2,7 @@
 //!
 //! A file has sections, each begun by a line `## WHAT`; the last one, `## expect`, is what the others must say, and
 //! `UPDATE_EXPECT=1` writes it anew. `tree` has a tree in KDL; `base PATH` is where the operator is; `do` has commands;
-//! `load VERB [relative] [json]` has what is loaded; `show FORM` shows the tree, `show compare` what was changed since
+//! `load VERB [relative] [json|braced]` has what is loaded; `show FORM` shows the tree, `show compare` what was changed since
 //! `tree`; the section `as NAME` has commands on a copy of it, and `merge A B` merges two of these copies.
 
 use crate::expectations::expect;
@@ -83,9 +83,14 @@ impl Session {
             "replace" => Verb::Replace,
             "update" => Verb::Update,
             "set" => Verb::Set,
+            "patch" => Verb::Patch,
             other => panic!("{other}"),
         };
-        let format = if options.contains(&"json") { Format::Json } else { Format::Kdl };
+        let format = match options.last() {
+            Some(&"json") => Format::Json,
+            Some(&"braced") => Format::Braced,
+            _ => Format::Kdl,
+        };
         let base = if options.contains(&"relative") { self.base.clone() } else { Path::default() };
         match load(&self.tree, verb, Source { name: "terminal", text: body, format }, &base) {
             Ok(tree) => self.tree = tree,
