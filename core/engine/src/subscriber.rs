@@ -228,6 +228,11 @@ impl Limits {
         limits
     }
 
+    /// Whether the service has ended.
+    pub(crate) fn is_over(self, now: LeaseTime) -> bool {
+        self.ends.is_some_and(|ends| ends <= now)
+    }
+
     /// A lease of `secs`, cut to what is granted: at least a second, also where the time is over.
     pub(crate) fn cut(self, secs: u32, now: LeaseTime) -> u32 {
         let left = self.ends.map(|ends| u32::try_from(now.secs_until(ends)).unwrap_or(u32::MAX - 1));

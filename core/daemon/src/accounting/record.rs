@@ -103,9 +103,10 @@ pub(super) fn cause(news: &SessionNews) -> TerminateCause {
     let is_over = view.subscriber.ends.is_some_and(|ends| ends <= view.start.plus_secs(view.started_ago));
     match news.change {
         SessionChange::Released => TerminateCause::USER_REQUEST,
-        SessionChange::Expired if is_over => TerminateCause::SESSION_TIMEOUT,
-        SessionChange::Expired => TerminateCause::LOST_SERVICE,
         SessionChange::Cleared if news.moved => TerminateCause::NAS_REQUEST,
+        // Its lease ran out with it, or its client asked for more.
+        SessionChange::Expired | SessionChange::Cleared if is_over => TerminateCause::SESSION_TIMEOUT,
+        SessionChange::Expired => TerminateCause::LOST_SERVICE,
         SessionChange::Cleared => TerminateCause::ADMIN_RESET,
         SessionChange::Bound | SessionChange::Renewed | SessionChange::Reauthorized | SessionChange::Declined => {
             TerminateCause::NAS_ERROR

@@ -308,6 +308,19 @@ fn a_change_of_authorization_sets_the_end_of_service() {
 }
 
 #[test]
+fn who_asks_often_is_kept_no_longer_than_granted() {
+    let mut lab = Lab::new(asking());
+    let address = lease(&mut lab, 1, alice());
+    let over = AuthorizationChange { session_secs: Some(0), ..AuthorizationChange::default() };
+    assert_eq!(change(&mut lab, user("alice"), over), Some(Disconnected::Changed));
+    assert_eq!(lab.renew(1, address).unwrap().message(), MessageType::Nak);
+    assert_eq!(lab.state(address), Some(DurableState::Cleared));
+    // It starts anew as a newcomer.
+    assert!(lab.discover(1).is_none());
+    assert_eq!(lab.questions.len(), 1);
+}
+
+#[test]
 fn a_change_of_pool_moves_the_client() {
     let mut lab = Lab::new(asking());
     let address = lease(&mut lab, 1, alice());

@@ -128,6 +128,11 @@ impl Stored {
         stored
     }
 
+    /// Whether the service was over at a time of the lease clock.
+    pub(super) fn is_over(&self, at: LeaseTime) -> bool {
+        self.ends.is_some_and(|ends| ends <= at)
+    }
+
     /// The session that one with this grant goes on from, for accounting.
     pub(super) fn first(&self, session: SessionId) -> SessionId {
         self.follows.unwrap_or(session)

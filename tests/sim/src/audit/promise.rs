@@ -1,6 +1,6 @@
 //! What durable records may become: nobody's lease ends early, what we ended stays ended, quarantines last.
 
-use super::{Auditor, Claim, Ended, Finding, Key, QUARANTINE_SECS, address};
+use super::{Auditor, Claim, Ended, Finding, Key, QUARANTINE_SECS, access::Stored, address};
 use crate::clock::SEC;
 use bindery_engine::record::{BindingKey, DurableState, LeaseRecord};
 
@@ -114,7 +114,9 @@ impl Auditor {
             self.recent(Some(&clear.since)) && (covered || clear.sessions.contains(&lease.key.session))
         });
         let moved = before.is_some_and(|before| self.move_explains_end(before, key));
-        if !asked && !moved && self.site.has(at.0, at.1) && !self.recent(self.moved_away.get(&at)) {
+        // Its client asked for more time than was granted.
+        let over = identity.is_some_and(|identity| Stored::read(&identity.subscriber).is_over(lease.changed));
+        if !asked && !moved && !over && self.site.has(at.0, at.1) && !self.recent(self.moved_away.get(&at)) {
             return Err(format!("{who}: cleared, but nobody asked for it"));
         }
         if let Some(before) = before {

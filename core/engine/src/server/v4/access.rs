@@ -188,6 +188,12 @@ impl Engine {
         })
     }
 
+    /// Whether the time that the session was granted is over.
+    pub(super) fn is_over(&self, request: &Request<'_>, slot: Slot) -> bool {
+        let identity = self.sessions.identity(slot).filter(|_| request.grant.is_none());
+        identity.is_some_and(|identity| Limits::of(identity.subscriber).is_over(request.turn.lease))
+    }
+
     /// A lease of `secs` as far as it is granted.
     pub(super) fn cut_lease(&self, request: &Request<'_>, slot: Slot, secs: u32) -> u32 {
         let identity = self.sessions.identity(slot);

@@ -239,6 +239,12 @@ impl Engine {
         let Transition::To(state) = binding::next(record.state(), BindingEvent::Bind) else {
             return Err(DropReason::ClientLookup);
         };
+        if record.state() == State::Bound && self.is_over(&request, slot) {
+            // Asking often keeps nobody: the client starts anew, and is asked about.
+            let answer = self.build_nak4(request, grant.server_id)?;
+            self.commit_end(request.turn, slot, BindingEvent::Clear, Some(answer), None);
+            return Ok(());
+        }
         let pool = self.pool_of(request.config, &record).ok_or(DropReason::InvalidSubnet)?;
         let lease_secs = self.cut_lease(&request, slot, reply::lease_secs(pool, packet));
         let mut change = Change::of(&record).to_state(state, request.turn.lease);

@@ -1,10 +1,10 @@
 //! Accounting: what FreeRADIUS wrote down of sessions.
 
-use super::{CLASS, OTHERS, REAL, SECOND, Scene, Setup, accept, is_record, record, user};
+use super::{CLASS, OTHERS, REAL, SECOND, Scene, Setup, accept, is_record, record, renew, user};
 use anyhow::{Result, ensure};
 use bindery_netns::client::Options;
 use bindery_netns::freeradius::Packet;
-use bindery_netns::packet::mac_text;
+use bindery_netns::packet::{kind, mac_text};
 use bindery_netns::simclient::mac;
 use bindery_netns::{Client, ClientKind, FreeRadius, until};
 use std::net::Ipv4Addr;
@@ -67,6 +67,27 @@ fn records_tell_how_sessions_begin_and_end() -> Result<()> {
     let sessions = scene.radius.accounted()?.iter().filter(|packet| packet.has("Acct-Status-Type", "Start")).count();
     ensure!(sessions == 4 && ids.len() >= 4, "{sessions} Starts, sessions {ids:?}");
     released.stop();
+    scene.judge()
+}
+
+/// A session with a Session-Timeout ends in its time, however often its client renews; the client may begin another one,
+/// about which RADIUS is asked again.
+#[test]
+fn a_session_ends_however_often_its_client_renews() -> Result<()> {
+    let setup = Setup::new(&[accept(&user(mac(1)), &["Session-Timeout = 2"])]);
+    let Some(scene) = Scene::new(&[], &setup)? else { return Ok(()) };
+    let clients = scene.clients()?;
+    let address = clients.lease(mac(1), 0x100)?.address;
+    let start = scene.record("Start", address)?;
+    let mut xid = 0x200;
+    until("an answer that is no ACK", || {
+        xid += 1;
+        let answer = renew(&clients, mac(1), xid, address).ok()?;
+        (answer.message.kind() == kind::NAK).then_some(())
+    })?;
+    let stop = scene.record("Stop", address)?;
+    ensure!(stop.has("Acct-Terminate-Cause", "Session-Timeout"), "{stop}");
+    same_session(&start, &stop)?;
     scene.judge()
 }
 
