@@ -121,6 +121,7 @@ impl World {
             let bound = matches!(client.state, State::Bound | State::Renewing | State::Rebinding);
             if !(bound && leased)
                 && self.auditor.is_free(port.instance, &key)
+                && !self.auditor.is_between_sessions(port.instance, &key)
                 && let Some(free) = self.auditor.room(port.index, selector, client.mac)
             {
                 return Err(format!(

@@ -3,6 +3,7 @@
 use super::{Auditor, Claim, Ended, Finding, Key, QUARANTINE_SECS, access::Stored, address};
 use crate::clock::SEC;
 use bindery_engine::record::{BindingKey, DurableState, LeaseRecord};
+use bindery_types::InstanceId;
 
 impl Auditor {
     /// An acknowledged write, or what a restart found: the record becomes `lease`.
@@ -164,9 +165,11 @@ impl Auditor {
                 if told { Err(format!("{who}: a live binding was deleted")) } else { Ok(()) }
             }
             DurableState::Cleared => match self.ended.get(&(at, of.clone())) {
-                Some(ended) if ended.until > now => {
+                // What was promised last stands in a newer record of the same client and address.
+                Some(ended) if ended.until > now && !self.has_newer(&lease, &of) => {
                     Err(format!("{who}: its tombstone goes {} s before the promised end", (ended.until - now) / SEC))
                 }
+                Some(ended) if ended.until > now => Ok(()),
                 _ => {
                     self.ended.remove(&(at, of));
                     Ok(())
@@ -180,6 +183,26 @@ impl Auditor {
             },
             DurableState::Released | DurableState::Expired => Ok(()),
         }
+    }
+
+    /// Whether the client's address has a record on disk that was written after this one.
+    fn has_newer(&self, lease: &LeaseRecord, key: &Key) -> bool {
+        self.known.values().any(|(other, of)| {
+            of == key
+                && other.instance == lease.instance
+                && address(other) == address(lease)
+                && other.change > lease.change
+        })
+    }
+
+    /// Whether the client's last session has just ended with its Session-Timeout: it is on its way back.
+    pub(crate) fn is_between_sessions(&self, instance: InstanceId, key: &Key) -> bool {
+        let of_client = self.known.values().filter(|(lease, of)| of == key && lease.instance == instance);
+        let last = of_client.map(|(lease, _)| lease).max_by_key(|lease| lease.change);
+        last.filter(|lease| lease.state != DurableState::Bound).is_some_and(|lease| {
+            let identity = self.identities.get(&lease.key.session);
+            identity.is_some_and(|identity| Stored::read(&identity.subscriber).is_over(lease.changed))
+        })
     }
 
     fn end_claim(&mut self, at: super::At, key: &Key) -> Option<u64> {
