@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 const LOOKS_MAX: usize = 20_000_000;
 
 /// Most statements that are inherited in one tree.
-pub const INHERITED_MAX: usize = 500_000;
+pub const INHERITED_MAX: usize = 200_000;
 
 /// Which statements of an expanded tree were inherited.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -271,4 +271,35 @@ fn names(node: &Node, known: &HashSet<&str>, path: &mut Path, within: Option<&'s
         names(child, known, path, inside, faults);
     }
     path.steps.pop();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{INHERITED_MAX, expand};
+    use crate::tree::parse;
+
+    #[test]
+    fn no_more_is_inherited_than_can_be_kept() {
+        let mut text =
+            "groups g { access { address-assignment { pool \"<*>\" { family inet { dhcp-attributes {\n".to_owned();
+        (0..250).for_each(|code| text += &format!("option {code} {{ byte 1 }}\n"));
+        text += "} } } } } }\napply-groups g\naccess { address-assignment {\n";
+        (0..600).for_each(|at| text += &format!("pool p{at} {{ family inet }}\n"));
+        text += "} }";
+        let (expanded, inheritance) = expand(&parse("f.kdl", &text).unwrap());
+        assert!(inheritance.is_cut() && inheritance.len() <= INHERITED_MAX + 1, "{}", inheritance.len());
+        assert_eq!(expanded.nodes[0].children[0].children.len(), 600);
+        let errors = crate::load("f.kdl", &text).unwrap_err();
+        assert!(errors.faults().iter().any(|fault| fault.message.contains("too much is inherited")));
+    }
+
+    #[test]
+    fn what_is_inactive_neither_gives_nor_takes() {
+        let text = "groups g { policy { admit a; (inactive)route b } }; (inactive)groups h { policy { leasequery c } }
+            policy { apply-groups g h; (inactive)admit z }; (inactive)plugins { apply-groups g }";
+        let (expanded, inheritance) = expand(&parse("f.kdl", text).unwrap());
+        assert!(inheritance.is_empty());
+        let want = "policy { (inactive)admit z }; (inactive)plugins { apply-groups g }";
+        assert_eq!(expanded, parse("f.kdl", want).unwrap());
+    }
 }

@@ -99,7 +99,10 @@ pub fn path(line: &str, base: &Path) -> Result<Path, Fault> {
     let mut resolver = resolver(line, Span { start: 0, end: line.len() }, base);
     let target = resolver.target(base, &[], false)?;
     resolver.end()?;
-    Ok(target.path)
+    match target.path.statement().map(|statement| &statement.kind) {
+        Some(Kind::Container(_) | Kind::Named(..)) => Ok(target.path),
+        _ => Err(resolver.fault(format!("`{target}` has no statements in it"), target.span())),
+    }
 }
 
 fn resolver<'a>(text: &'a str, span: Span, base: &Path) -> Resolver<'a> {
@@ -109,9 +112,16 @@ fn resolver<'a>(text: &'a str, span: Span, base: &Path) -> Resolver<'a> {
 /// As [`command`], for the bytes `span` of a longer text.
 pub(crate) fn command_at(text: &str, span: Span, base: &Path) -> Result<Operation, Fault> {
     let mut words = resolver(text, span, base);
+    read(&mut words, base).map_err(|fault| match fault.path.is_empty() {
+        true => Fault { path: words.path.to_string(), ..fault },
+        false => fault,
+    })
+}
+
+fn read(words: &mut Resolver<'_>, base: &Path) -> Result<Operation, Fault> {
     let verb = words.need("a command")?;
     let operation = match &*verb.text {
-        "set" => Operation::Set(set(&mut words, base)?),
+        "set" => Operation::Set(set(words, base)?),
         "delete" => Operation::Delete(words.target(base, &[], true)?),
         "wildcard" => {
             let verb = words.need("`delete` behind `wildcard`")?;
@@ -122,27 +132,27 @@ pub(crate) fn command_at(text: &str, span: Span, base: &Path) -> Result<Operatio
             Operation::WildcardDelete(words.target(base, &[], true)?)
         }
         "copy" => {
-            let (from, to) = pair(&mut words, base, "to", false)?;
+            let (from, to) = pair(words, base, "to", false)?;
             Operation::Copy(from, to)
         }
         "rename" => {
-            let (from, to) = pair(&mut words, base, "to", false)?;
+            let (from, to) = pair(words, base, "to", false)?;
             Operation::Rename(from, to)
         }
-        "insert" => insert(&mut words, base)?,
-        "activate" => Operation::Activate(some(&mut words, base)?),
-        "deactivate" => Operation::Deactivate(some(&mut words, base)?),
+        "insert" => insert(words, base)?,
+        "activate" => Operation::Activate(some(words, base)?),
+        "deactivate" => Operation::Deactivate(some(words, base)?),
         "annotate" => {
-            let target = some(&mut words, base)?;
+            let target = some(words, base)?;
             let text = words.need("the text in quotes")?;
             if text.kind != WordKind::Quoted {
                 return Err(words.fault("the text of an annotation stands in quotes", text.span));
             }
             Operation::Annotate(target, lines(&text.text))
         }
-        "protect" => Operation::Protect(some(&mut words, base)?),
-        "unprotect" => Operation::Unprotect(some(&mut words, base)?),
-        "replace" => replace(&mut words, base)?,
+        "protect" => Operation::Protect(some(words, base)?),
+        "unprotect" => Operation::Unprotect(some(words, base)?),
+        "replace" => replace(words, base)?,
         other => {
             let fault = words.fault(format!("unknown command `{other}`"), verb.span);
             return Err(fault.maybe_help(nearest(other, VERBS).map(|near| format!("did you mean `{near}`?"))));

@@ -84,6 +84,16 @@ impl Diff {
         })
     }
 
+    /// Of all changes those that take protection away.
+    pub(crate) fn only_unprotect(&self) -> Self {
+        let unprotects = |change: &&Change| matches!(change, Change::Mark { protect: Some(false), .. });
+        let blocks = self.blocks.iter().map(|block| Block {
+            path: block.path.clone(),
+            changes: block.changes.iter().filter(unprotects).cloned().collect(),
+        });
+        Self { blocks: blocks.filter(|block| !block.changes.is_empty()).collect() }
+    }
+
     fn compare(&mut self, old: &[Node], new: &[Node], within: &'static Statement, path: &mut Path) {
         let key = |node| identity(node, Some(within));
         let olds: HashMap<Identity<'_>, &Node> = old.iter().map(|node| (key(node), node)).collect();

@@ -172,8 +172,12 @@ fn patched(tree: &Tree, source: Source<'_>) -> Result<Tree, Errors> {
     }
     let difference = read_diff(text).map_err(|fault| errors(vec![fault]))?;
     let patched = difference.apply(tree).map_err(errors)?;
+    // What it takes the protection from, it may change.
+    let open = difference.only_unprotect().apply(tree).map_err(errors)?;
     let mut faults = Vec::new();
-    guard(&tree.nodes, &patched.nodes, &ROOT, &mut Path::default(), &mut faults);
+    guard(&open.nodes, &patched.nodes, &ROOT, &mut Path::default(), &mut faults);
+    // Their places are those of another text.
+    faults.iter_mut().for_each(|fault| fault.span = Span::default());
     if let Err(message) = size(&patched.nodes, 0) {
         faults.push(Fault::new(message, Span::default(), ""));
     }

@@ -218,6 +218,8 @@ mod tests {
             let mut words = Words::new(&out, Span { start: 0, end: out.len() });
             assert_eq!(words.next().unwrap().unwrap().text, text, "{out}");
             assert_eq!(words.next(), Ok(None), "{out}");
+            // What Junos would read as something else stands in quotes too.
+            assert_eq!(out.starts_with('"'), !matches!(text, "a" | "10.0.0.1" | "<a[b"), "{out}");
         }
     }
 

@@ -386,4 +386,8 @@ fn what_does_not_fit_in_a_text_is_refused() {
     assert!(run(braces).is_err());
     let braces = format!("set plugins plugin x path \"{}\"", "{".repeat(300));
     assert!(run(braces).unwrap_err().message.contains("opening braces"));
+    let deep = |levels| format!("set plugins plugin x settings {}{}", "{ a ".repeat(levels), "}".repeat(levels));
+    run(deep(29)).unwrap();
+    assert!(run(deep(31)).unwrap_err().message.contains("levels of braces"));
+    parse("f.kdl", &print(&tree)).unwrap();
 }

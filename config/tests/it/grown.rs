@@ -55,13 +55,18 @@ pub(crate) fn inside(node: &Node, within: Option<&'static Statement>) -> Option<
     }
 }
 
+/// Leads to the instances that have an order: they must come up.
+const WAY: [&str; 5] = ["access", "address-assignment", "pool", "family", "range"];
+
 fn block(choices: &mut Choices<'_>, within: &'static Statement, depth: usize) -> Vec<Node> {
     let children: Vec<&'static Statement> =
         if choices.1 { within.children().iter().collect() } else { within.statements().collect() };
     let mut nodes = Vec::new();
     let mut seen = HashSet::new();
     for _ in 0..choices.below(if depth < 3 { 6 } else { 4 }) {
-        let Some(statement) = children.get(choices.below(children.len())) else { break };
+        let on_the_way = children.iter().find(|child| WAY.contains(&child.name));
+        let chosen = choices.below(children.len());
+        let Some(statement) = on_the_way.filter(|_| choices.one_in(3)).or(children.get(chosen)) else { break };
         let node = node(choices, statement, depth);
         if seen.insert(key(&node, Some(within))) {
             nodes.push(node);
