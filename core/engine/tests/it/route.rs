@@ -266,7 +266,8 @@ fn a_chain_starts_from_what_was_granted() {
     let mut config = config();
     config.groups[0].authenticate = true;
     lab.input(Input::Configure(Arc::new(config)));
-    lab.unicast(&MessageBuilder::request_renewing(mac(1), address).option(OptionCode::HOST_NAME, b"newer"), address).unwrap();
+    lab.unicast(&MessageBuilder::request_renewing(mac(1), address).option(OptionCode::HOST_NAME, b"newer"), address)
+        .unwrap();
     assert_eq!(stands(&lab), [behind(1, address), own(address, 1)].map(marked(1)));
 }
 
