@@ -4,7 +4,7 @@ use super::canonical::{sort, sort_all};
 use super::command::{Operation, Place, wrap};
 use super::find::{Index, SMALL, wanted};
 use super::identity::{identity, inside, inside_node};
-use super::merge::{Merger, protected, protected_in};
+use super::merge::{Merger, protected, protected_below, protected_in};
 use super::missing::missing;
 use super::path::{Path, Step, Target};
 use super::replace::Replacer;
@@ -125,9 +125,8 @@ impl<'t> Editor<'t> {
             }
             nodes = &node.children;
         }
-        if whole && let Some(inner) = nodes.iter().find_map(protected_in) {
-            let what = format!("{} ... {}", target.path, inner.name);
-            return Err(protected(&what, &target.to_string(), target.span()));
+        if whole && let Some(inner) = protected_below(nodes, target.path.statement(), &target.path) {
+            return Err(protected(&inner.to_string(), &target.to_string(), target.span()));
         }
         Ok(places)
     }

@@ -165,4 +165,25 @@ mod tests {
         editor.finish();
         assert_eq!(crate::form::set(&tree).lines().count(), 200);
     }
+
+    #[test]
+    fn another_block_under_the_same_path_is_looked_at_anew() {
+        let mut tree = Tree::default();
+        let mut editor = Editor::new(&mut tree).unwrap();
+        let mut run = |line: String| editor.apply(&command(&line, &Path::default()).unwrap()).unwrap();
+        let pool = "access address-assignment pool";
+        for at in 0..40 {
+            for pool_and_host in [format!("p family inet host h{at}"), format!("q family inet host g{at}")] {
+                run(format!("set {pool} {pool_and_host} ip-address 192.0.2.1"));
+            }
+        }
+        run(format!("delete {pool} p"));
+        run(format!("copy {pool} q to p"));
+        run(format!("set {pool} p family inet host g7 ip-address 192.0.2.7"));
+        run(format!("rename {pool} p to r"));
+        run(format!("rename {pool} q to p"));
+        run(format!("set {pool} p family inet host g7 ip-address 192.0.2.8"));
+        editor.finish();
+        assert_eq!(crate::form::set(&tree).lines().count(), 80);
+    }
 }

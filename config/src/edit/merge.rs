@@ -59,10 +59,8 @@ impl Merger<'_> {
         let swap = self.replace && new.tag == Some(Tag::Replace);
         let inactive = known.is_inactive() || new.is_inactive();
         if swap {
-            if let Some(inner) = protected_in(known) {
-                let inner = Step { span: step.span, ..Step::to(inner, inside_node(known, Some(within))) };
-                let path = self.path.and(&step);
-                self.faults.push(protected(&format!("{path} ... {inner}"), &path, step.span));
+            if let Some(inner) = protected_below(std::slice::from_ref(known), Some(within), &self.path) {
+                self.faults.push(protected(&inner.to_string(), &self.path.and(&step), step.span));
                 return;
             }
             self.index.forget_below(&self.path.and(&step));
@@ -120,6 +118,14 @@ pub(crate) fn plain(node: &mut Node) {
 /// The first protected statement at or below `node`.
 pub(crate) fn protected_in(node: &Node) -> Option<&Node> {
     if node.is_protected() { Some(node) } else { node.children.iter().find_map(protected_in) }
+}
+
+/// The path of the first protected statement among `nodes`, which stand in the block at `path`, or below them.
+pub(crate) fn protected_below(nodes: &[Node], within: Option<&'static Statement>, path: &Path) -> Option<Path> {
+    let node = nodes.iter().find(|node| protected_in(node).is_some())?;
+    let mut path = path.clone();
+    path.push(Step::to(node, within));
+    if node.is_protected() { Some(path) } else { protected_below(&node.children, inside_node(node, within), &path) }
 }
 
 /// That `what` is protected, so that `path` cannot change.

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 /// Adds all faults of `tree` that the table alone can tell.
 pub(crate) fn check(tree: &Tree, faults: &mut Faults) {
-    let mut checker = Checker { faults, path: Vec::new(), partial: false, group: false };
+    let mut checker = Checker { faults, path: Vec::new(), group: false };
     checker.statements(&tree.nodes, &ROOT, false);
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn check_groups(tree: &Tree, faults: &mut Faults) {
             checker.path.pop();
         }
     }
-    let mut checker = Checker { faults, path: Vec::new(), partial: false, group: false };
+    let mut checker = Checker { faults, path: Vec::new(), group: false };
     let groups: Vec<Node> = tree.nodes.iter().filter(|node| node.name == "groups").cloned().collect();
     checker.statements(&groups, &ROOT, false);
     appliers(&mut checker, &tree.nodes, &ROOT);
@@ -42,7 +42,7 @@ pub(crate) fn check_groups(tree: &Tree, faults: &mut Faults) {
 /// fault yet.
 pub(crate) fn fragment(nodes: &[Node], path: &Path, faults: &mut Faults) {
     let words = if path.is_top() { Vec::new() } else { vec![path.to_string()] };
-    let mut checker = Checker { faults, path: words, partial: true, group: path.is_in_group() };
+    let mut checker = Checker { faults, path: words, group: path.is_in_group() };
     if let Some(within) = path.statement() {
         checker.statements(nodes, within, true);
     }
@@ -51,8 +51,6 @@ pub(crate) fn fragment(nodes: &[Node], path: &Path, faults: &mut Faults) {
 struct Checker<'a> {
     faults: &'a mut Faults,
     path: Vec<String>,
-    /// More statements may be there, or come.
-    partial: bool,
     /// It is a group: names may be patterns, and it takes nothing from other groups.
     group: bool,
 }
@@ -62,7 +60,8 @@ impl Checker<'_> {
         Fault::new(message, span, self.path.join(" "))
     }
 
-    /// `quiet`: a statement around these is inactive or not built, which has been said or need not be.
+    /// `quiet`: a statement around these is inactive, not built or a group, so that nothing is missing in it, and what is
+    /// not in this release has been said or need not be.
     fn statements(&mut self, nodes: &[Node], within: &'static Statement, quiet: bool) {
         let mut seen: HashMap<(&str, Option<Cow<'_, str>>), Span> = HashMap::new();
         for node in nodes {
@@ -125,8 +124,7 @@ impl Checker<'_> {
             self.faults.push(fault);
         }
         let quiet = quiet || !statement.built || statement.partial;
-        let outer = (self.partial, self.group);
-        self.partial |= statement.partial;
+        let outer = self.group;
         self.group |= statement.partial;
         self.path.push(word);
         if !matches!(statement.kind, Kind::Free) {
@@ -156,13 +154,13 @@ impl Checker<'_> {
             Kind::Free => {}
         }
         self.path.pop();
-        (self.partial, self.group) = outer;
+        self.group = outer;
     }
 
     /// The statements in a block, and that none is missing.
     fn inside(&mut self, node: &Node, statement: &'static Statement, quiet: bool) {
         self.statements(&node.children, statement, quiet);
-        if quiet || self.partial {
+        if quiet {
             return;
         }
         for child in statement.children().iter().filter(|child| {
