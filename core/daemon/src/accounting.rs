@@ -5,6 +5,7 @@
 
 mod record;
 mod schedule;
+mod tally;
 
 use crate::{
     clock,
@@ -19,7 +20,6 @@ use bindery_engine::{
 use bindery_netlink::RouteHandle;
 use bindery_radius::{
     accounting::{Record, TerminateCause, Volume},
-    config::Statistics,
     packet::TooLong,
     shell::Handle,
 };
@@ -33,6 +33,7 @@ use std::{
     },
     time::Duration,
 };
+use tally::Tally;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// What may wait for the task. What finds no room is lost and counted: the packet thread waits for nobody.
@@ -103,8 +104,7 @@ impl Feed {
     /// Something happened to a session of a group that accounts. Counters of one that ends are read before its route
     /// goes: call this before the operations are submitted.
     pub(crate) fn session(&mut self, now: Now, aaa: &Arc<Aaa>, news: SessionNews, routes: Option<&RouteHandle>) {
-        let counts = |group: &crate::radius::GroupAccess| group.records.statistics == Statistics::VolumeTime;
-        let counted = aaa.volume && is_end(news.change) && aaa.group(&news.session.group).is_some_and(counts);
+        let counted = aaa.volume && is_end(news.change) && counts(aaa, &news.session);
         let destination = Destination::host(InstanceId(0), news.session.address);
         let happened = Happened { aaa: Arc::clone(aaa), news, at: now.wall, volume: None };
         let mut parcel =
@@ -155,6 +155,11 @@ impl Drop for Parcel {
     }
 }
 
+/// Whether the session's group accounts packets and octets, too.
+fn counts(aaa: &Aaa, view: &BindingView) -> bool {
+    aaa.group(&view.group).is_some_and(crate::radius::GroupAccess::counts)
+}
+
 const fn is_end(change: SessionChange) -> bool {
     use SessionChange::{Cleared, Declined, Expired, Released};
     matches!(change, Released | Expired | Cleared | Declined)
@@ -175,20 +180,20 @@ pub(crate) struct Accountant {
     inbox: Inbox,
     aaa: Arc<Aaa>,
     schedule: Schedule,
+    tally: Tally,
     /// Where the search for sessions that are to be scheduled goes on.
     cursor: Option<Cursor>,
 }
 
 impl Accountant {
     pub(crate) fn new(radius: Handle, inbox: Inbox, aaa: Arc<Aaa>) -> Self {
-        let mut accountant = Self { radius, inbox, aaa, schedule: Schedule::default(), cursor: None };
-        accountant.look_around();
-        accountant
+        Self { radius, inbox, aaa, schedule: Schedule::default(), tally: Tally::default(), cursor: None }
     }
 
     /// Makes records until the packet thread has ended and all that it told is with the RADIUS task.
     pub(crate) async fn run(mut self, mut facts: mpsc::Receiver<Fact>, mut active: watch::Receiver<Arc<Aaa>>) {
         let mut batch = Vec::with_capacity(BATCH);
+        self.look_around().await;
         loop {
             let now = clock::now().mono.secs();
             let wait = match self.cursor {
@@ -207,7 +212,11 @@ impl Accountant {
                 }
                 Ok(()) = active.changed() => {
                     self.aaa = Arc::clone(&active.borrow_and_update());
-                    self.look_around();
+                    self.look_around().await;
+                    continue;
+                }
+                () = self.tally.retry() => {
+                    self.look_around().await;
                     continue;
                 }
                 () = tokio::time::sleep(wait.min(SLEEP_MAX)) => {}
@@ -218,8 +227,9 @@ impl Accountant {
     }
 
     /// All sessions are looked at anew: after a start none is scheduled, and after a commit perhaps otherwise.
-    fn look_around(&mut self) {
+    async fn look_around(&mut self) {
         self.schedule = Schedule::default();
+        self.tally.configure(self.aaa.counts()).await;
         self.cursor = self.aaa.accounts().then_some(Cursor::START);
     }
 
@@ -227,9 +237,16 @@ impl Accountant {
     async fn look_on(&mut self) {
         let Some(cursor) = self.cursor.take() else { return };
         let asked = ask(&self.inbox, Filter::All, cursor);
-        if let Ok(Reply::Bindings { rows, next }) = asked.await {
-            rows.iter().filter(|view| is_bound(view)).for_each(|view| self.schedule_first(view));
-            self.cursor = next;
+        let Ok(Reply::Bindings { rows, next }) = asked.await else { return };
+        for view in rows.iter().filter(|view| is_bound(view)) {
+            self.schedule_first(view);
+            if counts(&self.aaa, view) {
+                self.tally.gather(view.address);
+            }
+        }
+        self.cursor = next;
+        if self.cursor.is_none() {
+            self.tally.settle().await;
         }
     }
 
@@ -246,11 +263,19 @@ impl Accountant {
 
     async fn happened(&mut self, happened: &Happened) {
         let Happened { aaa, news, at, volume } = happened;
+        let mut volume = *volume;
         let view = &*news.session;
+        // Also where this session is not counted: the table must not keep what has ended.
+        if is_end(news.change) && self.tally.is_on() {
+            volume = self.tally.end(view.address).await.filter(|_| counts(aaa, view)).map(self::volume);
+        }
         let Some(group) = aaa.group(&view.group).filter(|group| group.accounts) else { return };
         let make = |change| record::session(&aaa.radius.nas, group, view, change, *at);
         match news.change {
             SessionChange::Bound => {
+                if self.tally.is_on() && counts(aaa, view) {
+                    self.tally.begin(view.address).await;
+                }
                 self.deliver(make(Change::Start)).await;
                 if group.records.immediate_update {
                     self.deliver(make(Change::Interim(None))).await;
@@ -263,7 +288,7 @@ impl Accountant {
             SessionChange::Renewed | SessionChange::Reauthorized => {}
             SessionChange::Released | SessionChange::Expired | SessionChange::Cleared | SessionChange::Declined => {
                 self.schedule.remove(view.session);
-                self.deliver(make(Change::Stop(*volume, record::cause(news)))).await;
+                self.deliver(make(Change::Stop(volume, record::cause(news)))).await;
             }
         }
     }
@@ -291,12 +316,21 @@ impl Accountant {
     }
 
     /// What the forwarding plane has counted for each, where it is asked.
-    async fn volumes(&self, views: &[BindingView]) -> Vec<Option<Volume>> {
-        let wanted = |view: &BindingView| {
-            let group = self.aaa.group(&view.group);
-            group.is_some_and(|group| group.records.statistics == Statistics::VolumeTime)
-        };
-        if !self.aaa.volume || !views.iter().any(wanted) {
+    async fn volumes(&mut self, views: &[BindingView]) -> Vec<Option<Volume>> {
+        let aaa = Arc::clone(&self.aaa);
+        let wanted = |view: &BindingView| counts(&aaa, view);
+        if !views.iter().any(wanted) {
+            return Vec::new();
+        }
+        if self.tally.is_on() {
+            let counted = self.tally.read(views.iter().map(|view| view.address).collect()).await;
+            return views
+                .iter()
+                .zip(counted)
+                .map(|(view, counters)| counters.filter(|_| wanted(view)).map(volume))
+                .collect();
+        }
+        if !aaa.volume {
             return Vec::new();
         }
         let of = views.iter().map(|view| Destination::host(InstanceId(0), view.address)).collect();

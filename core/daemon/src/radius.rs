@@ -62,6 +62,13 @@ pub(crate) struct GroupAccess {
     pub(crate) session_secs: Option<u32>,
 }
 
+impl GroupAccess {
+    /// Whether records tell packets and octets beside the time.
+    pub(crate) fn counts(&self) -> bool {
+        self.accounts && self.records.statistics == Statistics::VolumeTime
+    }
+}
+
 /// An address of ours that requests cannot be sent from.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RadiusError {
@@ -105,6 +112,11 @@ impl Aaa {
     /// Whether some group accounts.
     pub(crate) fn accounts(&self) -> bool {
         self.groups.values().any(|group| group.accounts)
+    }
+
+    /// Whether packets and octets are to be counted and no driver does it.
+    pub(crate) fn counts(&self) -> bool {
+        !self.volume && self.groups.values().any(GroupAccess::counts)
     }
 
     /// Everything that could make the RADIUS task refuse it.
@@ -344,6 +356,7 @@ access {
         assert_eq!(home.password.as_deref(), Some(&b"Open-Sesame"[..]));
         assert_eq!((home.records.update_interval, home.records.immediate_update), (Some(15), true));
         assert_eq!((home.records.statistics, home.session_secs), (Statistics::VolumeTime, Some(120)));
+        assert!(home.counts() && aaa.counts(), "by nftables");
         let include = home.include.as_ref().unwrap();
         let wanted = Include {
             user_prefix: Some("u".into()),
@@ -359,6 +372,9 @@ access {
         assert_eq!((free.asks_radius, free.takes_without_answer, free.accounts), (false, true, false));
         assert!(free.password.is_none() && free.include.as_ref().unwrap().option_60);
         assert!(aaa.group("nobody").is_none());
+        assert!(!self::aaa(&TEXT.replace("statistics volume-time", "statistics time")).counts(), "time only");
+        let driven = format!("{TEXT}\nrouting-options {{ access-internal {{ driver {{ path \"plane.so\" }} }} }}\n");
+        assert!(!self::aaa(&driven).counts(), "the driver counts");
     }
 
     #[test]
