@@ -4,7 +4,7 @@ use crate::grown::{inside, key, tree};
 use bindery_config::edit::{
     Conflict, Format, Path, Source, Verb, apply, canonical, command, diff, load, merge3, refusal,
 };
-use bindery_config::schema::{HIDDEN, ROOT, Statement, redact};
+use bindery_config::schema::{HIDDEN, Kind, ROOT, Statement, redact};
 use bindery_config::tree::{Node, Tag, Tree, parse, print};
 use bindery_config::{form, groups};
 use proptest::prelude::*;
@@ -148,6 +148,47 @@ proptest! {
     }
 
     #[test]
+    fn loading_commands_and_loading_text_are_the_same(tree in tree(), new in tree()) {
+        let mut tree = ordered(&tree);
+        unprotect(&mut tree.nodes);
+        let top = Path::default();
+        let by_text = load(&tree, Verb::Merge, source(&print(&new)), &top).map_err(fail)?;
+        let by_commands = load(&tree, Verb::Set, source(&form::set(&new)), &top).map_err(fail)?;
+        prop_assert_eq!(print(&by_text), print(&by_commands));
+        prop_assert_eq!(print(&by_text), print(&ordered(&by_text)));
+        let by_json = Source { name: "input", text: &form::json(&new), format: Format::Json };
+        let by_json = load(&tree, Verb::Merge, by_json, &top).map_err(fail)?;
+        prop_assert_eq!(print(&by_text), print(&by_json));
+    }
+
+    #[test]
+    fn a_path_leads_to_its_statement_and_no_other(tree in tree(), which in any::<prop::sample::Index>()) {
+        let mut tree = ordered(&tree);
+        unprotect(&mut tree.nodes);
+        let mut paths = Vec::new();
+        all(&tree.nodes, &Path::default(), &mut paths);
+        prop_assume!(!paths.is_empty());
+        let (path, inactive) = which.get(&paths);
+        let run = |tree: &mut Tree, verb: &str, base: &Path, path: &str| {
+            let line = format!("{verb} {path}");
+            command(&line, base).and_then(|operation| apply(tree, &operation)).map_err(|fault| fail(format!("{fault}: {line}")))
+        };
+        let mut without = tree.clone();
+        run(&mut without, "delete", &Path::default(), &path.to_string())?;
+        prop_assert_eq!(diff(&tree, &without).paths().collect::<Vec<_>>(), [path.to_string()]);
+        let mut other = tree.clone();
+        let up = path.up(1);
+        let below = path.to_string().strip_prefix(&up.to_string()).unwrap().trim_start().to_owned();
+        run(&mut other, "deactivate", &up, &below)?;
+        prop_assert_eq!(diff(&tree, &other).is_empty(), *inactive);
+        run(&mut other, "activate", &up, &below)?;
+        run(&mut other, "protect", &up, &below)?;
+        prop_assert!(run(&mut other, "delete", &up, &below).is_err());
+        run(&mut other, "unprotect", &up, &below)?;
+        prop_assert_eq!(diff(&tree, &other).is_empty(), !*inactive);
+    }
+
+    #[test]
     fn no_command_is_too_much(
         tree in tree(),
         lines in proptest::collection::vec(line(), 1..12),
@@ -241,6 +282,18 @@ fn line() -> impl Strategy<Value = String> {
         0..6,
     );
     (verb, place, words).prop_map(|(verb, place, words)| format!("{verb} {place} {}", words.join(" ")))
+}
+
+/// The paths of all statements that are in the table, and whether each is inactive.
+fn all(nodes: &[Node], base: &Path, found: &mut Vec<(Path, bool)>) {
+    for node in nodes {
+        let path = base.child(node);
+        let Some(statement) = path.statement() else { continue };
+        found.push((path.clone(), node.is_inactive()));
+        if !matches!(statement.kind, Kind::Free) {
+            all(&node.children, &path, found);
+        }
+    }
 }
 
 /// The tree without its secrets.

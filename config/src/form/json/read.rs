@@ -133,10 +133,13 @@ impl Reader {
                     let value = number.unwrap_or_else(|| Value::Text(instance.name.clone()));
                     let key = Argument { value, annotation: None, span: instance.span };
                     let mut node = Node { arguments: vec![key], span: instance.span, ..node.clone() };
+                    let outer = self.path.len();
+                    self.path = format!("{} {}", self.path, instance.name);
                     match inside(statement, node.arguments.first().map(|argument| &argument.value)) {
                         Some(inside) => self.block(&mut node, &instance.value, inside),
                         None => self.fault(format!("`{}` takes no `{}`", statement.name, instance.name), instance.span),
                     }
+                    self.path.truncate(outer);
                     nodes.push(node);
                 }
                 return;
