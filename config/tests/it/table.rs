@@ -55,6 +55,9 @@ fn names_are_unique_among_siblings() {
         names.dedup();
         assert_eq!(names.len(), count, "twice in `{}`: {names:?}", statement.name);
         assert!(depth < tree::DEPTH_MAX, "the table is deeper than a text may be");
+        // Words of commands, and the member that names an instance in JSON.
+        let taken = ["to", "before", "after"].into_iter().chain(statement.ordered.then_some("name"));
+        taken.for_each(|word| assert!(statement.child(word).is_none(), "`{word}` in `{}`", statement.name));
         statement.children().iter().for_each(|child| walk(child, depth + 1));
     }
     walk(&ROOT, 0);
