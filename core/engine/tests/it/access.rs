@@ -308,6 +308,19 @@ fn a_change_of_authorization_sets_the_end_of_service() {
 }
 
 #[test]
+fn a_session_that_begins_anew_in_the_same_second_is_told_apart() {
+    let mut lab = Lab::new(asking());
+    lease(&mut lab, 1, alice());
+    lab.clear(Filter::All);
+    lease(&mut lab, 1, alice());
+    lab.clear(Filter::All);
+    lease(&mut lab, 1, alice());
+    let begun = lab.news.iter().filter(|news| news.change == SessionChange::Bound);
+    let ids: std::collections::BTreeSet<_> = begun.map(|news| (news.session.session, news.session.start)).collect();
+    assert_eq!(ids.len(), 3, "{ids:?}");
+}
+
+#[test]
 fn who_asks_often_is_kept_no_longer_than_granted() {
     let mut lab = Lab::new(asking());
     let address = lease(&mut lab, 1, alice());

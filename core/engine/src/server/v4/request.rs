@@ -253,7 +253,9 @@ impl Engine {
             secs => request.turn.lease.plus_secs(u64::from(secs)),
         };
         if record.state() == State::Offered {
-            change.start = request.turn.lease;
+            // A client that comes back keeps its session id: the start tells its sessions apart, also in one second.
+            let former = self.shadows.get(&slot).map(|shadow| shadow.record.start.plus_secs(1));
+            change.start = former.map_or(request.turn.lease, |former| former.max(request.turn.lease));
         } else {
             // The ACK may be lost, and the client then goes by the one before: no renewal shortens a promise.
             change.end = change.end.max(record.end);
