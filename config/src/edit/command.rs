@@ -109,7 +109,7 @@ fn resolver<'a>(text: &'a str, span: Span, base: &Path) -> Resolver<'a> {
     Resolver { words: Words::new(text, span), path: base.clone(), patterns: false }
 }
 
-/// As [`command`], for the bytes `span` of a longer text.
+/// As [`command()`], for the bytes `span` of a longer text.
 pub(crate) fn command_at(text: &str, span: Span, base: &Path) -> Result<Operation, Fault> {
     let mut words = resolver(text, span, base);
     read(&mut words, base).map_err(|fault| match fault.path.is_empty() {

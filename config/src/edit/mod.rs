@@ -1,6 +1,6 @@
 //! Editing a tree as on Junos: commands, loading, comparing, merging. Nothing here knows a file, a clock or a user.
 //!
-//! [`command`] reads a command, [`apply`] carries it out.
+//! [`command()`] reads a command, [`apply()`] carries it out.
 
 mod apply;
 mod canonical;

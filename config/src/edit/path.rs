@@ -8,7 +8,7 @@ use std::fmt;
 
 /// The way from the top of the tree to a statement. `Display` gives the words of a command.
 ///
-/// It is made from words by [`path`](super::path), so that each step is in the table.
+/// It is made from words by [`path()`](super::path()), so that each step is in the table.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Path {
     pub(crate) steps: Vec<Step>,

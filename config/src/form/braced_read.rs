@@ -5,7 +5,7 @@ use crate::error::{Errors, Fault, Faults};
 use crate::schema::{Kind, Statement, fragment, mask_commands};
 use crate::tree::{Node, Span, TEXT_MAX, Tag, Tree, clean};
 
-/// Reads what [`braced`](super::braced) writes; `name` is how messages call the text. Names may be shortened as in
+/// Reads what [`braced`](super::braced()) writes; `name` is how messages call the text. Names may be shortened as in
 /// commands; a comment `/* ... */` belongs to the statement behind it, one that begins with `#` to none.
 ///
 /// # Errors
