@@ -10,9 +10,11 @@ use crate::{
 };
 use bindery_engine::{
     Engine,
-    access::AccessQuestion,
+    access::{AccessQuestion, PATIENCE},
     event::SessionNews,
-    policy::{Attribute, Authorize, ExtraRoute, Hook, Phase, Policy, RouteChoice, Steer, Token, Verdict},
+    policy::{
+        Attribute, Authorize, EXTRA_ROUTES_MAX, ExtraRoute, Hook, Phase, Policy, RouteChoice, Steer, Token, Verdict,
+    },
     subscriber::{Authorization, Grant, Subscriber},
 };
 use bindery_netlink::RouteHandle;
@@ -33,14 +35,8 @@ use std::{
     time::Duration,
 };
 
-/// Longest wait for an answer: as long as the engine waits, which then drops the newcomer.
-const PATIENCE: Duration = Duration::from_secs(64);
-
 /// Longest wait of a request before it is first sent: clients try again sooner than that.
 const UNSENT_MAX: Duration = Duration::from_secs(30);
-
-/// Most routes of a subscriber (Framed-Route): a server that sends more has a fault.
-const ROUTES_MAX: usize = 32;
 
 /// The stage is not parked: the token names nothing.
 const UNPARKED: Token = Token { engine: 0, slot: u32::MAX, generation: 0 };
@@ -455,7 +451,7 @@ fn grant(username: Box<str>, list: &AttributeList, steer: Steer, session_secs: O
     let steer = Steer { pool: steer.pool.or(accepted.pool), address: steer.address.or(accepted.address), ..steer };
     let mut extra: Vec<ExtraRoute> = Vec::new();
     for text in &accepted.routes {
-        match framed_route(text, steer.address).filter(|_| extra.len() < ROUTES_MAX) {
+        match framed_route(text, steer.address).filter(|_| extra.len() < EXTRA_ROUTES_MAX) {
             Some(route) if extra.contains(&route) => {}
             Some(route) => extra.push(route),
             None => tracing::info!(%username, route = %text.escape_debug(), "a Framed-Route is passed over"),

@@ -22,7 +22,7 @@ pub const WAITING_MAX: usize = 16_384;
 
 /// How long an answer is waited for: longer than a server list takes to fail with the defaults, and as long as a
 /// client's longest pause (RFC 2131 §4.1).
-const PATIENCE: Duration = Duration::from_secs(64);
+pub const PATIENCE: Duration = Duration::from_secs(64);
 
 /// A question to the authority. Everything else is in the packet.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -45,7 +45,7 @@ pub use kv::{Kv, Stores};
 pub use plugin::Plugin;
 pub use request::{client_state, raw_options};
 pub use requests::{Purpose, REQUESTS_MAX, Request, Requests};
-pub use session::{EXTRA_ROUTES_MAX, Event};
+pub use session::Event;
 pub use shape::{ClientState, EditRefused, ShapeExchange, ShapeMeta};
 pub use spec::{OnFailure, Outcome, PluginSpec, Setting, Source, Stages};
 pub use stats::PluginStats;

@@ -3,17 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use bindery_engine::policy::{
-    Disconnect, DisconnectVerdict, Exhausted, ExhaustedVerdict, ExtraRoute, Leasequery, LeasequeryVerdict, RouteChoice,
-    RouteQuestion, Stage, Subject,
+    Disconnect, DisconnectVerdict, EXTRA_ROUTES_MAX, Exhausted, ExhaustedVerdict, ExtraRoute, Leasequery,
+    LeasequeryVerdict, RouteChoice, RouteQuestion, Stage, Subject,
 };
 use bindery_types::Prefix4;
 
 use crate::error::Failure;
 use crate::plugin::{Failed, Live, Plugin};
 use crate::wit::session as wit;
-
-/// Most extra routes of one session, from all plugins of a chain.
-pub const EXTRA_ROUTES_MAX: usize = 16;
 
 /// What happened to a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

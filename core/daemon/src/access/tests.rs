@@ -259,7 +259,7 @@ fn only_routes_via_the_client_are_taken() {
     let mut accept = AttributeList::new();
     many.iter().for_each(|text| accept.push(Type::FRAMED_ROUTE, text.as_bytes()).unwrap());
     let grant = grant("u".into(), &accept, Steer::default(), None);
-    assert_eq!(grant.subscriber.route.extra.len(), ROUTES_MAX);
+    assert_eq!(grant.subscriber.route.extra.len(), EXTRA_ROUTES_MAX);
 }
 
 #[test]

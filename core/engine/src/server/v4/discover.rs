@@ -228,7 +228,9 @@ impl Engine {
         let had = self.sessions.identity(slot).is_some_and(|identity| !identity.subscriber.is_empty());
         let renewed = had || request.grant.is_some();
         let former = if renewed { self.identity_of(slot) } else { None };
-        self.set_identity_scratch(&request, key, Some(slot))?;
+        if renewed {
+            self.set_identity_scratch(&request, key, Some(slot))?;
+        }
         self.sessions.transition(slot, State::Offered, address).map_err(|_| DropReason::ClientLookup)?;
         self.shadows.insert(slot, Shadow { record: saved, identity: former.map(alloc::boxed::Box::new) });
         // A client that starts anew has lost the nonce it had, and may be told none now.
