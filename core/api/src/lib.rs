@@ -6,6 +6,7 @@
 //! Read [`Verb`] first: it lists what an operator can do, with its path and permission.
 
 mod binding;
+mod configuration;
 mod plugin;
 mod radius;
 mod reconfigure;
@@ -15,6 +16,12 @@ mod system;
 mod verb;
 
 pub use binding::{Binding, BindingList, BindingSummary, Cleared};
+pub use configuration::{
+    Commit, CommitEntry, CommitHistory, CommitProgress, Committed, CompleteQuery, Completion, CompletionList,
+    ConfigurationReply, ConfigurationRequest, Edit, Edited, EditingSession, EditingSessionList, Format, Impact,
+    ImpactedSession, Load, LoadVerb, Mode, OfSession, Open, PendingCommit, Rescue, RescueAction, Rollback, ShowQuery,
+    Text,
+};
 pub use plugin::{Plugin, PluginList};
 pub use radius::{AaaStatistics, RadiusServer, RadiusServerList};
 pub use reconfigure::{Capability, CapabilityList, PACE_DEFAULT, ReconfigureQuery, Reconfigured};

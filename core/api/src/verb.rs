@@ -13,6 +13,17 @@ pub enum Permission {
     Configure,
 }
 
+impl Permission {
+    /// Its name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Clear => "clear",
+            Self::Configure => "configure",
+        }
+    }
+}
+
 /// HTTP method of a verb.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Method {
@@ -51,6 +62,36 @@ pub enum Verb {
     RadiusServers,
     /// `show network-access aaa statistics`.
     AaaStatistics,
+    /// `show configuration`, with a [`ShowQuery`](crate::ShowQuery) in the query.
+    ConfigurationShow,
+    /// `configure`, with an [`Open`](crate::Open) in the body.
+    ConfigurationOpen,
+    /// `exit` of configuration mode, with an [`OfSession`](crate::OfSession) in the body.
+    ConfigurationClose,
+    /// `status`.
+    ConfigurationSessions,
+    /// `set`, `delete` and the others, with an [`Edit`](crate::Edit) in the body.
+    ConfigurationEdit,
+    /// `load`, with a [`Load`](crate::Load) in the body.
+    ConfigurationLoad,
+    /// `rollback`, with a [`Rollback`](crate::Rollback) in the body.
+    ConfigurationRollback,
+    /// `update` of a private candidate, with an [`OfSession`](crate::OfSession) in the body.
+    ConfigurationUpdate,
+    /// Completion and help of editing commands, with a [`CompleteQuery`](crate::CompleteQuery) in the query.
+    ConfigurationComplete,
+    /// `commit`, with a [`Commit`](crate::Commit) in the body.
+    ConfigurationCommit,
+    /// `show system commit`.
+    CommitHistory,
+    /// `clear system commit`.
+    CommitClear,
+    /// `show system commit progress`.
+    CommitProgress,
+    /// `request system commit stop`: ends a paced renumbering.
+    CommitStop,
+    /// `request system configuration rescue`, with a [`Rescue`](crate::Rescue) in the body.
+    Rescue,
     /// `request system reload`.
     Reload,
     /// `request system shutdown`; `withdraw-routes` in the query removes the routes.
@@ -59,7 +100,7 @@ pub enum Verb {
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 30] = [
         Self::Version,
         Self::Bindings,
         Self::BindingSummary,
@@ -73,6 +114,21 @@ impl Verb {
         Self::Pools,
         Self::RadiusServers,
         Self::AaaStatistics,
+        Self::ConfigurationShow,
+        Self::ConfigurationOpen,
+        Self::ConfigurationClose,
+        Self::ConfigurationSessions,
+        Self::ConfigurationEdit,
+        Self::ConfigurationLoad,
+        Self::ConfigurationRollback,
+        Self::ConfigurationUpdate,
+        Self::ConfigurationComplete,
+        Self::ConfigurationCommit,
+        Self::CommitHistory,
+        Self::CommitClear,
+        Self::CommitProgress,
+        Self::CommitStop,
+        Self::Rescue,
         Self::Reload,
         Self::Shutdown,
     ];
@@ -93,6 +149,21 @@ impl Verb {
             Self::Pools => "/v1/access/address-assignment/pools",
             Self::RadiusServers => "/v1/access/radius-servers",
             Self::AaaStatistics => "/v1/access/statistics",
+            Self::ConfigurationShow => "/v1/configuration",
+            Self::ConfigurationOpen => "/v1/configuration/sessions/open",
+            Self::ConfigurationClose => "/v1/configuration/sessions/close",
+            Self::ConfigurationSessions => "/v1/configuration/sessions",
+            Self::ConfigurationEdit => "/v1/configuration/edit",
+            Self::ConfigurationLoad => "/v1/configuration/load",
+            Self::ConfigurationRollback => "/v1/configuration/rollback",
+            Self::ConfigurationUpdate => "/v1/configuration/update",
+            Self::ConfigurationComplete => "/v1/configuration/complete",
+            Self::ConfigurationCommit => "/v1/configuration/commit",
+            Self::CommitHistory => "/v1/system/commit",
+            Self::CommitClear => "/v1/system/commit/clear",
+            Self::CommitProgress => "/v1/system/commit/progress",
+            Self::CommitStop => "/v1/system/commit/stop",
+            Self::Rescue => "/v1/system/configuration/rescue",
             Self::Reload => "/v1/system/reload",
             Self::Shutdown => "/v1/system/shutdown",
         }
@@ -118,9 +189,25 @@ impl Verb {
             | Self::Plugins
             | Self::Pools
             | Self::RadiusServers
-            | Self::AaaStatistics => Permission::View,
+            | Self::AaaStatistics
+            | Self::ConfigurationShow
+            | Self::ConfigurationSessions
+            | Self::ConfigurationComplete
+            | Self::CommitHistory
+            | Self::CommitProgress => Permission::View,
             Self::ClearBindings | Self::ClearStatistics | Self::Reconfigure => Permission::Clear,
-            Self::Reload | Self::Shutdown => Permission::Configure,
+            Self::Reload
+            | Self::Shutdown
+            | Self::ConfigurationOpen
+            | Self::ConfigurationClose
+            | Self::ConfigurationEdit
+            | Self::ConfigurationLoad
+            | Self::ConfigurationRollback
+            | Self::ConfigurationUpdate
+            | Self::ConfigurationCommit
+            | Self::CommitClear
+            | Self::CommitStop
+            | Self::Rescue => Permission::Configure,
         }
     }
 }

@@ -1,11 +1,39 @@
 //! Who answers: the daemon behind the socket.
 
-use bindery_api::{AaaStatistics, Plugin, RadiusServerList, Reloaded};
+use bindery_api::{
+    AaaStatistics, ConfigurationReply, ConfigurationRequest, Permission, Plugin, RadiusServerList, Reloaded,
+};
 use bindery_engine::command::{Reply, Verb};
 use std::{future::Future, pin::Pin};
 
 /// An answer that comes later.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Who asks, as the kernel tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Requestor {
+    /// User id; none where the kernel does not tell.
+    pub uid: Option<u32>,
+    /// Process id; none where the kernel does not tell.
+    pub pid: Option<i32>,
+}
+
+/// Why a request about the configuration was refused. Nothing has changed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    /// The request, the configuration or a constraint is at fault: the text says where.
+    #[error("{0}")]
+    Refused(String),
+    /// Somebody else has it now: an exclusive session, a commit that waits for its time, a conflict.
+    #[error("{0}")]
+    Conflict(String),
+    /// There is no such editing session or revision.
+    #[error("{0}")]
+    Unknown(String),
+    /// The fault is the system's: storage that cannot be written, a daemon that is ending.
+    #[error("{0}")]
+    Unavailable(String),
+}
 
 /// The daemon as the control socket sees it.
 pub trait Backend: Send + Sync + 'static {
@@ -20,6 +48,16 @@ pub trait Backend: Send + Sync + 'static {
 
     /// What was asked of RADIUS and by it; `None` when the daemon is ending.
     fn aaa_statistics(&self) -> Answer<'_, Option<AaaStatistics>>;
+
+    /// The most that a requestor may do.
+    fn permission(&self, requestor: Requestor) -> Answer<'_, Permission>;
+
+    /// Looks at the configuration, edits a candidate, commits; see [`ConfigurationRequest`] for the answer to each.
+    fn configuration(
+        &self,
+        requestor: Requestor,
+        request: ConfigurationRequest,
+    ) -> Answer<'_, Result<ConfigurationReply, ConfigurationError>>;
 
     /// Loads the configuration file again.
     fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadError>>;

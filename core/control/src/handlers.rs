@@ -1,5 +1,6 @@
 //! One handler a verb.
 
+mod configuration;
 mod reconfigure;
 
 use crate::{BODY_MAX, REQUEST_MAX, backend::Backend, peer::Peer, present};
@@ -12,8 +13,8 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use bindery_api::{
-    AaaStatistics, ApiError, BindingSummary, Cleared, Empty, PluginList, PoolList, RadiusServerList, Reloaded,
-    RouteQuery, Selector, Shutdown, Statistics, Verb, Version,
+    AaaStatistics, ApiError, BindingSummary, Cleared, Empty, Permission, PluginList, PoolList, RadiusServerList,
+    Reloaded, RouteQuery, Selector, Shutdown, Statistics, Verb, Version,
 };
 use bindery_engine::command::{Cursor, Filter, Reply, Verb as Ask};
 use bindery_types::SessionId;
@@ -68,6 +69,21 @@ fn handler(verb: Verb) -> MethodRouter<Server> {
         Verb::Pools => get(pools),
         Verb::RadiusServers => get(radius_servers),
         Verb::AaaStatistics => get(aaa_statistics),
+        Verb::ConfigurationShow
+        | Verb::ConfigurationOpen
+        | Verb::ConfigurationClose
+        | Verb::ConfigurationSessions
+        | Verb::ConfigurationEdit
+        | Verb::ConfigurationLoad
+        | Verb::ConfigurationRollback
+        | Verb::ConfigurationUpdate
+        | Verb::ConfigurationComplete
+        | Verb::ConfigurationCommit
+        | Verb::CommitHistory
+        | Verb::CommitClear
+        | Verb::CommitProgress
+        | Verb::CommitStop
+        | Verb::Rescue => configuration::handler(verb),
         Verb::Reload => post(reload),
         Verb::Shutdown => post(shutdown),
     }
@@ -75,12 +91,14 @@ fn handler(verb: Verb) -> MethodRouter<Server> {
 
 type Peered = ConnectInfo<Peer>;
 
-fn allow(peer: Peer, verb: Verb) -> Result<(), Refused> {
-    if peer.may(verb.permission()) {
+/// Whether the peer may use the verb.
+async fn allow(server: &Server, Peer(requestor): Peer, verb: Verb) -> Result<(), Refused> {
+    let wanted = verb.permission();
+    if wanted == Permission::View || server.backend.permission(requestor).await >= wanted {
         return Ok(());
     }
-    let text = "permission denied: only root and the daemon's own user may change anything";
-    Err(Refused(StatusCode::FORBIDDEN, text.to_owned()))
+    let text = format!("permission denied: this needs permission {}", wanted.name());
+    Err(Refused(StatusCode::FORBIDDEN, text))
 }
 
 /// What a selector selects.
@@ -164,7 +182,7 @@ async fn statistics(State(server): State<Server>) -> Result<Json<Statistics>, Re
 }
 
 async fn clear_statistics(State(server): State<Server>, ConnectInfo(peer): Peered) -> Result<Json<Empty>, Refused> {
-    allow(peer, Verb::ClearStatistics)?;
+    allow(&server, peer, Verb::ClearStatistics).await?;
     server.backend.engine(Ask::ClearStatistics).await.ok_or_else(ending)?;
     Ok(Json(Empty {}))
 }
@@ -175,7 +193,7 @@ async fn clear_bindings(
     ConnectInfo(peer): Peered,
     selector: Result<Query<Selector>, QueryRejection>,
 ) -> Result<Json<Cleared>, Refused> {
-    allow(peer, Verb::ClearBindings)?;
+    allow(&server, peer, Verb::ClearBindings).await?;
     let Query(selector) = selector.map_err(|error| bad(error.body_text()))?;
     if selector == Selector::default() {
         return Err(bad("say which bindings to clear: an address, mac, session or interface, or all"));
@@ -219,7 +237,7 @@ async fn pools(State(server): State<Server>) -> Result<Json<PoolList>, Refused> 
 }
 
 async fn reload(State(server): State<Server>, ConnectInfo(peer): Peered) -> Result<Json<Reloaded>, Refused> {
-    allow(peer, Verb::Reload)?;
+    allow(&server, peer, Verb::Reload).await?;
     match server.backend.reload().await {
         Ok(reloaded) => Ok(Json(reloaded)),
         Err(error) => Err(Refused(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())),
@@ -231,7 +249,7 @@ async fn shutdown(
     ConnectInfo(peer): Peered,
     query: Result<Query<Shutdown>, QueryRejection>,
 ) -> Result<Json<Empty>, Refused> {
-    allow(peer, Verb::Shutdown)?;
+    allow(&server, peer, Verb::Shutdown).await?;
     let Query(Shutdown { withdraw_routes }) = query.map_err(|error| bad(error.body_text()))?;
     server.backend.shutdown(withdraw_routes).await;
     Ok(Json(Empty {}))

@@ -12,13 +12,16 @@ mod peer;
 mod present;
 mod socket;
 
-pub use backend::{Answer, Backend, ReloadError};
+pub use backend::{Answer, Backend, ConfigurationError, ReloadError, Requestor};
 pub use socket::{ControlError, Socket};
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 /// Most bytes of a request's body. No verb has one.
 pub(crate) const BODY_MAX: usize = 4_096;
+
+/// Most bytes of a request's body that has a configuration in it.
+pub(crate) const CONFIGURATION_MAX: usize = 16 << 20;
 
 /// Most connections at once; further ones wait.
 const CONNECTIONS_MAX: usize = 64;

@@ -8,8 +8,10 @@ use crate::{
     prepare::Component,
     revision::hex,
 };
-use bindery_api::{AaaStatistics, Counter, Plugin, RadiusServerList, Reloaded};
-use bindery_control::{Answer, Backend, ReloadError};
+use bindery_api::{
+    AaaStatistics, ConfigurationReply, ConfigurationRequest, Counter, Permission, Plugin, RadiusServerList, Reloaded,
+};
+use bindery_control::{Answer, Backend, ConfigurationError, ReloadError, Requestor};
 use bindery_engine::command::{Reply, Verb};
 use bindery_plugin_host::{BreakerState, Failure};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -73,6 +75,20 @@ impl Backend for Daemon {
             let asked = self.ask(Message::Asked).await?;
             Some(aaa_status::statistics(&radius.status().await?, asked, dynamic))
         })
+    }
+
+    fn permission(&self, requestor: Requestor) -> Answer<'_, Permission> {
+        let own = nix::unistd::geteuid().as_raw();
+        let all = requestor.uid.is_some_and(|uid| uid == 0 || uid == own);
+        Box::pin(async move { if all { Permission::Configure } else { Permission::View } })
+    }
+
+    fn configuration(
+        &self,
+        _requestor: Requestor,
+        _request: ConfigurationRequest,
+    ) -> Answer<'_, Result<ConfigurationReply, ConfigurationError>> {
+        Box::pin(async { Err(ConfigurationError::Unavailable("the configuration is not served".to_owned())) })
     }
 
     fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadError>> {

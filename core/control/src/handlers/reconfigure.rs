@@ -25,7 +25,7 @@ pub(super) async fn reconfigure(
     ConnectInfo(peer): Peered,
     query: Result<Query<ReconfigureQuery>, QueryRejection>,
 ) -> Result<Json<Reconfigured>, Refused> {
-    allow(peer, Verb::Reconfigure)?;
+    allow(&server, peer, Verb::Reconfigure).await?;
     let Query(query) = query.map_err(|error| bad(error.body_text()))?;
     let selector = query.selector();
     if selector == Selector::default() {
