@@ -27,5 +27,5 @@ pub use radius::{AaaStatistics, RadiusServer, RadiusServerList};
 pub use reconfigure::{Capability, CapabilityList, PACE_DEFAULT, ReconfigureQuery, Reconfigured};
 pub use route::{Route, RouteList, RouteProtocol, RouteQuery};
 pub use statistics::{Counter, Pool, PoolList, Statistics};
-pub use system::{ApiError, Empty, Reloaded, Shutdown, Version};
+pub use system::{ApiError, Empty, Reload, Reloaded, Shutdown, Version};
 pub use verb::{Method, Permission, Selector, Verb};

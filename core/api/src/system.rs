@@ -18,6 +18,15 @@ pub struct Version {
     pub uptime: u64,
 }
 
+/// Query of `Reload`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Reload {
+    /// Also where live sessions lose their address or their server.
+    #[serde(default)]
+    pub force: bool,
+}
+
 /// Reply of `Reload`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -59,8 +59,8 @@ pub trait Backend: Send + Sync + 'static {
         request: ConfigurationRequest,
     ) -> Answer<'_, Result<ConfigurationReply, ConfigurationError>>;
 
-    /// Loads the configuration file again.
-    fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadError>>;
+    /// Loads the configuration file again; with `force` whatever becomes of live sessions.
+    fn reload(&self, force: bool) -> Answer<'_, Result<Reloaded, ReloadError>>;
 
     /// The active revision.
     fn revision(&self) -> Answer<'_, u64>;

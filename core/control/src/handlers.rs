@@ -236,9 +236,14 @@ async fn pools(State(server): State<Server>) -> Result<Json<PoolList>, Refused> 
     }
 }
 
-async fn reload(State(server): State<Server>, ConnectInfo(peer): Peered) -> Result<Json<Reloaded>, Refused> {
+async fn reload(
+    State(server): State<Server>,
+    ConnectInfo(peer): Peered,
+    query: Result<Query<Reload>, QueryRejection>,
+) -> Result<Json<Reloaded>, Refused> {
     allow(&server, peer, Verb::Reload).await?;
-    match server.backend.reload().await {
+    let Query(Reload { force }) = query.map_err(|error| bad(error.body_text()))?;
+    match server.backend.reload(force).await {
         Ok(reloaded) => Ok(Json(reloaded)),
         Err(error) => Err(Refused(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())),
     }
