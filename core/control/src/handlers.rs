@@ -14,7 +14,7 @@ use axum::{
 };
 use bindery_api::{
     AaaStatistics, ApiError, BindingSummary, Cleared, Empty, Permission, PluginList, PoolList, RadiusServerList,
-    Reloaded, RouteQuery, Selector, Shutdown, Statistics, Verb, Version,
+    Reload, Reloaded, RouteQuery, Selector, Shutdown, Statistics, Verb, Version,
 };
 use bindery_engine::command::{Cursor, Filter, Reply, Verb as Ask};
 use bindery_types::SessionId;
