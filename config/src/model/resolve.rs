@@ -150,6 +150,7 @@ fn of_pool(pool: &Pool, pools: &HashMap<&str, PoolId>) -> Option<config::Pool> {
                 ip_address: host.ip_address.value,
             })
             .collect(),
+        host_table: None,
         excluded: excluded.collect(),
         link: pool.link.as_ref().and_then(|link| pools.get(link.value.as_str()).copied()),
         hold_down: pool.hold_down,

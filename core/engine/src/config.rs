@@ -2,8 +2,8 @@
 //!
 //! The `config` crate makes it from the operator's text; the engine knows nothing of that text.
 
-use crate::policy::Stage;
-use alloc::{boxed::Box, vec::Vec};
+use crate::{policy::Stage, pool::HostTable};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use bindery_types::{GroupId, InstanceId, Ipv4Addr, MacAddr, PoolId, Prefix4};
 use bindery_wire::v4::OptionCode;
 
@@ -160,6 +160,9 @@ pub struct Pool {
     pub ranges: Vec<Range>,
     /// `host` reservations: one address each, outside or inside the ranges.
     pub hosts: Vec<Host>,
+    /// `host-table`: reservations by the million, beside `hosts`. Shared by the configurations that name the same
+    /// content, so that comparing two of them costs nothing.
+    pub host_table: Option<Arc<HostTable>>,
     /// `excluded-address` and `excluded-range`: never leased.
     pub excluded: Vec<Range>,
     /// `link`: where to look when this pool has no free address.

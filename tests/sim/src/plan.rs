@@ -296,6 +296,7 @@ impl PlanPool {
                 .map(|(mac, last)| Host { name: "h".into(), hardware_address: mac, ip_address: self.address(last) })
                 .into_iter()
                 .collect(),
+            host_table: None,
             excluded: excluded.map(|address| range("x", address, address)).into_iter().collect(),
             link: if self.linked { overflow } else { None },
             hold_down: self.hold_down,

@@ -1,9 +1,12 @@
 //! From the configuration's pools to positions in bitmaps: every address belongs to one pool.
 
-use super::{Oddity, OddityKind, Pool, Pools, Special, Stretch, bitmap::Bitmap, intervals::Intervals};
+use super::{
+    HostTable, Oddity, OddityKind, Pool, Pools, Special, Stretch, bitmap::Bitmap, intervals::Intervals, table,
+};
 use crate::config;
 use alloc::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     vec::Vec,
 };
 use bindery_types::{InstanceId, Ipv4Addr, PoolId, Prefix4};
@@ -16,6 +19,7 @@ pub(super) struct Shape {
     ranges: Vec<config::Range>,
     hosts: Vec<config::Host>,
     excluded: Vec<config::Range>,
+    host_table: Option<Arc<HostTable>>,
 }
 
 impl Shape {
@@ -26,6 +30,7 @@ impl Shape {
             ranges: pool.ranges.clone(),
             hosts: pool.hosts.clone(),
             excluded: pool.excluded.clone(),
+            host_table: pool.host_table.clone(),
         }
     }
 
@@ -35,6 +40,8 @@ impl Shape {
             && self.ranges == pool.ranges
             && self.hosts == pool.hosts
             && self.excluded == pool.excluded
+            // Two `Arc`s of one table are equal at once.
+            && self.host_table == pool.host_table
     }
 }
 
@@ -53,6 +60,8 @@ pub(super) fn build(config: &config::Config) -> Pools {
         lengths: 0,
         specials: BTreeMap::new(),
         hosts: BTreeMap::new(),
+        tables: BTreeSet::new(),
+        table_lengths: 0,
         own: BTreeSet::new(),
         quarantined: BTreeSet::new(),
         oddities: Vec::new(),
@@ -69,7 +78,9 @@ pub(super) fn build(config: &config::Config) -> Pools {
     }
     pools.directory.sort_unstable_by_key(|(instance, stretch, _)| (*instance, stretch.low));
     for (id, pool) in numbered(config) {
-        reserve(&mut pools, id, pool);
+        let barred = barred(pool);
+        reserve(&mut pools, id, pool, &barred);
+        table::enter(&mut pools, id, pool, &barred);
     }
     relink(&mut pools, config);
     pools
@@ -154,12 +165,12 @@ fn lay_out(pool: &config::Pool, spans: Vec<(u32, u32)>) -> Pool {
         total: u64::from(positions),
         used: 0,
         quarantined: 0,
+        table: None,
     }
 }
 
 /// Enters the pool's `host`s.
-fn reserve(pools: &mut Pools, id: PoolId, pool: &config::Pool) {
-    let barred = barred(pool);
+fn reserve(pools: &mut Pools, id: PoolId, pool: &config::Pool, barred: &Intervals) {
     for host in &pool.hosts {
         let address = host.ip_address;
         let odd = if !pool.network.contains(address) {
@@ -168,6 +179,7 @@ fn reserve(pools: &mut Pools, id: PoolId, pool: &config::Pool) {
             Some(OddityKind::HostExcluded)
         } else if pools.specials.contains_key(&(pool.instance, address))
             || pools.hosts.contains_key(&(id, host.hardware_address))
+            || pools.in_table(pool.instance, address).is_some()
         {
             Some(OddityKind::HostTwice)
         } else {
@@ -208,7 +220,14 @@ pub(super) fn relink(pools: &mut Pools, config: &config::Config) {
             pool.hold_down = new.hold_down;
             pool.link = link;
             pool.reach = 0;
+            // An equal table that was read anew takes the old one's place, so that only one stays in memory.
+            if let (Some(table), Some(hosts)) = (&mut pool.table, &new.host_table) {
+                table.hosts = Arc::clone(hosts);
+            }
         }
+    }
+    for (shape, new) in pools.shapes.iter_mut().zip(&config.pools) {
+        shape.host_table.clone_from(&new.host_table);
     }
     for (id, _) in numbered(config) {
         measure(pools, id);

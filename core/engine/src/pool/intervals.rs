@@ -23,6 +23,11 @@ impl Intervals {
         self.0.splice(first..behind.max(first), [(low, high)]);
     }
 
+    /// The intervals, ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.0.iter().copied()
+    }
+
     pub(super) fn contains(&self, address: u32) -> bool {
         let at = self.0.partition_point(|&(_, end)| end < address);
         self.0.get(at).is_some_and(|&(start, _)| start <= address)

@@ -33,6 +33,31 @@ impl Pools {
                     held += u64::from(special.held);
                 }
             }
+            let kept = self.tables.iter().filter_map(|(instance, .., of)| Some((*instance, *of, self.pool(*of)?)));
+            for (instance, of, with) in kept {
+                let Some(table) = &with.table else { panic!("{} has no table", with.name) };
+                for (index, (address, _)) in (0u32..).zip(table.hosts.iter()) {
+                    let (live, held_here) = (!table.left_out.contains(index), table.held.contains(index));
+                    let special = self.specials.get(&(instance, address));
+                    assert!(live || !held_here, "{address} is held and not kept");
+                    if !live {
+                        continue;
+                    }
+                    assert!(special.is_none_or(|special| special.own && !held_here), "{address} is kept twice");
+                    if special.is_some() {
+                        continue;
+                    }
+                    if let Some((in_range, position)) = self.position(instance, address)
+                        && in_range == id
+                    {
+                        assert!(pool.taken.contains(position), "{address} could be given in turn");
+                        total -= 1;
+                        held -= 1;
+                    }
+                    total += u64::from(of == id);
+                    held += u64::from(of == id && held_here);
+                }
+            }
             assert_eq!(pool.total, total, "addresses of {}", pool.name);
             let quarantined = self.quarantined.iter().filter(|(instance, address)| {
                 assert!(self.is_held(*instance, *address), "{address} is in quarantine and free");

@@ -1,7 +1,7 @@
 //! Address pools: which address is whose to give, and which is given.
 //!
 //! An address of a routing instance belongs to one pool, whatever the configuration says: the first in configuration
-//! order that has it in a range, or the pool with a `host` for it. A pool gives its addresses in turn and comes back
+//! order that has it in a range, or the pool with a `host`, or an entry of its `host-table`, for it. A pool gives its addresses in turn and comes back
 //! to a freed one only after all others (RFC 2131 §4.3.1: a client's previous address should still be there for it).
 //!
 //! What this module never does: it knows no sessions. It is told who holds what, by [`Pools::take`],
@@ -9,10 +9,12 @@
 
 mod bitmap;
 mod build;
+mod host_table;
 mod intervals;
 mod invariants;
 #[cfg(test)]
 mod model;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +27,9 @@ use alloc::{
 use bindery_types::{InstanceId, Ipv4Addr, MacAddr, PoolId, Prefix4};
 use bitmap::Bitmap;
 use core::fmt;
+use table::Table;
+
+pub use host_table::{HostTable, RESERVATIONS_MAX, Repeat, TableError};
 
 /// Why a wished address is not given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,6 +140,7 @@ struct Pool {
     total: u64,
     used: u64,
     quarantined: u64,
+    table: Option<Table>,
 }
 
 impl Pool {
@@ -160,6 +166,8 @@ impl Pool {
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Special,
+    /// Index in the pool's table.
+    Table(u32),
     Position(u32),
 }
 
@@ -176,6 +184,10 @@ pub struct Pools {
     lengths: u64,
     specials: BTreeMap<(InstanceId, Ipv4Addr), Special>,
     hosts: BTreeMap<(PoolId, MacAddr), Ipv4Addr>,
+    /// The pools with a table, by network.
+    tables: BTreeSet<(InstanceId, u8, Ipv4Addr, PoolId)>,
+    /// Bit n: a pool with a table has a network of n bits.
+    table_lengths: u64,
     own: BTreeSet<Ipv4Addr>,
     /// Held addresses that are in quarantine.
     quarantined: BTreeSet<(InstanceId, Ipv4Addr)>,
@@ -250,8 +262,7 @@ impl Pools {
     pub fn pool_of(&self, instance: InstanceId, address: Ipv4Addr) -> Option<PoolId> {
         match self.specials.get(&(instance, address)) {
             Some(special) if special.own => None,
-            Some(special) => Some(special.pool),
-            None => self.position(instance, address).map(|(pool, _)| pool),
+            _ => self.locate(instance, address).map(|(pool, _)| pool),
         }
     }
 
@@ -313,24 +324,34 @@ impl Pools {
         Err(Exhausted)
     }
 
-    /// The `host` of a client in `pool` or those linked to it: it still has to be taken.
+    /// The reservation of a client in `pool` or those linked to it, a pool's `host`s before its `host-table`: it
+    /// still has to be taken.
     pub fn reservation(&self, pool: PoolId, mac: MacAddr) -> Option<(PoolId, Ipv4Addr)> {
-        self.chain(pool).find_map(|id| Some((id, *self.hosts.get(&(id, mac))?)))
+        self.chain(pool).find_map(|id| {
+            let host = self.hosts.get(&(id, mac)).copied();
+            Some((id, host.or_else(|| self.pool(id)?.table.as_ref()?.address_of(mac))?))
+        })
     }
 
-    /// The client that a `host` keeps `address` for.
+    /// The client that a `host` or a `host-table` keeps `address` for.
     pub fn reserved_for(&self, instance: InstanceId, address: Ipv4Addr) -> Option<MacAddr> {
-        self.specials.get(&(instance, address))?.host
+        match self.specials.get(&(instance, address)) {
+            Some(special) => special.host,
+            None => self.kept_in_table(instance, address),
+        }
     }
 
     /// Whether somebody holds `address`, as far as it belongs to a pool.
     pub fn is_held(&self, instance: InstanceId, address: Ipv4Addr) -> bool {
-        match self.locate(instance, address) {
-            Some((_, Place::Special)) => self.specials.get(&(instance, address)).is_some_and(|special| special.held),
-            Some((pool, Place::Position(position))) => {
-                self.pool(pool).is_some_and(|pool| pool.taken.contains(position))
-            }
-            None => false,
+        self.locate(instance, address).is_some_and(|(pool, place)| self.is_held_at(instance, address, pool, place))
+    }
+
+    fn is_held_at(&self, instance: InstanceId, address: Ipv4Addr, pool: PoolId, place: Place) -> bool {
+        let pool = self.pool(pool);
+        match place {
+            Place::Special => self.specials.get(&(instance, address)).is_some_and(|special| special.held),
+            Place::Table(index) => pool.and_then(|pool| pool.table.as_ref()).is_some_and(|it| it.held.contains(index)),
+            Place::Position(position) => pool.is_some_and(|pool| pool.taken.contains(position)),
         }
     }
 
@@ -338,7 +359,7 @@ impl Pools {
     /// it belongs to; for an address of no pool nothing is written down.
     pub fn mark(&mut self, instance: InstanceId, address: Ipv4Addr) -> Option<PoolId> {
         let (pool, place) = self.locate(instance, address)?;
-        if !self.is_held(instance, address) {
+        if !self.is_held_at(instance, address, pool, place) {
             self.set_held(instance, address, place, pool, true);
             self.pool_mut(pool)?.used += 1;
         }
@@ -347,9 +368,12 @@ impl Pools {
 
     /// Writes down that nobody holds `address` any more; its quarantine ends too.
     pub fn free(&mut self, instance: InstanceId, address: Ipv4Addr) {
-        let Some((pool, place)) = self.locate(instance, address).filter(|_| self.is_held(instance, address)) else {
+        let Some((pool, place)) = self.locate(instance, address) else {
             return;
         };
+        if !self.is_held_at(instance, address, pool, place) {
+            return;
+        }
         let was_quarantined = self.quarantined.remove(&(instance, address));
         self.set_held(instance, address, place, pool, false);
         if let Some(pool) = self.pool_mut(pool) {
@@ -400,7 +424,10 @@ impl Pools {
     fn locate(&self, instance: InstanceId, address: Ipv4Addr) -> Option<(PoolId, Place)> {
         match self.specials.get(&(instance, address)) {
             Some(special) => Some((special.pool, Place::Special)),
-            None => self.position(instance, address).map(|(pool, position)| (pool, Place::Position(position))),
+            None => match self.in_table(instance, address) {
+                Some((pool, index)) => Some((pool, Place::Table(index))),
+                None => self.position(instance, address).map(|(pool, position)| (pool, Place::Position(position))),
+            },
         }
     }
 
@@ -409,6 +436,11 @@ impl Pools {
             Place::Special => {
                 if let Some(special) = self.specials.get_mut(&(instance, address)) {
                     special.held = held;
+                }
+            }
+            Place::Table(index) => {
+                if let Some(table) = self.pool_mut(pool).and_then(|pool| pool.table.as_mut()) {
+                    if held { table.held.insert(index) } else { table.held.remove(index) }
                 }
             }
             Place::Position(position) => {
@@ -431,7 +463,10 @@ impl Pools {
                 pool.taken.insert(position);
             }
         }
-        let special = Special { pool, host: None, own: true, held };
+        if let Place::Table(_) = place {
+            self.set_held(instance, address, place, pool, false);
+        }
+        let special = Special { pool, host: self.reserved_for(instance, address), own: true, held };
         self.specials.entry((instance, address)).or_insert(special).own = true;
     }
 
@@ -442,8 +477,12 @@ impl Pools {
         };
         special.own = false;
         let special = *special;
-        if special.host.is_none() {
+        let in_table = self.in_table(instance, address);
+        if special.host.is_none() || in_table.is_some() {
             self.specials.remove(&(instance, address));
+        }
+        if let Some((pool, index)) = in_table {
+            self.set_held(instance, address, Place::Table(index), pool, special.held);
         }
         let position = self.position(instance, address).map(|(_, position)| position);
         let Some(pool) = self.pool_mut(special.pool) else {

@@ -3,6 +3,7 @@
 extern crate std;
 use super::*;
 use crate::config::{self, Attributes, Config};
+use alloc::sync::Arc;
 use proptest::prelude::*;
 use std::{format, vec::Vec};
 
@@ -22,13 +23,26 @@ fn mac(n: u8) -> MacAddr {
     MacAddr([2, 0, 0, 0, 0, n])
 }
 
+/// A table of those in `list` that exclude none before them.
+fn table_of(list: &[(u8, u32)]) -> Arc<HostTable> {
+    let mut kept: Vec<(Ipv4Addr, MacAddr)> = Vec::new();
+    for &(n, at) in list {
+        if !kept.iter().any(|(address, of)| *address == ip(at) || *of == mac(n)) {
+            kept.push((ip(at), mac(n)));
+        }
+    }
+    Arc::new(HostTable::new(&kept).unwrap().0)
+}
+
 prop_compose! {
     /// A pool that may be as odd as it likes: ranges that overlap, are reversed or lie outside.
     fn pool()(
         instance in 0..2u16,
-        (len, at) in (26..=32u8, 0..SPACE),
+        // Mostly networks that overlap.
+        (len, at) in (prop_oneof![2 => 26..=27u8, 1 => 26..=32u8], 0..SPACE),
         ranges in prop::collection::vec((0..SPACE, 0..SPACE), 0..4),
         hosts in prop::collection::vec((0..4u8, 0..SPACE), 0..3),
+        table in prop::option::weighted(0.5, prop::collection::vec((0..8u8, 0..SPACE), 0..8)),
         excluded in prop::collection::vec((0..SPACE, 0..6u32), 0..3),
         link in prop::option::of(0..4u16),
         hold_down in prop::bool::weighted(0.2),
@@ -42,6 +56,7 @@ prop_compose! {
                 .into_iter()
                 .map(|(n, at)| config::Host { name: "".into(), hardware_address: mac(n), ip_address: ip(at) })
                 .collect(),
+            host_table: table.map(|list| table_of(&list)),
             excluded: excluded.into_iter().map(|(low, len)| range(low, low + len)).collect(),
             link: link.map(PoolId),
             hold_down,
@@ -91,7 +106,7 @@ enum Op {
     Rebuild {
         config: Config,
     },
-    /// Changes links and hold-down only.
+    /// Changes links and hold-down only; the tables are equal ones.
     Relink {
         link: Option<u16>,
         hold_down: bool,
@@ -102,7 +117,7 @@ fn op() -> impl Strategy<Value = Op> {
     let at = || 0..SPACE;
     prop_oneof![
         8 => (0..4u16).prop_map(|pool| Op::TakeNext { pool }),
-        4 => (0..4u16, at(), prop::option::of(0..4u8)).prop_map(|(pool, at, mac)| Op::Take { pool, at, mac }),
+        4 => (0..4u16, at(), prop::option::of(0..8u8)).prop_map(|(pool, at, mac)| Op::Take { pool, at, mac }),
         1 => (0..2u16, at()).prop_map(|(instance, at)| Op::Mark { instance, at }),
         1 => (0..2u16, at()).prop_map(|(instance, at)| Op::Free { instance, at }),
         3 => any::<usize>().prop_map(|nth| Op::FreeHeld { nth }),
@@ -158,6 +173,12 @@ impl Model {
             let mut hosts: Vec<(MacAddr, Ipv4Addr)> = Vec::new();
             for host in &pool.hosts {
                 let (mac, address) = (host.hardware_address, host.ip_address);
+                let fits = pool.network.contains(address) && !barred(pool, address);
+                if fits && !hosts.iter().any(|h| h.0 == mac) && reserved.insert((pool.instance, address)) {
+                    hosts.push((mac, address));
+                }
+            }
+            for (address, mac) in pool.host_table.iter().flat_map(|table| table.iter()) {
                 let fits = pool.network.contains(address) && !barred(pool, address);
                 if fits && !hosts.iter().any(|h| h.0 == mac) && reserved.insert((pool.instance, address)) {
                     hosts.push((mac, address));
@@ -292,6 +313,9 @@ fn step(pools: &mut Pools, model: &mut Model, op: Op) {
             let mut config = model.config.clone();
             config.pools[0].link = link.map(PoolId);
             config.pools[0].hold_down = hold_down;
+            for table in config.pools.iter_mut().filter_map(|pool| pool.host_table.as_mut()) {
+                *table = Arc::new(HostTable::new(&table.iter().collect::<Vec<_>>()).unwrap().0);
+            }
             let unread = core::iter::from_fn(|| panic!("holders are read though no pool has other addresses"));
             pools.rebuild(&config, unread);
             model.config = config;
@@ -325,7 +349,7 @@ fn compare(pools: &Pools, model: &Model) {
         assert_eq!(pools.is_held_down(id), model.config.pools[p].hold_down);
         let chain: Vec<usize> = pools.chain(id).map(|id| usize::from(id.0)).collect();
         assert_eq!(chain, model.chain(id.0), "chain of {}", view.name);
-        for n in 0..4 {
+        for n in 0..8 {
             let of =
                 |&p: &usize| model.hosts[p].iter().find(|host| host.0 == mac(n)).map(|host| (PoolId(p as u16), host.1));
             assert_eq!(pools.reservation(id, mac(n)), chain.iter().find_map(of));

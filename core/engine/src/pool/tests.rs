@@ -3,6 +3,7 @@
 extern crate std;
 use super::*;
 use crate::config::{self, Attributes};
+use alloc::sync::Arc;
 use std::{string::ToString, vec, vec::Vec};
 
 const DEFAULT: InstanceId = InstanceId(0);
@@ -30,6 +31,7 @@ fn pool(network: &str, ranges: &[(&str, &str)]) -> config::Pool {
         network: network.parse().unwrap(),
         ranges: ranges.iter().map(|(low, high)| range(low, high)).collect(),
         hosts: Vec::new(),
+        host_table: None,
         excluded: Vec::new(),
         link: None,
         hold_down: false,
@@ -112,6 +114,81 @@ fn a_host_gets_its_address_inside_or_outside_the_ranges_and_nobody_else_does() {
     assert_eq!(pools.take_next(PoolId(0)), Err(Exhausted), "freed, and still kept");
     pools.check_invariants();
     assert_eq!(pools.usage()[0].used, 3);
+}
+
+fn with_table(network: &str, ranges: &[(&str, &str)], kept: &[(u8, &str)]) -> config::Pool {
+    let list: Vec<_> = kept.iter().map(|(n, address)| (ip(address), mac(*n))).collect();
+    config::Pool { host_table: Some(Arc::new(HostTable::new(&list).unwrap().0)), ..pool(network, ranges) }
+}
+
+#[test]
+fn a_table_keeps_what_hosts_keep() {
+    let table = [(1, "10.0.0.11"), (2, "10.0.0.99"), (3, "10.0.0.12")];
+    let mut pools = Pools::new(&config(vec![with_table("10.0.0.0/24", &[("10.0.0.10", "10.0.0.12")], &table)]));
+    assert_eq!(pools.usage()[0].total, 4);
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.11"), Some(mac(2))), Err(Refusal::Reserved));
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.99"), None), Err(Refusal::Reserved));
+    assert_eq!(drain(&mut pools, 0), ["10.0.0.10"]);
+    assert_eq!(pools.reservation(PoolId(0), mac(1)), Some((PoolId(0), ip("10.0.0.11"))));
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.11"), Some(mac(1))), Ok(PoolId(0)));
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.11"), Some(mac(1))), Err(Refusal::Taken));
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.99"), Some(mac(2))), Ok(PoolId(0)));
+    pools.quarantine(DEFAULT, ip("10.0.0.99"));
+    pools.free(DEFAULT, ip("10.0.0.11"));
+    assert_eq!(pools.take_next(PoolId(0)), Err(Exhausted), "freed, and still kept");
+    pools.check_invariants();
+    assert_eq!((pools.usage()[0].used, pools.usage()[0].quarantined), (1, 1));
+}
+
+#[test]
+fn what_a_table_cannot_keep_is_left_out_and_said_in_part() {
+    let many: Vec<_> = (0..40).map(|n| (n + 10, std::format!("10.9.0.{n}"))).collect();
+    let mut table: Vec<_> = many.iter().map(|(n, address)| (*n, &**address)).collect();
+    table.extend([(1, "10.0.0.255"), (2, "10.0.0.20"), (3, "10.0.0.21"), (4, "10.0.0.22"), (5, "10.0.0.23")]);
+    let mut first = with_table("10.0.0.0/24", &[("10.0.0.20", "10.0.0.24")], &table);
+    first.excluded = vec![range("10.0.0.20", "10.0.0.20")];
+    first.hosts = vec![host(9, "10.0.0.21"), host(4, "10.0.0.50")];
+    let mut second = with_table("10.0.0.0/16", &[], &[(5, "10.0.0.23"), (6, "10.0.9.9"), (7, "10.0.0.50")]);
+    second.hosts = vec![host(8, "10.0.0.23")];
+    let mut pools = Pools::new(&config(vec![first, second]));
+    use OddityKind::{HostTwice, OutsideNetwork};
+    let kinds = kinds(&pools);
+    assert_eq!((kinds[0], kinds.len()), (OutsideNetwork, 16 + 3), "{kinds:?}");
+    assert_eq!(kinds[16..], [HostTwice; 3], "a host and two of a table that the first pool keeps");
+    let totals: Vec<_> = pools.usage().iter().map(|view| view.total).collect();
+    assert_eq!(totals, [5, 1]);
+    assert_eq!(pools.reservation(PoolId(0), mac(4)), Some((PoolId(0), ip("10.0.0.50"))), "the host, not the table");
+    assert_eq!((pools.reservation(PoolId(0), mac(3)), pools.reservation(PoolId(1), mac(5))), (None, None));
+    assert_eq!(pools.reservation(PoolId(0), mac(5)), Some((PoolId(0), ip("10.0.0.23"))));
+    assert_eq!(drain(&mut pools, 0), ["10.0.0.22", "10.0.0.24"]);
+}
+
+#[test]
+fn an_equal_table_takes_the_place_of_the_one_before() {
+    let made = || config(vec![with_table("10.0.0.0/24", &[], &[(1, "10.0.0.9")])]);
+    let (old, new) = (made(), made());
+    let old_table = old.pools[0].host_table.clone().unwrap();
+    let mut pools = Pools::new(&old);
+    drop(old);
+    pools.mark(DEFAULT, ip("10.0.0.9"));
+    pools.rebuild(&new, core::iter::from_fn(|| panic!("holders are read though the tables are equal")));
+    assert_eq!(Arc::strong_count(&old_table), 1, "nobody keeps the old one");
+    assert!(pools.is_held(DEFAULT, ip("10.0.0.9")));
+}
+
+#[test]
+fn an_address_of_ours_in_a_table_comes_back_to_its_holder() {
+    let mut pools = Pools::new(&config(vec![with_table("10.0.0.0/24", &[], &[(1, "10.0.0.9"), (2, "10.0.0.8")])]));
+    pools.mark(DEFAULT, ip("10.0.0.9"));
+    pools.exclude_own([ip("10.0.0.8"), ip("10.0.0.9")]);
+    pools.check_invariants();
+    assert_eq!((pools.usage()[0].total, pools.usage()[0].used), (0, 1));
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.8"), Some(mac(2))), Err(Refusal::NotOurs));
+    pools.exclude_own([]);
+    pools.check_invariants();
+    assert_eq!((pools.usage()[0].total, pools.usage()[0].used), (2, 1));
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.9"), Some(mac(1))), Err(Refusal::Taken));
+    assert_eq!(pools.take(PoolId(0), ip("10.0.0.8"), Some(mac(2))), Ok(PoolId(0)));
 }
 
 #[test]

@@ -108,6 +108,7 @@ pub(crate) fn config() -> Config {
             network: "192.0.2.0/24".parse().unwrap(),
             ranges: vec![Range { name: "r".into(), low: ip(10), high: ip(13) }],
             hosts: Vec::new(),
+            host_table: None,
             excluded: Vec::new(),
             link: None,
             hold_down: false,

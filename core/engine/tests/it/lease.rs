@@ -4,13 +4,15 @@ use crate::lab::{LEASE_SECS, LINK, Lab, SERVER, config, ip, link, mac};
 use bindery_engine::{
     Input,
     command::{Cursor, Filter, Reply, Verb},
-    config::{Host, Lease, Overrides, ProcessInform},
+    config::{Config, Host, Lease, Overrides, ProcessInform},
     event::DropReason,
     output::Destination,
+    pool::HostTable,
     record::DurableState,
 };
 use bindery_types::{IfIndex, Ipv4Addr, MacAddr};
 use bindery_wire::v4::{MessageBuilder, MessageType, OptionCode};
+use std::sync::Arc;
 
 #[test]
 fn a_client_gets_a_lease_a_record_and_a_route() {
@@ -201,6 +203,53 @@ fn reservations_hold_and_nobody_else_gets_them() {
     assert!(!others.contains(&ip(10)));
     assert!(lab.discover(4).is_none());
     assert_eq!(lab.lease(9), ip(10));
+}
+
+fn keep(config: &mut Config, kept: &[(u8, u8)]) {
+    let list: Vec<_> = kept.iter().map(|&(client, last)| (ip(last), mac(client))).collect();
+    config.pools[0].host_table = Some(Arc::new(HostTable::new(&list).unwrap().0));
+}
+
+#[test]
+fn a_table_of_reservations_holds_as_a_host_does() {
+    let mut config = config();
+    keep(&mut config, &[(9, 10), (8, 99)]);
+    let mut lab = Lab::new(config);
+    let others: Vec<Ipv4Addr> = (1..=3).map(|last| lab.lease(last)).collect();
+    assert!(!others.contains(&ip(10)));
+    assert!(lab.discover(4).is_none(), "the last address of the range is kept");
+    assert_eq!((lab.lease(9), lab.lease(8)), (ip(10), ip(99)), "inside and outside of the range");
+    let renewal = lab.renew(8, ip(99)).unwrap();
+    assert_eq!((renewal.message(), renewal.yiaddr()), (MessageType::Ack, ip(99)));
+}
+
+#[test]
+fn a_reservation_waits_for_the_holder_of_its_address() {
+    let mut lab = Lab::new(config());
+    assert_eq!(lab.lease(1), ip(10));
+    let mut kept = config();
+    keep(&mut kept, &[(9, 10)]);
+    lab.input(Input::Configure(Arc::new(kept)));
+    assert_eq!(lab.lease(9), ip(11), "another client holds the address");
+    let renewal = lab.renew(1, ip(10)).unwrap();
+    assert_eq!(renewal.message(), MessageType::Ack, "who holds it keeps it");
+}
+
+#[test]
+fn who_is_taken_out_of_the_table_is_treated_as_after_a_removed_host() {
+    let renewals = |with: &dyn Fn(&mut Config)| {
+        let mut kept = config();
+        with(&mut kept);
+        let mut lab = Lab::new(kept);
+        assert_eq!((lab.lease(9), lab.lease(8)), (ip(10), ip(99)));
+        lab.input(Input::Configure(Arc::new(config())));
+        (lab.renew(9, ip(10)).map(|reply| reply.message()), lab.renew(8, ip(99)).map(|reply| reply.message()))
+    };
+    let host = |client, last| Host { name: "h".into(), hardware_address: mac(client), ip_address: ip(last) };
+    let by_hosts = renewals(&|config| config.pools[0].hosts = vec![host(9, 10), host(8, 99)]);
+    let by_table = renewals(&|config| keep(config, &[(9, 10), (8, 99)]));
+    assert_eq!(by_table, by_hosts);
+    assert_eq!(by_table, (Some(MessageType::Ack), Some(MessageType::Nak)), "in the range, and in no range");
 }
 
 #[test]
