@@ -74,7 +74,22 @@ pub enum Verb {
         /// Where to go on.
         cursor: Cursor,
     },
+    /// Sessions that match and changed behind a position of the change order, each once, with its last durable state.
+    Changes {
+        /// Where the reader is: `next` of the answer before, or [`CHANGES_NOW`].
+        after: u64,
+        /// Which.
+        filter: Filter,
+    },
+    /// Takes over bindings of another server.
+    Import {
+        /// At most [`PAGE_MAX`]; what is more is refused.
+        rows: Vec<ImportedBinding>,
+    },
 }
+
+/// A position that no change has: the answer is `lost`, and its `next` is where the full state begins to be followed.
+pub const CHANGES_NOW: u64 = u64::MAX;
 
 /// Which sessions.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -89,6 +104,8 @@ pub enum Filter {
     Session(SessionId),
     /// Those whose login came in on this interface; a trailing `*` matches any rest.
     Interface(Box<str>),
+    /// Those with an address of this pool.
+    Pool(Box<str>),
 }
 
 /// Where a paged command goes on. Opaque; sessions that come and go between pages may be missed or seen.
@@ -145,6 +162,127 @@ pub enum Reply {
         /// Where to go on; `None` at the end.
         next: Option<Cursor>,
     },
+    /// To `Changes`.
+    Changes {
+        /// One page, in the order of the changes.
+        rows: Vec<ChangeView>,
+        /// Where to go on.
+        next: u64,
+        /// Changes behind `after` were forgotten, or it is of another life of the engine: the reader must take the full
+        /// state again, and follow it from `next`.
+        lost: bool,
+        /// Whether more is there already.
+        more: bool,
+    },
+    /// To `Import`: answered when all is durable, or with `failed`.
+    Imported {
+        /// How many are bound now.
+        imported: u32,
+        /// Which were refused, by their index, and why.
+        refused: Vec<(u32, ImportRefusal)>,
+        /// Whether the store failed: not all of `imported` are on storage.
+        failed: bool,
+    },
+}
+
+/// A binding that another server gave. The times are the client's.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ImportedBinding {
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Hardware address of the client.
+    pub hw: HwAddr,
+    /// Option 61, empty for none: with the hardware address it must be what the client sends, or it is another client.
+    pub client_id: Box<[u8]>,
+    /// Seconds left; `None` for an infinite lease.
+    pub expires_in: Option<u32>,
+    /// Interface of the client or its relay; `None` where it is not known. It need not be there now.
+    pub interface: Option<Box<str>>,
+    /// Relay; 0.0.0.0 for a direct client, or where it is not known.
+    pub giaddr: Ipv4Addr,
+    /// Option 12, empty for none.
+    pub host_name: Box<[u8]>,
+}
+
+/// Why a binding is not imported. Nothing of it has changed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ImportRefusal {
+    /// No pool has the address in a range or a `host`, or it is our own.
+    NotInPool,
+    /// A `host` keeps it for another client.
+    Reserved,
+    /// Another client has it, or it is in quarantine.
+    Taken,
+    /// Its pool takes no new bindings.
+    HoldDown,
+    /// The client has a binding of another address of the network.
+    HasAnother,
+    /// An exchange with the client is under way: to be tried again.
+    Busy,
+    /// No group serves the interface.
+    NoGroup,
+    /// The lease is over.
+    Over,
+    /// A part of the client's identity is too long.
+    TooLong,
+    /// More than [`PAGE_MAX`] at once.
+    TooMany,
+}
+
+impl core::fmt::Display for ImportRefusal {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::NotInPool => "the address is in no pool",
+            Self::Reserved => "the address is reserved for another client",
+            Self::Taken => "the address is in use or in quarantine",
+            Self::HoldDown => "the pool takes no new bindings",
+            Self::HasAnother => "the client has another address of this network",
+            Self::Busy => "an exchange with the client is under way",
+            Self::NoGroup => "no group serves the interface",
+            Self::Over => "the lease is over",
+            Self::TooLong => "the client identifier or host name is too long",
+            Self::TooMany => "too many bindings at once",
+        })
+    }
+}
+
+/// A change of a session that is on storage.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ChangeView {
+    /// Its position in the change order.
+    pub sequence: u64,
+    /// What became of the session.
+    pub what: ChangeKind,
+    /// The session since then.
+    pub binding: BindingView,
+}
+
+/// What became of a session. Changes that nobody has read yet are one: the last.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ChangeKind {
+    /// It holds a new lease.
+    Bound,
+    /// Its lease goes on, or what was granted to it has changed.
+    Renewed,
+    /// It is being reconfigured.
+    Reconfiguring,
+    /// The client gave the lease back.
+    Released,
+    /// The lease ran out.
+    Expired,
+    /// We ended it.
+    Cleared,
+    /// The client found its address in use.
+    Declined,
+    /// It may have matched the filter before, and does not any more.
+    Left,
+}
+
+impl ChangeKind {
+    /// Whether a reader that keeps the sessions it was told of forgets this one.
+    pub const fn ends(self) -> bool {
+        !matches!(self, Self::Bound | Self::Renewed | Self::Reconfiguring)
+    }
 }
 
 /// What identifies a session in a request of RFC 5176 §3: it must match all that is given. An interface alone

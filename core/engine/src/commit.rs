@@ -127,6 +127,8 @@ impl Change {
 pub(crate) enum Purpose {
     /// A lease: first or renewed.
     Bind,
+    /// A lease that another server gave.
+    Import,
     /// The end of one: the route goes when it is durable.
     End,
     /// An attempt of a reconfiguration, or its end.

@@ -186,6 +186,7 @@ impl Engine {
             }
             match entry.purpose {
                 Purpose::Bind => self.bound(turn, slot, entry),
+                Purpose::Import => self.imported(turn, slot, entry),
                 Purpose::End => self.ended(turn, slot, entry),
                 Purpose::Reconfigure => self.attempted(turn, slot, entry),
                 Purpose::Reauthorize => self.reauthorized(turn, slot, entry),
@@ -277,17 +278,18 @@ impl Engine {
     }
 
     fn purged(&mut self, slot: Slot) {
-        if let Some(record) = self.sessions.remove(slot)
-            && record.state().holds_address()
-        {
+        let Some(record) = self.sessions.remove(slot) else { return };
+        self.feed.forget(record.change);
+        if record.state().holds_address() {
             self.pools.free(record.instance(), record.address());
         }
     }
 
     /// Makes memory what storage has.
     pub(crate) fn apply(&mut self, slot: Slot, change: &Change, identity: Option<&IdentityBuf>) {
-        let Some(record) = self.sessions.get(slot) else { return };
-        let after = change.on(record);
+        let Some(record) = self.sessions.get(slot).copied() else { return };
+        self.note_change(slot, &record, change, identity);
+        let after = change.on(&record);
         // Neither can fail: the record keeps its address, and its client key is the one it was found by.
         let kept = self.sessions.apply(slot, &after);
         debug_assert!(kept.is_ok(), "{kept:?}");

@@ -126,6 +126,8 @@ pub struct Engine {
     pub(crate) sessions_made: u64,
     sessions_reserved: u64,
     pub(crate) change: u64,
+    /// The newest durable changes.
+    pub(crate) feed: crate::feed::Feed,
     meta_due: Mono,
     /// Most tombstones kept.
     tombstones_max: usize,
@@ -176,6 +178,7 @@ impl Engine {
             sessions_made: 0,
             sessions_reserved: 0,
             change: 0,
+            feed: crate::feed::Feed::default(),
             meta_due: now.mono,
             tombstones_max: TOMBSTONES_MIN,
             unprojected: Vec::new(),
@@ -287,6 +290,7 @@ impl Engine {
         assert!(self.parking.len() <= crate::parked::PARKED_MAX);
         self.lobby.check_invariants();
         self.schedule.check_invariants();
+        self.feed.check_invariants();
         assert!(self.schedule.len() <= self.sessions.len() as usize);
         for (at, handle) in &self.extra_routes {
             let holder = self.sessions.resolve(*handle).and_then(|slot| self.sessions.get(slot));

@@ -20,6 +20,8 @@ mod durable;
 mod engine;
 pub mod event;
 pub mod exchange;
+mod feed;
+mod import;
 pub mod input;
 mod links;
 mod observe;
@@ -38,5 +40,6 @@ pub mod session;
 pub mod subscriber;
 
 pub use engine::{Engine, QUARANTINE_SECS, TOMBSTONE_SECS};
+pub use feed::CHANGES_KEPT;
 pub use input::Input;
 pub use output::Outbox;

@@ -1,7 +1,7 @@
 //! The interfaces as the engine knows them: which group serves each, and by which address of ours.
 
 use crate::{
-    config::{Config, Overrides, PluginId, Reconfigure},
+    config::{Config, Interface, Overrides, PluginId, Reconfigure},
     input::Link,
     policy::Stage,
     pool::Pools,
@@ -160,6 +160,12 @@ impl Links {
         self.own.contains_key(&address)
     }
 
+    /// The interface in a group with `address` on-link; `None` where no or more than one has it.
+    pub(crate) fn serving_one(&self, address: Ipv4Addr) -> Option<&LinkState> {
+        let mut found = self.by_index.values().filter(|l| l.served.is_some() && self.is_on_link(l.link.index, address));
+        found.next().filter(|_| found.next().is_none())
+    }
+
     /// Whether `address` is on-link at the interface: a gateway there can be used in a route.
     pub(crate) fn is_on_link(&self, index: IfIndex, address: Ipv4Addr) -> bool {
         self.get(index).is_some_and(|state| {
@@ -170,14 +176,15 @@ impl Links {
     }
 }
 
-/// The group of an interface: an exact name wins, then the longest pattern.
+/// The entry of an interface, and where it stands: an exact name wins, then the longest pattern.
+pub(crate) fn serving<'c>(config: &'c Config, name: &str) -> Option<(usize, &'c Interface)> {
+    let entries = config.interfaces.iter().enumerate().filter(|(_, i)| pattern_matches(&i.pattern, name));
+    entries.max_by_key(|(_, i)| (!i.pattern.ends_with('*'), i.pattern.len()))
+}
+
+/// What the configuration says of an interface.
 fn serve(config: &Config, pools: &Pools, link: &Link, loopback: &[Ipv4Addr]) -> Option<Served> {
-    let (interface, entry) = config
-        .interfaces
-        .iter()
-        .enumerate()
-        .filter(|(_, i)| pattern_matches(&i.pattern, &link.name))
-        .max_by_key(|(_, i)| (!i.pattern.ends_with('*'), i.pattern.len()))?;
+    let (interface, entry) = serving(config, &link.name)?;
     let instance = config.group(entry.group)?.instance;
     let matched = |address: Ipv4Addr| Some((address, pools.match_network(instance, address)?));
     // ip-address-first: the interface's own address, else (unnumbered) the gateway address on a loopback.

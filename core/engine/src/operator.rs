@@ -4,20 +4,19 @@ use crate::{
     Engine,
     binding::BindingEvent,
     command::{
-        BindingView, CapabilityRow, Cursor, Disconnected, Filter, PAGE_MAX, PublicState, ReconfigureView, Reconfigured,
-        Reply, RouteState, RouteView, Summary, Verb,
+        BindingView, CapabilityRow, Cursor, Disconnected, Filter, ImportRefusal, PAGE_MAX, PublicState,
+        ReconfigureView, Reconfigured, Reply, RouteState, RouteView, Summary, Verb,
     },
     commit::{COMMITS_MAX, Purpose},
     engine::{BUSY_HOOK, BUSY_ROUTE, BUSY_STORE, Turn},
     event::Counters,
     input::CommandId,
-    links::pattern_matches,
     policy::Policy,
     reconfigure::{Capability, Phase, Purpose as Reconfigure, Started, attempts, flag},
     record::RouteRecord,
     route::Route,
     routes::beside,
-    session::{Record, Slot, State},
+    session::{Identity, Record, Slot, State},
     subscriber::Subscriber,
 };
 use alloc::{boxed::Box, vec::Vec};
@@ -34,11 +33,12 @@ pub(crate) struct CommandPage {
     reply: PageReply,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum PageReply {
     Cleared { count: u32, next: Option<Cursor> },
     Reconfigured(Reconfigured),
     Disconnected(Disconnected),
+    Imported { imported: u32, refused: Vec<(u32, ImportRefusal)> },
 }
 
 impl Engine {
@@ -69,9 +69,11 @@ impl Engine {
                 return self.reconfigure_page(turn, id, &filter, cursor, purpose);
             }
             Verb::Capability { cursor } => self.capability_page(cursor),
+            Verb::Changes { after, filter } => self.changes(turn, after, &filter),
             Verb::ChangeAuthorization { keys, change, attributes } => {
                 return self.change_authorization(turn, id, (&keys, change), &attributes, policy);
             }
+            Verb::Import { rows } => return self.import_page(turn, id, &rows),
             Verb::Disconnect { keys, attributes } => return self.disconnect(turn, id, &keys, &attributes, policy),
         };
         self.outbox.replies.push((id, reply));
@@ -81,13 +83,13 @@ impl Engine {
     fn select(&self, filter: &Filter, cursor: Cursor) -> (Vec<Slot>, Option<Cursor>) {
         let mut slots = Vec::new();
         match filter {
-            Filter::All | Filter::Interface(_) => {
+            Filter::All | Filter::Interface(_) | Filter::Pool(_) => {
                 let visits = u32::try_from(PAGE_MAX).unwrap_or(u32::MAX);
                 let next = self.sessions.page(cursor.0, visits, &mut slots).map(Cursor);
-                if let Filter::Interface(pattern) = filter {
+                if *filter != Filter::All {
                     slots.retain(|slot| {
-                        let link = self.sessions.get(*slot).map(Record::link);
-                        link.is_some_and(|link| pattern_matches(pattern, self.names.name(link)))
+                        let session = self.sessions.get(*slot).zip(self.sessions.identity(*slot));
+                        session.is_some_and(|(record, identity)| self.selects(filter, record, &identity))
                     });
                 }
                 (slots, next)
@@ -109,9 +111,13 @@ impl Engine {
 
     pub(crate) fn view(&self, turn: Turn, slot: Slot) -> Option<BindingView> {
         let record = self.sessions.get(slot)?;
-        let identity = self.sessions.identity(slot)?;
+        Some(self.view_of(turn, slot, record, &self.sessions.identity(slot)?))
+    }
+
+    /// The same where its record and identity are these.
+    pub(crate) fn view_of(&self, turn: Turn, slot: Slot, record: &Record, identity: &Identity<'_>) -> BindingView {
         let subscriber = Subscriber::decode(identity.subscriber);
-        Some(BindingView {
+        BindingView {
             session: record.id(),
             address: record.address(),
             hw: identity.hw,
@@ -134,7 +140,7 @@ impl Engine {
             xid: record.xid,
             reconfigure: self.reconfigure_view(slot, record, turn),
             route: self.route_state(record),
-        })
+        }
     }
 
     fn public_state(&self, record: &Record) -> PublicState {
@@ -322,16 +328,26 @@ impl Engine {
         self.pages.push(CommandPage { id, waiting: 1, failed: false, reply });
     }
 
+    /// Answers an import when its writes are durable.
+    pub(crate) fn await_import(&mut self, id: CommandId, imported: u32, refused: Vec<(u32, ImportRefusal)>) {
+        let reply = PageReply::Imported { imported, refused };
+        self.pages.push(CommandPage { id, waiting: imported, failed: false, reply });
+        self.answer_pages();
+    }
+
     fn answer_pages(&mut self) {
         let outbox = &mut self.outbox;
-        self.pages.retain(|page| {
+        self.pages.retain_mut(|page| {
             if page.waiting == 0 {
                 let failed = page.failed;
-                let reply = match page.reply {
-                    PageReply::Cleared { count, next } => Reply::ClearedBindings { count, failed, next },
+                let reply = match &mut page.reply {
+                    PageReply::Cleared { count, next } => Reply::ClearedBindings { count: *count, failed, next: *next },
                     PageReply::Disconnected(_) if failed => Reply::Disconnected(Disconnected::Failed),
-                    PageReply::Disconnected(outcome) => Reply::Disconnected(outcome),
-                    PageReply::Reconfigured(counts) => Reply::Reconfigured(Reconfigured { failed, ..counts }),
+                    PageReply::Disconnected(outcome) => Reply::Disconnected(*outcome),
+                    PageReply::Reconfigured(counts) => Reply::Reconfigured(Reconfigured { failed, ..*counts }),
+                    PageReply::Imported { imported, refused } => {
+                        Reply::Imported { imported: *imported, refused: core::mem::take(refused), failed }
+                    }
                 };
                 outbox.replies.push((page.id, reply));
             }

@@ -54,6 +54,7 @@ impl Engine {
             self.outbox.events.push(Event::ClockBehind { secs: self.clock.behind_secs() });
         }
         self.resume_numbers(meta, made, change);
+        self.feed.begin(self.change);
         let config = Arc::clone(&self.config);
         self.mark_holders();
         self.configure(config);

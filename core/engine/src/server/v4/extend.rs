@@ -14,9 +14,9 @@ use crate::{
     links::Served,
     policy::Policy,
     reconfigure::{Action, Happening, Phase, action, attempts, flags_of_tombstone},
-    session::{ClientKey, Record, Slot, State},
+    session::{ClientKey, NameId, Record, Slot, State},
 };
-use bindery_types::{HwAddr, InstanceId, Ipv4Addr};
+use bindery_types::{HwAddr, InstanceId, Ipv4Addr, PoolId};
 use bindery_wire::v4::OptionCode;
 
 /// How soon after a FORCERENEW a REQUEST counts as its answer, seconds: clients that obey do so at once, our sync may not be.
@@ -187,6 +187,8 @@ impl Engine {
         let located = selector(request.packet).is_some() || matches!(state, ClientState::Rebinding { .. });
         let steered = |served| self.served_of(request.config, record, self.admitted(served, &request));
         let here = arrived.and_then(|link| Some((link, steered(link.served?))));
+        let located =
+            located || arrived.and_then(|link| link.served?.pool).is_some_and(|pool| self.settles(record, pool));
         if located && let Some((link, served)) = here {
             let class = self.classify4(&request)?;
             let to = match request.is_relayed() {
@@ -204,8 +206,21 @@ impl Engine {
             true => reply::to_relay(request),
             false => reply::to_address(ciaddr, self.source(&request, record.server_id)),
         };
-        let (link, server_id) = (record.link(), record.server_id);
+        let link = record.link();
+        // An imported session may never have had one of ours.
+        let named = Some(record.server_id).filter(|given| !given.is_unspecified());
+        let server_id = named.or(Some(request.meta.dst).filter(|dst| self.links.is_own(*dst)));
+        let server_id = server_id.ok_or(DropReason::NoLocalAddress)?;
         Ok(Grant { served, link, index: None, local: server_id, server_id, to, ciaddr })
+    }
+
+    /// Whether a packet from an interface of `pool` tells where the client of an imported session is: nobody knew yet, and
+    /// its address is of that network.
+    fn settles(&self, record: &Record, pool: PoolId) -> bool {
+        let own = self.pools.pool_of(record.instance(), record.address());
+        record.link() == NameId::EMPTY
+            && record.giaddr.is_unspecified()
+            && self.pools.chain(pool).any(|id| Some(id) == own)
     }
 
     /// The service of the session's own interface, or of its group where the interface is gone.
