@@ -7,6 +7,8 @@
 
 mod binding;
 mod configuration;
+mod event;
+mod import;
 mod plugin;
 mod radius;
 mod reconfigure;
@@ -22,6 +24,8 @@ pub use configuration::{
     ImpactedSession, Load, LoadVerb, Mode, OfSession, Open, PendingCommit, Rescue, RescueAction, Rollback, ShowQuery,
     Text,
 };
+pub use event::{BindingChange, Event, EventKind, EventQuery, Reset, ResetReason, Synced};
+pub use import::{IMPORT_MAX, Import, ImportRefused, Imported, ImportedBinding, LEASE_INFINITE};
 pub use plugin::{Plugin, PluginList};
 pub use radius::{AaaStatistics, RadiusServer, RadiusServerList};
 pub use reconfigure::{Capability, CapabilityList, PACE_DEFAULT, ReconfigureQuery, Reconfigured};

@@ -23,6 +23,9 @@ pub struct ReconfigureQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
     /// As in [`Selector`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// As in [`Selector`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
     /// The client keeps its address and gets new options; else it gets another address.
@@ -36,8 +39,8 @@ pub struct ReconfigureQuery {
 impl ReconfigureQuery {
     /// Which sessions.
     pub fn selector(&self) -> Selector {
-        let Self { address, mac, session, interface, all, .. } = self.clone();
-        Selector { address, mac, session, interface, all }
+        let Self { address, mac, session, interface, pool, all, .. } = self.clone();
+        Selector { address, mac, session, interface, pool, all }
     }
 }
 

@@ -44,6 +44,10 @@ pub enum Verb {
     BindingSummary,
     /// `clear dhcp server binding`, with a [`Selector`] in the query.
     ClearBindings,
+    /// `request dhcp server binding import`, with an [`Import`](crate::Import) in the body.
+    ImportBindings,
+    /// `monitor dhcp server binding`: server-sent events, with an [`EventQuery`](crate::EventQuery) in the query.
+    Events,
     /// `show dhcp server statistics`.
     Statistics,
     /// `clear dhcp server statistics`.
@@ -100,11 +104,13 @@ pub enum Verb {
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::Version,
         Self::Bindings,
         Self::BindingSummary,
         Self::ClearBindings,
+        Self::ImportBindings,
+        Self::Events,
         Self::Statistics,
         Self::ClearStatistics,
         Self::Reconfigure,
@@ -140,6 +146,8 @@ impl Verb {
             Self::Bindings => "/v1/dhcp/server/bindings",
             Self::BindingSummary => "/v1/dhcp/server/bindings/summary",
             Self::ClearBindings => "/v1/dhcp/server/bindings/clear",
+            Self::ImportBindings => "/v1/dhcp/server/bindings/import",
+            Self::Events => "/v1/events",
             Self::Statistics => "/v1/dhcp/server/statistics",
             Self::ClearStatistics => "/v1/dhcp/server/statistics/clear",
             Self::Reconfigure => "/v1/dhcp/server/reconfigure",
@@ -183,6 +191,7 @@ impl Verb {
             Self::Version
             | Self::Bindings
             | Self::BindingSummary
+            | Self::Events
             | Self::Statistics
             | Self::ReconfigureCapability
             | Self::Routes
@@ -198,6 +207,7 @@ impl Verb {
             Self::ClearBindings | Self::ClearStatistics | Self::Reconfigure => Permission::Clear,
             Self::Reload
             | Self::Shutdown
+            | Self::ImportBindings
             | Self::ConfigurationOpen
             | Self::ConfigurationClose
             | Self::ConfigurationEdit
@@ -229,6 +239,9 @@ pub struct Selector {
     /// Interface, or the beginning of names with a trailing `*`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
+    /// Pool of the address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
     /// All bindings, said explicitly.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
@@ -238,7 +251,8 @@ impl Selector {
     /// The fields as query parameters, values not yet escaped.
     pub fn query(&self) -> Vec<(&'static str, String)> {
         let mut query = Vec::new();
-        let fields = [("address", &self.address), ("mac", &self.mac), ("interface", &self.interface)];
+        let fields =
+            [("address", &self.address), ("mac", &self.mac), ("interface", &self.interface), ("pool", &self.pool)];
         query.extend(fields.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
         query.extend(self.session.map(|id| ("session", id.to_string())));
         if self.all {

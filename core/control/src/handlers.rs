@@ -1,6 +1,8 @@
 //! One handler a verb.
 
 mod configuration;
+mod events;
+mod import;
 mod reconfigure;
 
 use crate::{BODY_MAX, REQUEST_MAX, backend::Backend, peer::Peer, present};
@@ -20,6 +22,7 @@ use bindery_engine::command::{Cursor, Filter, Reply, Verb as Ask};
 use bindery_types::SessionId;
 use futures_util::{StreamExt, stream};
 use std::{sync::Arc, time::Instant};
+use tokio::sync::watch;
 
 type Back = Arc<dyn Backend>;
 
@@ -27,6 +30,7 @@ type Back = Arc<dyn Backend>;
 struct Server {
     backend: Back,
     started: Instant,
+    events: events::Events,
 }
 
 /// An error reply.
@@ -46,9 +50,9 @@ fn ending() -> Refused {
     Refused(StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending".to_owned())
 }
 
-/// The routes of all verbs.
-pub(crate) fn router(backend: Back) -> Router {
-    let server = Server { backend, started: Instant::now() };
+/// The routes of all verbs. Streams of events end when `ending` is closed.
+pub(crate) fn router(backend: Back, ending: watch::Receiver<()>) -> Router {
+    let server = Server { backend, started: Instant::now(), events: events::Events::new(ending) };
     let router = Verb::ALL.into_iter().fold(Router::new(), |router, verb| router.route(verb.path(), handler(verb)));
     let unknown = async || Refused(StatusCode::NOT_FOUND, "no such verb".to_owned());
     router.fallback(unknown).layer(DefaultBodyLimit::max(BODY_MAX)).with_state(server)
@@ -60,6 +64,8 @@ fn handler(verb: Verb) -> MethodRouter<Server> {
         Verb::Bindings => get(bindings),
         Verb::BindingSummary => get(summary),
         Verb::ClearBindings => post(clear_bindings),
+        Verb::ImportBindings => import::handler(),
+        Verb::Events => get(events::events),
         Verb::Statistics => get(statistics),
         Verb::ClearStatistics => post(clear_statistics),
         Verb::Reconfigure => post(reconfigure::reconfigure),
@@ -108,10 +114,11 @@ fn filter(selector: &Selector) -> Result<Filter, Refused> {
         selector.mac.is_some(),
         selector.session.is_some(),
         selector.interface.is_some(),
+        selector.pool.is_some(),
         selector.all,
     ];
     if given.into_iter().filter(|given| *given).count() > 1 {
-        return Err(bad("give one of address, mac, session, interface, all"));
+        return Err(bad("give one of address, mac, session, interface, pool, all"));
     }
     if let Some(address) = &selector.address {
         let parsed = address.parse().map_err(|_| bad(format!("`{address}` is no IPv4 address")))?;
@@ -122,6 +129,9 @@ fn filter(selector: &Selector) -> Result<Filter, Refused> {
     }
     if let Some(id) = selector.session {
         return Ok(Filter::Session(SessionId(id)));
+    }
+    if let Some(pool) = &selector.pool {
+        return Ok(Filter::Pool(pool.as_str().into()));
     }
     Ok(selector.interface.as_deref().map_or(Filter::All, |name| Filter::Interface(name.into())))
 }

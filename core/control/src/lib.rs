@@ -20,6 +20,9 @@ use std::{future::Future, sync::Arc, time::Duration};
 /// Most bytes of a request's body. No verb has one.
 pub(crate) const BODY_MAX: usize = 4_096;
 
+/// Most bytes of a request's body that has bindings to import in it: 256 of them.
+pub(crate) const IMPORT_BODY_MAX: usize = 256 << 10;
+
 /// Most bytes of a request's body that has a configuration in it.
 pub(crate) const CONFIGURATION_MAX: usize = 16 << 20;
 
@@ -38,7 +41,13 @@ pub async fn serve(
     backend: Arc<dyn Backend>,
     end: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let router = handlers::router(backend);
+    let (open, ending) = tokio::sync::watch::channel(());
+    let end = async move {
+        end.await;
+        // Streams of events have no end of their own.
+        drop(open);
+    };
+    let router = handlers::router(backend, ending);
     let service = router.into_make_service_with_connect_info::<peer::Peer>();
     let listener = limit::Limited::new(socket.into_listener()?, CONNECTIONS_MAX);
     axum::serve(listener, service).with_graceful_shutdown(end).await

@@ -1,17 +1,24 @@
-//! At most so many connections at once: further ones wait in the kernel's backlog, and then are refused by it.
+//! At most so many connections at once: further ones wait in the kernel's backlog, and then are refused by it. Who does
+//! not take what was asked for is cut off.
 
 use axum::serve::Listener;
 use std::{
+    future::Future,
     io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{UnixListener, UnixStream, unix::SocketAddr},
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::Sleep,
 };
+
+/// A connection whose reader takes nothing for this long is cut off: what it waits for is held only so long.
+pub(crate) const STALL_MAX: Duration = Duration::from_secs(30);
 
 /// A listener that accepts only while there is room.
 pub(crate) struct Limited {
@@ -33,7 +40,7 @@ impl Listener for Limited {
         // The semaphore is never closed.
         let permit = Arc::clone(&self.room).acquire_owned().await.ok();
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Held { stream, _permit: permit }, address)
+        (Held { stream, stalled: None, _permit: permit }, address)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -44,6 +51,8 @@ impl Listener for Limited {
 /// A connection that counts until it is closed.
 pub(crate) struct Held {
     stream: UnixStream,
+    /// Runs while nothing can be written.
+    stalled: Option<Pin<Box<Sleep>>>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -51,6 +60,16 @@ impl Held {
     /// The connection.
     pub(crate) fn stream(&self) -> &UnixStream {
         &self.stream
+    }
+
+    /// The outcome of a write, unless nothing could be written for too long.
+    fn patiently<T>(&mut self, context: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            self.stalled = None;
+            return outcome;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALL_MAX)));
+        stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -66,7 +85,8 @@ impl AsyncRead for Held {
 
 impl AsyncWrite for Held {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.patiently(context, outcome)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -82,7 +102,8 @@ impl AsyncWrite for Held {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.patiently(context, outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -93,7 +114,8 @@ impl AsyncWrite for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{future::Future, pin::pin, task::Waker};
+    use std::{pin::pin, task::Waker};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[test]
     fn a_connection_too_many_waits_for_another_to_end() {
@@ -110,5 +132,36 @@ mod tests {
             drop(first);
             let _held = second.await;
         });
+    }
+
+    fn held(stream: UnixStream) -> Held {
+        Held { stream, stalled: None, _permit: None }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_is_cut_off() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let began = tokio::time::Instant::now();
+        let error = held(ours).write_all(&vec![0; 64 << 20]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), STALL_MAX.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_reader_is_not() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let began = tokio::time::Instant::now();
+        let reader = tokio::spawn(async move {
+            let mut taken = vec![0; 1 << 20];
+            // The kernel's buffer has to empty before it is writable again.
+            while theirs.read(&mut taken).await.unwrap() > 0 {
+                tokio::time::sleep(Duration::from_secs(2)).await;
+            }
+        });
+        let mut writer = held(ours);
+        writer.write_all(&vec![0; 8 << 20]).await.unwrap();
+        drop(writer);
+        reader.await.unwrap();
+        assert!(began.elapsed() > STALL_MAX);
     }
 }

@@ -1,0 +1,150 @@
+//! The stream of events: what happens to bindings, as server-sent events.
+//!
+//! Without a resume id: the full state as events `binding`, then `synced`, then changes as events `binding` and `ended`.
+//! With one: the changes since, or `reset` and the full state where they are not known any more. A reader that keeps
+//! bindings by `session-id`, puts in what `binding` tells, takes out what `ended` tells and empties its table at `reset`
+//! has the server's table.
+
+use crate::{Binding, Selector};
+use serde::{Deserialize, Serialize};
+
+/// The query of `Events`: a [`Selector`] and where to go on.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct EventQuery {
+    /// As in [`Selector`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// As in [`Selector`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// As in [`Selector`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<u64>,
+    /// As in [`Selector`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
+    /// As in [`Selector`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<String>,
+    /// As in [`Selector`]; the same as none of the others.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
+    /// The last `id` that the reader has, as in the header `Last-Event-ID`, which comes before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<String>,
+}
+
+impl EventQuery {
+    /// Which bindings.
+    pub fn selector(&self) -> Selector {
+        let Self { address, mac, session, interface, pool, all, .. } = self.clone();
+        Selector { address, mac, session, interface, pool, all }
+    }
+}
+
+/// Kind of an event: its field `event`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum EventKind {
+    /// A live binding as it is now; data is an [`Event`].
+    Binding,
+    /// A binding ended, or left the selection; data is an [`Event`].
+    Ended,
+    /// The full state is told: what follows are changes; data is a [`Synced`].
+    Synced,
+    /// Changes were lost: the full state follows; data is a [`Reset`].
+    Reset,
+}
+
+impl EventKind {
+    /// The value of the field `event`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Binding => "binding",
+            Self::Ended => "ended",
+            Self::Synced => "synced",
+            Self::Reset => "reset",
+        }
+    }
+}
+
+/// Data of the events `binding` and `ended`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Event {
+    /// Position in the order of all changes; absent in the full state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<u64>,
+    /// What became of the binding. Of several changes since the reader's last look it is the last.
+    pub change: BindingChange,
+    /// The binding.
+    pub binding: Binding,
+}
+
+/// What became of a binding.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BindingChange {
+    /// Nothing: it is part of the full state.
+    Present,
+    /// A new lease.
+    Bound,
+    /// The lease goes on, or what an authority granted has changed.
+    Renewed,
+    /// The client is being reconfigured.
+    Reconfiguring,
+    /// The client gave the lease back.
+    Released,
+    /// The lease ran out.
+    Expired,
+    /// We ended it.
+    Cleared,
+    /// The client found its address in use.
+    Declined,
+    /// The selection does not cover it any more; it may never have.
+    Left,
+}
+
+/// Data of the event `synced`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Synced {
+    /// Position in the order of all changes.
+    pub sequence: u64,
+}
+
+/// Data of the event `reset`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Reset {
+    /// Why.
+    pub reason: ResetReason,
+}
+
+/// Why a stream begins anew.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResetReason {
+    /// The reader is so far behind that changes were forgotten.
+    Lost,
+    /// The resume id is of another run of the daemon.
+    OtherRun,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_of_events() {
+        let json = |value: &BindingChange| serde_json::to_string(value).unwrap();
+        assert_eq!(json(&BindingChange::Reconfiguring), r#""reconfiguring""#);
+        assert_eq!(
+            serde_json::to_string(&Reset { reason: ResetReason::OtherRun }).unwrap(),
+            r#"{"reason":"other-run"}"#
+        );
+        assert_eq!(serde_json::to_string(&Synced { sequence: 7 }).unwrap(), r#"{"sequence":7}"#);
+        let query: EventQuery = serde_json::from_str(r#"{"pool":"p","resume":"1-2"}"#).unwrap();
+        assert_eq!(query.selector(), Selector { pool: Some("p".to_owned()), ..Selector::default() });
+    }
+}
