@@ -8,15 +8,20 @@ pub mod edit;
 mod error;
 pub mod form;
 pub mod groups;
+pub mod host_table;
 pub mod model;
 mod nearest;
 mod pattern;
 pub mod schema;
+mod sources;
 pub mod tree;
 pub mod value;
 
 pub use compare::{Change, ChangeKind, changes};
 pub use error::{Errors, FAULTS_MAX, Fault, Located};
+pub use host_table::{HostTable, HostTableError, HostTables, TableFault};
+pub use sources::{NoSources, SecretReference, Sources};
+
 pub use model::{Driver, FlatSetting, Grants, OnFailure, PluginConfig, Setting, Shipped, System, flatten};
 
 use bindery_engine::config::Config;
@@ -59,10 +64,21 @@ pub struct Loaded {
 /// ```
 ///
 /// # Errors
-/// All faults at once, each with its place.
+/// All faults at once, each with its place. A reference to a secret that is kept elsewhere is one.
 pub fn load(name: &str, text: &str) -> Result<Loaded, Errors> {
-    let tree = tree::parse(name, text)?;
-    let text: Arc<str> = text.into();
+    load_with(name, text, &NoSources)
+}
+
+/// As [`load`], with what `sources` have of what the configuration refers to.
+///
+/// # Errors
+/// All faults at once, each with its place.
+pub fn load_with(name: &str, text: &str, sources: &dyn Sources) -> Result<Loaded, Errors> {
+    build(name, tree::parse(name, text)?, text.into(), sources)
+}
+
+/// The configuration `tree`, whose places are those of `text`.
+fn build(name: &str, tree: Tree, text: Arc<str>, sources: &dyn Sources) -> Result<Loaded, Errors> {
     let mut faults = Faults::default();
     let expanded = groups::has_groups(&tree).then(|| {
         schema::check_groups(&tree, &mut faults);
@@ -72,8 +88,10 @@ pub fn load(name: &str, text: &str) -> Result<Loaded, Errors> {
         }
         expanded
     });
-    schema::check(expanded.as_ref().unwrap_or(&tree), &mut faults);
-    let model = Model::of(expanded.as_ref().unwrap_or(&tree));
+    let effective = expanded.as_ref().unwrap_or(&tree);
+    schema::check(effective, &mut faults);
+    let mut model = Model::read(effective, &sources::secrets(effective, sources, &mut faults));
+    model::read_host_tables(&mut model, sources, &mut faults);
     model::constraints(&model, &mut faults);
     if !faults.is_empty() {
         return Err(Errors::new(name, schema::mask(&tree, &text).into(), faults));
@@ -98,7 +116,20 @@ impl fmt::Debug for Loaded {
 }
 
 impl Loaded {
-    /// The text it was made from.
+    /// The configuration that an edited tree is. No text is read for it: its text is the canonical one, and every place
+    /// in the tree becomes the place in that text.
+    ///
+    /// # Errors
+    /// All faults at once, each with its place in the canonical text.
+    pub fn from_tree(name: &str, mut tree: Tree, sources: &dyn Sources) -> Result<Self, Errors> {
+        let text = tree::print_placed(&mut tree);
+        if let Err(message) = tree::fits(&tree.nodes, text.len()) {
+            return Err(Errors::new(name, "".into(), vec![Fault::new(message, tree::Span::default(), "")]));
+        }
+        build(name, tree, text.into(), sources)
+    }
+
+    /// The text it was made from, or the canonical one if it was made from a tree.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -106,6 +137,14 @@ impl Loaded {
     /// What holds: what was written with what is inherited from groups.
     pub fn effective(&self) -> &Tree {
         self.expanded.as_ref().unwrap_or(&self.tree)
+    }
+
+    /// The tables of reservations, pool by pool: name of the pool, path as it is written, table.
+    pub fn host_tables(&self) -> impl Iterator<Item = (&str, &str, &Arc<HostTable>)> {
+        self.model.pools.iter().filter_map(|pool| {
+            let table = pool.host_table.as_ref()?;
+            Some((pool.name.value.as_str(), table.path.value.as_str(), table.table.as_ref()?))
+        })
     }
 
     /// The components to load: relative paths start at `base`, the folder of the configuration file.

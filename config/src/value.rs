@@ -2,6 +2,7 @@
 
 use crate::nearest::nearest;
 use crate::schema::{HIDDEN, Type};
+use crate::sources::SecretReference;
 use crate::tree::Value;
 use bindery_types::{Ipv4Addr, Ipv6Addr, MacAddr, Prefix4};
 
@@ -63,7 +64,9 @@ pub fn expected(ty: &Type) -> String {
         Type::Text(min, max) if min == max => format!("text of {min} byte"),
         Type::Text(min, max) => format!("text of {min} to {max} bytes"),
         Type::Name(max) => format!("a name of 1 to {max} characters"),
-        Type::Secret(min, max) => format!("a secret of {min} to {max} bytes"),
+        Type::Secret(min, max) => {
+            format!("a secret of {min} to {max} bytes, or file:PATH or credential:NAME where it is kept")
+        }
         Type::Delimiter => "one printable character, no blank and no semicolon".to_owned(),
         Type::Hex(min, max) => format!("an even number of {min} to {max} hexadecimal digits"),
         Type::Address4 => "an IPv4 address".to_owned(),
@@ -125,6 +128,10 @@ fn from_text(ty: &Type, text: &str) -> Result<Typed, Mismatch> {
     match ty {
         Type::Secret(..) if text == HIDDEN => {
             Err(Mismatch::new("this only stands for a secret that was not shown").help("write the secret itself"))
+        }
+        Type::Secret(..) if let Some(reference) = SecretReference::read(text) => {
+            let wrong = |why| Mismatch::new(why).help("file:PATH and credential:NAME say where a secret is kept");
+            reference.map(|_| Typed::Text(text.to_owned())).map_err(wrong)
         }
         Type::Text(min, max) | Type::Secret(min, max) => {
             length(text.len(), *min, *max, "bytes")?;

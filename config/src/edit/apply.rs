@@ -25,6 +25,26 @@ pub fn apply(tree: &mut Tree, operation: &Operation) -> Result<usize, Fault> {
     done
 }
 
+/// Carries out operations one after the other; gives how many statements or values they changed in all.
+///
+/// # Errors
+/// One of them cannot be carried out: which, counted from 0, and why. Those before it are done.
+pub fn apply_all(tree: &mut Tree, operations: &[Operation]) -> Result<usize, (usize, Fault)> {
+    let mut editor = Editor::new(tree).map_err(|fault| (0, fault))?;
+    let mut changed = 0;
+    for (at, operation) in operations.iter().enumerate() {
+        match editor.apply(operation) {
+            Ok(more) => changed += more,
+            Err(fault) => {
+                editor.finish();
+                return Err((at, fault));
+            }
+        }
+    }
+    editor.finish();
+    Ok(changed)
+}
+
 /// Carries out many operations on one tree.
 pub(crate) struct Editor<'t> {
     tree: &'t mut Tree,

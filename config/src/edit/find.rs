@@ -139,6 +139,26 @@ pub(crate) fn block<'t>(tree: &'t Tree, path: &Path) -> Option<(&'t [Node], &'st
     Some((nodes, within))
 }
 
+/// What is in the block that `path` leads to, as a tree; empty where there is none.
+pub fn below(tree: &Tree, path: &Path) -> Tree {
+    Tree { nodes: block(tree, path).map(|(nodes, _)| nodes.to_vec()).unwrap_or_default() }
+}
+
+/// The tree with nothing but what `path` leads to; empty where there is none.
+pub fn only(tree: &Tree, path: &Path) -> Tree {
+    fn narrowed(nodes: &[Node], steps: &[Step], within: &'static Statement) -> Option<Vec<Node>> {
+        let Some((step, steps)) = steps.split_first() else { return Some(nodes.to_vec()) };
+        let statement = within.child(&step.name)?;
+        let node = nodes.iter().find(|node| step.is(node, statement))?;
+        let children = narrowed(&node.children, steps, inside(statement, step.key.as_ref())?)?;
+        let Node { name, tag, arguments, properties, annotation, span, .. } = node;
+        let (name, tag, arguments) = (name.clone(), tag.clone(), arguments.clone());
+        let (properties, annotation) = (properties.clone(), annotation.clone());
+        Some(vec![Node { name, tag, arguments, properties, children, annotation, span: *span }])
+    }
+    Tree { nodes: narrowed(&tree.nodes, &path.steps, &ROOT).unwrap_or_default() }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::edit::apply::Editor;

@@ -23,14 +23,22 @@ pub struct Conflict {
 /// # Errors
 /// All statements that both changed differently, also those that one side took away and the other changed.
 pub fn merge3(base: &Tree, mine: &Tree, theirs: &Tree) -> Result<Tree, Vec<Conflict>> {
-    let mut merger = Merger { path: Path::default(), conflicts: Vec::new() };
+    let mut merger = Merger { path: Path::default(), conflicts: Vec::new(), mine_wins: false };
     let nodes = merger.block([&base.nodes, &mine.nodes, &theirs.nodes], &ROOT);
     if merger.conflicts.is_empty() { Ok(Tree { nodes }) } else { Err(merger.conflicts) }
+}
+
+/// As [`merge3`], but where both sides changed a statement it is as `mine` has it.
+pub fn rebase(base: &Tree, mine: &Tree, theirs: &Tree) -> Tree {
+    let mut merger = Merger { path: Path::default(), conflicts: Vec::new(), mine_wins: true };
+    Tree { nodes: merger.block([&base.nodes, &mine.nodes, &theirs.nodes], &ROOT) }
 }
 
 struct Merger {
     path: Path,
     conflicts: Vec<Conflict>,
+    /// Nothing is a conflict.
+    mine_wins: bool,
 }
 
 impl Merger {
@@ -76,18 +84,16 @@ impl Merger {
         let block = within.child(&any.name).is_some_and(is_block);
         let (Some(mine), Some(theirs), true) = (mine, theirs, block) else {
             self.conflict(&step);
-            return None;
+            return mine.filter(|_| self.mine_wins).cloned();
         };
         let mut merged = Node { children: Vec::new(), ..theirs.clone() };
         let tag = three(base.map(|base| &base.tag), &mine.tag, &theirs.tag);
         let annotation = three(base.map(|base| &base.annotation), &mine.annotation, &theirs.annotation);
-        match (tag, annotation) {
-            (Some(tag), Some(annotation)) => {
-                merged.tag.clone_from(tag);
-                merged.annotation.clone_from(annotation);
-            }
-            _ => self.conflict(&step),
+        if tag.is_none() || annotation.is_none() {
+            self.conflict(&step);
         }
+        merged.tag.clone_from(tag.unwrap_or(&mine.tag));
+        merged.annotation.clone_from(annotation.unwrap_or(&mine.annotation));
         if let Some(inside) = inside_node(theirs, Some(within)) {
             self.path.push(step);
             let before = base.map(|base| base.children.as_slice()).unwrap_or_default();
@@ -98,7 +104,9 @@ impl Merger {
     }
 
     fn conflict(&mut self, step: &Step) {
-        self.conflicts.push(Conflict { path: self.path.and(step) });
+        if !self.mine_wins {
+            self.conflicts.push(Conflict { path: self.path.and(step) });
+        }
     }
 
     /// Puts the instances of an ordered list in the order of the side that changed it; what only the other side has
@@ -110,7 +118,7 @@ impl Merger {
         };
         let [base, mine, theirs] = sides.map(keys);
         let lead = match (reordered(&base, &mine), reordered(&base, &theirs)) {
-            (true, true) if reordered(&mine, &theirs) => {
+            (true, true) if !self.mine_wins && reordered(&mine, &theirs) => {
                 self.conflict(&Step { name: name.to_owned(), key: None, span: Span::default() });
                 return;
             }

@@ -18,12 +18,13 @@ mod replace;
 mod resolve;
 mod words;
 
-pub use apply::apply;
+pub use apply::{apply, apply_all};
 pub use canonical::canonical;
 pub use command::{Fragment, Operation, Place, command, path};
 pub use diff::{Diff, diff};
+pub use find::{below, only};
 pub use load::{Format, Source, Verb, load, refusal};
-pub use merge3::{Conflict, merge3};
+pub use merge3::{Conflict, merge3, rebase};
 pub use path::{Path, Target};
 
 pub(crate) use canonical::sort;

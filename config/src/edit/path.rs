@@ -137,13 +137,21 @@ impl fmt::Display for Step {
     }
 }
 
-/// A statement that a command is about, or one value of a list.
-#[derive(Clone, Debug, PartialEq)]
+/// A statement that a command is about, or one value of a list. `Debug` hides what may be a secret.
+#[derive(Clone, PartialEq)]
 pub struct Target {
     /// The statement.
     pub path: Path,
     /// The value of it, where only one is meant.
     pub(crate) value: Option<Argument>,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hide = self.path.steps.last().is_some_and(|step| crate::schema::may_be_secret(&step.name));
+        let value = self.value.as_ref().filter(|_| !hide);
+        f.debug_struct("Target").field("path", &self.path).field("value", &value).finish()
+    }
 }
 
 impl Target {

@@ -2,7 +2,7 @@
 
 use crate::edit::{Path, Step, annotation_text, inside_node, print_word};
 use crate::groups::Inheritance;
-use crate::schema::{HIDDEN, Kind, Statement, Type};
+use crate::schema::{HIDDEN, Kind, Statement, Type, refers};
 use crate::tree::{Node, Tree, print_head, print_values};
 
 /// The tree in braces, secrets hidden. Values are as in commands, the settings of a plugin as in KDL.
@@ -128,7 +128,7 @@ pub(crate) fn head(node: &Node, within: Option<&'static Statement>) -> String {
     };
     out.push_str(statement.name);
     let (ty, list) = match statement.kind {
-        Kind::Leaf(Type::Secret(..)) => return format!("{out} {HIDDEN}"),
+        Kind::Leaf(Type::Secret(..)) if !node.arguments.iter().all(refers) => return format!("{out} {HIDDEN}"),
         Kind::Leaf(ty) | Kind::Named(ty, _) => (Some(ty), false),
         Kind::LeafList(ty) => (Some(ty), node.arguments.len() > 1),
         Kind::Select(_) => (None, false),

@@ -148,7 +148,7 @@ pub(super) fn authentication(at: At<'_>) -> Option<Authentication> {
     let at = at.child("authentication")?;
     let include = at.child("username-include");
     Some(Authentication {
-        password: at.leaf("password").and_then(|leaf| leaf.value.text()).map(Secret::new),
+        password: at.secret("password"),
         include: include.map_or_else(|| UsernameInclude::none(at.span()), username_include),
         span: at.span(),
     })
@@ -205,7 +205,7 @@ access {
         assert_eq!(loaded.model.access_of_group(GroupId(2)), None);
         [0, 1].map(|id| {
             let Some(binding) = loaded.model.access_of_group(GroupId(id)) else { return "nobody".to_owned() };
-            let password = binding.password().map_or("-", |password| password.as_str());
+            let password = binding.password().map_or("-", |password| std::str::from_utf8(password.as_bytes()).unwrap());
             let prefix = binding.include().and_then(|include| include.user_prefix.as_deref()).unwrap_or("-");
             format!("{} {password} {prefix}", binding.profile.name.value)
         })

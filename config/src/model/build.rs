@@ -2,17 +2,18 @@
 
 use super::read::{At, Spanned};
 use super::{
-    AllowLeasequery, Driver, Group, Interface, Model, Overrides, Policies, Reconfigure, Secret, authentication,
-    plugins, pools, radius, shipped,
+    AllowLeasequery, Driver, Group, Interface, Model, Overrides, Policies, Reconfigure, authentication, plugins, pools,
+    radius, shipped,
 };
+use crate::sources::Secrets;
 use crate::tree::Tree;
 use crate::value::Typed;
 use bindery_engine::policy::Stage;
 
 impl Model {
     /// Reads what `tree` says; what is at fault reads as absent.
-    pub fn of(tree: &Tree) -> Self {
-        let top = At::top(tree);
+    pub(crate) fn read(tree: &Tree, secrets: &Secrets) -> Self {
+        let top = At::top(tree, secrets);
         let server =
             top.child("system").and_then(|at| at.child("services")).and_then(|at| at.child("dhcp-local-server"));
         let access = top.child("access");
@@ -110,7 +111,7 @@ fn reconfigure(at: At<'_>) -> Option<Reconfigure> {
     Some(Reconfigure {
         attempts: at.leaf("attempts").and_then(|leaf| leaf.value.integer()),
         timeout_secs: at.leaf("timeout").and_then(|leaf| leaf.value.seconds()).and_then(|secs| u8::try_from(secs).ok()),
-        token: at.leaf("token").and_then(|leaf| leaf.value.text()).map(Secret::new),
+        token: at.secret("token"),
         clear_on_abort: at.has("clear-on-abort"),
         defer_nack_on_abort: at.has("defer-nack-on-abort"),
         span: at.span(),

@@ -15,7 +15,7 @@ mod secret;
 mod shipped;
 
 pub use authentication::{AccessBinding, Authentication, IncludeClientId, IncludeOption82, UsernameInclude};
-pub(crate) use constraints::constraints;
+pub(crate) use constraints::{constraints, read_host_tables};
 pub use plugins::{FlatSetting, Grants, OnFailure, PluginConfig, Setting, flatten};
 pub use radius::{
     AccessProfile, Accounting, AccountingStatistics, AuthenticationMethod, DisconnectClient, RadiusOptions,
@@ -26,14 +26,14 @@ pub use resolve::{Driver, System};
 pub use secret::Secret;
 pub use shipped::Shipped;
 
-use crate::tree::Span;
+use crate::{host_table::HostTable, tree::Span};
 use bindery_engine::{
     config::{Lease, Timer},
     policy::Stage,
 };
 use bindery_types::{IpAddr, Ipv4Addr, MacAddr, Prefix4};
 use bindery_wire::v4::OptionCode;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The whole configuration as it was written.
 #[derive(Clone, Debug, Default)]
@@ -179,6 +179,8 @@ pub struct Pool {
     pub excluded_addresses: Vec<Spanned<Ipv4Addr>>,
     /// `host`s, in order.
     pub hosts: Vec<Host>,
+    /// `host-table`.
+    pub host_table: Option<PoolTable>,
     /// `dhcp-attributes`.
     pub attributes: Attributes,
 }
@@ -203,6 +205,15 @@ pub struct Host {
     pub hardware_address: Spanned<MacAddr>,
     /// `ip-address`.
     pub ip_address: Spanned<Ipv4Addr>,
+}
+
+/// `host-table FILE`.
+#[derive(Clone, Debug)]
+pub struct PoolTable {
+    /// The file, as it was written.
+    pub path: Spanned<String>,
+    /// What it has; none where it could not be read.
+    pub table: Option<Arc<HostTable>>,
 }
 
 /// `dhcp-attributes`.

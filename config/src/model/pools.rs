@@ -2,7 +2,7 @@
 
 use super::build::name;
 use super::read::{At, Spanned};
-use super::{Attributes, Host, Pool, Range, options};
+use super::{Attributes, Host, Pool, PoolTable, Range, options};
 use crate::value::Typed;
 use bindery_engine::config::{Lease, Timer};
 
@@ -21,6 +21,9 @@ pub(super) fn pool(at: At<'_>) -> Option<Pool> {
             .filter_map(|it| it.map(Typed::address4))
             .collect(),
         hosts: inet.all("host").filter_map(host).collect(),
+        host_table: inet
+            .leaf("host-table")
+            .and_then(|path| Some(PoolTable { path: path.map(Typed::text)?, table: None })),
         attributes: inet.child("dhcp-attributes").map(attributes).unwrap_or_default(),
     })
 }

@@ -183,7 +183,7 @@ pub(super) fn server(at: At<'_>) -> Option<RadiusServer> {
     let secs = |name| at.leaf_or_default(name)?.seconds().and_then(|secs| u16::try_from(secs).ok());
     Some(RadiusServer {
         address: address_key(at)?,
-        secret: at.leaf("secret")?.value.text().map(Secret::new)?,
+        secret: at.secret("secret")?,
         port: number("port")?,
         accounting_port: number("accounting-port")?,
         timeout_secs: secs("timeout")?,
@@ -261,7 +261,7 @@ fn accounting(at: At<'_>) -> Accounting {
 
 pub(super) fn disconnect_client(at: At<'_>) -> Option<DisconnectClient> {
     let address = address_key(at)?;
-    let secret = at.leaf("secret")?.value.text().map(Secret::new)?;
+    let secret = at.secret("secret")?;
     Some(DisconnectClient { address: address.value, span: address.span, secret })
 }
 

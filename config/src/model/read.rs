@@ -3,7 +3,9 @@
 //! Whatever does not fit reads as if it were not there: the check has told of it already, and what follows is still
 //! worth checking.
 
+use super::Secret;
 use crate::schema::{Kind, ROOT, Statement};
+use crate::sources::Secrets;
 use crate::tree::{Argument, Node, Span, Tree, Value};
 use crate::value::{Typed, typed};
 
@@ -29,11 +31,12 @@ pub(crate) struct At<'a> {
     nodes: &'a [Node],
     node: Option<&'a Node>,
     statement: &'static Statement,
+    secrets: &'a Secrets,
 }
 
 impl<'a> At<'a> {
-    pub(crate) fn top(tree: &'a Tree) -> Self {
-        Self { nodes: &tree.nodes, node: None, statement: &ROOT }
+    pub(crate) fn top(tree: &'a Tree, secrets: &'a Secrets) -> Self {
+        Self { nodes: &tree.nodes, node: None, statement: &ROOT, secrets }
     }
 
     /// The place of the statement's name and values.
@@ -56,7 +59,8 @@ impl<'a> At<'a> {
         let statement = self.statement.child(name).filter(|statement| statement.built);
         debug_assert!(statement.is_some(), "{name} is not in the table below {}", self.statement.name);
         let nodes = self.nodes.iter().filter(move |node| node.name == name && !node.is_inactive());
-        nodes.filter_map(move |node| Some(At { nodes: &node.children, node: Some(node), statement: statement? }))
+        nodes
+            .filter_map(move |node| Some(At { nodes: &node.children, node: Some(node), statement: statement?, ..self }))
     }
 
     pub(crate) fn child(self, name: &'static str) -> Option<At<'a>> {
@@ -77,7 +81,7 @@ impl<'a> At<'a> {
     /// The only active statement in a block of which exactly one must be written.
     pub(crate) fn only(self) -> Option<At<'a>> {
         let node = self.nodes.iter().find(|node| !node.is_inactive())?;
-        Some(At { nodes: &node.children, node: Some(node), statement: self.statement.child(&node.name)? })
+        Some(At { nodes: &node.children, node: Some(node), statement: self.statement.child(&node.name)?, ..self })
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -102,6 +106,11 @@ impl<'a> At<'a> {
     /// The value of a leaf in it.
     pub(crate) fn leaf(self, name: &'static str) -> Option<Spanned<Typed>> {
         self.child(name)?.values().into_iter().next()
+    }
+
+    /// The secret that a leaf in it has or refers to.
+    pub(crate) fn secret(self, name: &'static str) -> Option<Secret> {
+        self.secrets.secret(self.leaf(name)?.value.text()?)
     }
 
     /// The value of a leaf in it, or the one that holds without it.

@@ -5,7 +5,7 @@ use crate::schema::{ROOT, Statement};
 use crate::value::Typed;
 use bindery_engine::config::{self, Chains, Config, PluginId};
 use bindery_types::{GroupId, InstanceId, PoolId};
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 /// A vendor's forwarding plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,7 +150,7 @@ fn of_pool(pool: &Pool, pools: &HashMap<&str, PoolId>) -> Option<config::Pool> {
                 ip_address: host.ip_address.value,
             })
             .collect(),
-        host_table: None,
+        host_table: pool.host_table.as_ref().and_then(|it| Some(Arc::clone(it.table.as_ref()?.reservations()))),
         excluded: excluded.collect(),
         link: pool.link.as_ref().and_then(|link| pools.get(link.value.as_str()).copied()),
         hold_down: pool.hold_down,

@@ -78,6 +78,15 @@ const INET: &[Statement] = &[
     Statement::named("host", Type::Name(256), HOST, "An address kept for one hardware address.")
         .source("RFC 2131 §1")
         .apply(Apply::AffectsSessions),
+    Statement::leaf(
+        "host-table",
+        Type::Path,
+        "\"hosts.csv\"",
+        "A file of addresses kept for hardware addresses, by the million: CSV whose first line is \
+         `hardware-address,ip-address` (and `,name`), or a line `{\"hardware-address\": ..., \"ip-address\": ...}` for \
+         each. It is read at a commit; a relative path starts at the folder of the configuration file.",
+    )
+    .apply(Apply::AffectsSessions),
     Statement::list("excluded-address", Type::Address4, "\"10.0.0.1\"", "Addresses that are never leased.")
         .apply(Apply::AffectsSessions),
     Statement::named("excluded-range", Type::Name(63), LOW_HIGH, "A range of addresses that are never leased.")

@@ -18,8 +18,8 @@ mod routing_options;
 mod system;
 
 pub(crate) use check::{check, check_groups, fragment};
-pub use redact::{HIDDEN, redact};
-pub(crate) use redact::{mask, mask_commands, mask_in, mask_json};
+pub use redact::{HIDDEN, keep_hidden, redact};
+pub(crate) use redact::{mask, mask_commands, mask_in, mask_json, may_be_secret, refers};
 pub use reference::reference;
 
 /// One statement: what may be written, and what it means.
@@ -79,7 +79,7 @@ pub enum Type {
     Text(usize, usize),
     /// Text that names something, 1 to this many characters, printable and without blanks.
     Name(usize),
-    /// A secret: text that is never shown.
+    /// A secret of this many bytes, never shown; or `file:PATH` or `credential:NAME`, where it is kept.
     Secret(usize, usize),
     /// One printable ASCII character, no blank and no semicolon.
     Delimiter,

@@ -1,19 +1,70 @@
 //! What may be shown to anyone: trees and texts without their secrets.
 
 use super::{Kind, ROOT, Statement, Type};
-use crate::edit::{Path, Word, Words, inside_node, named};
+use crate::edit::{Path, Word, Words, identity, inside_node, named};
+use crate::sources::SecretReference;
 use crate::tree::{Argument, Node, Span, Tree, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
 
 /// What stands in the place of a secret.
 pub const HIDDEN: &str = "<hidden>";
 
-/// The same tree with [`HIDDEN`] in the place of each secret. A plugin's settings are shown as they are.
+/// The same tree with [`HIDDEN`] in the place of each secret; where a secret is kept is none. A plugin's settings are shown as they are.
 pub fn redact(tree: &Tree) -> Tree {
     let mut tree = tree.clone();
     each_secret(&mut tree.nodes, Some(&ROOT), &mut |argument| argument.value = Value::Text(HIDDEN.to_owned()));
     tree
+}
+
+/// Puts the secrets of `old` in the place of each [`HIDDEN`] in `new`: those of the same statement at the same path.
+/// Gives the paths of those that `old` does not have.
+pub fn keep_hidden(new: &mut Tree, old: &Tree) -> Vec<Path> {
+    let mut missing = Vec::new();
+    keep_in(&mut new.nodes, &old.nodes, &ROOT, &Path::default(), &mut missing);
+    missing
+}
+
+fn keep_in(new: &mut [Node], old: &[Node], within: &'static Statement, path: &Path, missing: &mut Vec<Path>) {
+    // Most blocks have no secret below them and need no look at the other tree.
+    if !new.iter().any(|node| has_hidden(node, within)) {
+        return;
+    }
+    let olds: HashMap<_, &Node> = old.iter().map(|node| (identity(node, Some(within)), node)).collect();
+    for node in new.iter_mut().filter(|node| has_hidden(node, within)) {
+        let before = olds.get(&identity(node, Some(within))).copied();
+        let at = path.child(node);
+        let Some(inside) = inside_node(node, Some(within)) else { continue };
+        if matches!(inside.kind, Kind::Leaf(Type::Secret(..))) {
+            let hidden = node.arguments.iter_mut().filter(|argument| is_hidden(argument));
+            match before.and_then(|before| before.arguments.first()) {
+                Some(kept) => hidden.for_each(|argument| argument.value = kept.value.clone()),
+                None => missing.push(at),
+            }
+        } else {
+            keep_in(
+                &mut node.children,
+                before.map(|before| &*before.children).unwrap_or_default(),
+                inside,
+                &at,
+                missing,
+            );
+        }
+    }
+}
+
+fn is_hidden(argument: &Argument) -> bool {
+    argument.value.as_text() == Some(HIDDEN)
+}
+
+/// Whether the statement is or has a secret that is not said.
+fn has_hidden(node: &Node, within: &'static Statement) -> bool {
+    let Some(inside) = inside_node(node, Some(within)) else { return false };
+    match inside.kind {
+        Kind::Leaf(Type::Secret(..)) => node.arguments.iter().any(is_hidden),
+        Kind::Free => false,
+        _ => node.children.iter().any(|child| has_hidden(child, inside)),
+    }
 }
 
 /// The text with asterisks in the place of each secret, every other byte where it was.
@@ -97,6 +148,7 @@ fn secrets_in(mut words: Words<'_>, base: &Path, spans: &mut Vec<Span>) {
         if hidden {
             let (left, place) = words.rest();
             let end = match words.next() {
+                Ok(Some(word)) if SecretReference::of(&word.text).is_some() => continue,
                 Ok(Some(word)) => word.span.end,
                 Ok(None) => return,
                 Err(_) => place.start + left.trim_end().len(),
@@ -123,13 +175,24 @@ pub(crate) fn mask_json(text: &str) -> String {
         let mut ends =
             text.get(open + 1..).into_iter().flat_map(|left| left.match_indices('"')).map(|(at, _)| open + 1 + at);
         let end = ends.find(|at| !escaped(*at)).unwrap_or(text.len());
-        if secret {
+        let refers = text.get(open + 1..end).is_some_and(|text| SecretReference::of(text).is_some());
+        if secret && !refers {
             spans.push(Span { start: open, end: (end + 1).min(text.len()) });
         }
         secret = !secret && text.get(open + 1..end).is_some_and(|name| names.contains(name));
         start = end + 1;
     }
     blank(text, spans)
+}
+
+/// Whether the value says where a secret is kept.
+pub(crate) fn refers(argument: &Argument) -> bool {
+    argument.value.as_text().and_then(SecretReference::of).is_some()
+}
+
+/// Whether a statement of this name is a secret somewhere.
+pub(crate) fn may_be_secret(name: &str) -> bool {
+    secrets().contains(name)
 }
 
 /// The names of all secrets in the table.
@@ -161,7 +224,7 @@ fn each_secret(nodes: &mut [Node], within: Option<&'static Statement>, with: &mu
             None => secrets().contains(node.name.as_str()),
         };
         if secret {
-            node.arguments.iter_mut().for_each(&mut *with);
+            node.arguments.iter_mut().filter(|argument| !refers(argument)).for_each(&mut *with);
         }
         let inside = inside_node(node, within);
         each_secret(&mut node.children, inside, with);
@@ -170,8 +233,25 @@ fn each_secret(nodes: &mut [Node], within: Option<&'static Statement>, with: &mu
 
 #[cfg(test)]
 mod tests {
-    use super::{HIDDEN, mask, redact};
+    use super::{HIDDEN, keep_hidden, mask, redact};
     use crate::tree::{parse, print};
+
+    #[test]
+    fn a_hidden_secret_is_the_one_at_the_same_path() {
+        let text = |token: &str, more: &str| {
+            let group = format!("group g {{ reconfigure {{ token \"{token}\" }} }}");
+            format!("system {{ services {{ dhcp-local-server {{ {group}{more} }} }} }}")
+        };
+        let old = parse("f.kdl", &text("s3cret", "")).unwrap();
+        let mut new = redact(&old);
+        assert!(keep_hidden(&mut new, &old).is_empty());
+        assert_eq!(new, old);
+        let elsewhere = "; group h { reconfigure { token \"<hidden>\" } }";
+        let mut new = parse("f.kdl", &text("other", elsewhere)).unwrap();
+        let missing: Vec<String> = keep_hidden(&mut new, &old).iter().map(ToString::to_string).collect();
+        assert_eq!(missing, ["system services dhcp-local-server group h reconfigure token"]);
+        assert!(print(&new).contains("other") && !print(&new).contains("s3cret"));
+    }
 
     #[test]
     fn secrets_are_hidden_and_nothing_else() {

@@ -38,6 +38,18 @@ pub(crate) struct Size {
 /// # Errors
 /// One of them cannot stand in a text at all: the reader would refuse it.
 pub(crate) fn size(nodes: &[Node], level: usize) -> Result<Size, String> {
+    measured(nodes, level, print::length(nodes, level))
+}
+
+/// That the statements are a text of `bytes` that would be read.
+///
+/// # Errors
+/// As [`size`].
+pub(crate) fn fits(nodes: &[Node], bytes: usize) -> Result<(), String> {
+    measured(nodes, 0, bytes).map(|_| ())
+}
+
+fn measured(nodes: &[Node], level: usize, bytes: usize) -> Result<Size, String> {
     fn deepest(nodes: &[Node], level: usize) -> Result<usize, String> {
         let mut depth = level;
         for node in nodes {
@@ -55,7 +67,7 @@ pub(crate) fn size(nodes: &[Node], level: usize) -> Result<Size, String> {
         }
         Ok(depth)
     }
-    let size = Size { bytes: print::length(nodes, level), depth: deepest(nodes, level)? };
+    let size = Size { bytes, depth: deepest(nodes, level)? };
     if size.depth > DEPTH_MAX {
         return Err(format!("more than {DEPTH_MAX} levels of braces"));
     }

@@ -6,12 +6,15 @@ mod bounds;
 mod parse;
 mod print;
 
-pub(crate) use bounds::size;
 pub use bounds::{DEPTH_MAX, TEXT_MAX};
+pub(crate) use bounds::{fits, size};
 pub(crate) use parse::clean;
 pub use parse::parse;
 pub use print::print;
+pub(crate) use print::print_placed;
 pub(crate) use print::{is_unprintable, print_head, print_inline, print_node, print_quoted, print_value, print_values};
+
+use std::fmt;
 
 /// Bytes `start..end` of the configuration text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, PartialOrd, Ord, Hash)]
@@ -29,8 +32,8 @@ pub struct Tree {
     pub nodes: Vec<Node>,
 }
 
-/// One statement. Comparing two of them compares what they say, not where it stands.
-#[derive(Clone, Debug, Default)]
+/// One statement. Comparing two of them compares what they say, not where it stands; `Debug` hides what may be a secret.
+#[derive(Clone, Default)]
 pub struct Node {
     /// Its name.
     pub name: String,
@@ -46,6 +49,23 @@ pub struct Node {
     pub annotation: Vec<String>,
     /// Place of the name.
     pub span: Span,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hide = crate::schema::may_be_secret(&self.name);
+        let mut shown = f.debug_struct("Node");
+        shown.field("name", &self.name).field("tag", &self.tag);
+        if hide && !self.arguments.iter().all(crate::schema::refers) {
+            shown.field("arguments", &crate::schema::HIDDEN);
+        } else {
+            shown.field("arguments", &self.arguments);
+        }
+        let properties = self.properties.iter();
+        let open = properties.filter(|property| !hide && !crate::schema::may_be_secret(&property.name));
+        shown.field("properties", &open.collect::<Vec<_>>()).field("annotation", &self.annotation);
+        shown.field("children", &self.children).field("span", &self.span).finish()
+    }
 }
 
 impl PartialEq for Node {

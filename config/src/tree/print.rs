@@ -1,6 +1,6 @@
 //! The canonical text of a tree: the same tree always prints the same, and parses to itself.
 
-use super::{Node, Tree, Value};
+use super::{Node, Property, Span, Tree, Value};
 use std::fmt::{self, Write};
 
 /// The tree as KDL v2: one statement a line, four blanks a level, text bare where KDL allows it.
@@ -10,6 +10,43 @@ pub fn print(tree: &Tree) -> String {
         print_node(&mut out, node, 0);
     }
     out
+}
+
+/// As [`print()`]; every place in the tree becomes the place in the text.
+pub(crate) fn print_placed(tree: &mut Tree) -> String {
+    let mut out = String::new();
+    for node in &mut tree.nodes {
+        place_node(&mut out, node, 0);
+    }
+    out
+}
+
+fn place_node(out: &mut String, node: &mut Node, level: usize) {
+    print_before(out, node, level);
+    let start = out.len();
+    print_text(out, &node.name);
+    node.span = Span { start, end: out.len() };
+    for argument in &mut node.arguments {
+        out.push(' ');
+        let start = out.len();
+        print_annotated(out, argument.annotation.as_deref(), &argument.value);
+        argument.span = Span { start, end: out.len() };
+    }
+    for property in &mut node.properties {
+        out.push(' ');
+        let start = out.len();
+        print_property(out, property);
+        property.span = Span { start, end: out.len() };
+    }
+    if !node.children.is_empty() {
+        out.push_str(" {\n");
+        for child in &mut node.children {
+            place_node(out, child, level + 1);
+        }
+        indent(out, level);
+        out.push('}');
+    }
+    out.push('\n');
 }
 
 /// How many bytes the statements take in the canonical text, `level` levels deep.
@@ -45,12 +82,9 @@ pub(crate) fn print_inline(out: &mut String, nodes: &[Node]) {
 }
 
 pub(crate) fn print_node(out: &mut impl Write, node: &Node, level: usize) {
-    for line in &node.annotation {
-        indent(out, level);
-        let _ = writeln!(out, "// {line}");
-    }
-    indent(out, level);
-    print_head(out, node);
+    print_before(out, node, level);
+    print_text(out, &node.name);
+    print_values(out, node);
     if !node.children.is_empty() {
         put(out, " {\n");
         for child in &node.children {
@@ -60,6 +94,18 @@ pub(crate) fn print_node(out: &mut impl Write, node: &Node, level: usize) {
         put(out, "}");
     }
     put(out, "\n");
+}
+
+/// What stands before the name.
+fn print_before(out: &mut impl Write, node: &Node, level: usize) {
+    for line in &node.annotation {
+        indent(out, level);
+        let _ = writeln!(out, "// {line}");
+    }
+    indent(out, level);
+    if let Some(tag) = &node.tag {
+        print_type(out, tag.as_str());
+    }
 }
 
 /// Tag, name, values and properties.
@@ -79,10 +125,14 @@ pub(crate) fn print_values(out: &mut impl Write, node: &Node) {
     }
     for property in &node.properties {
         put(out, " ");
-        print_text(out, &property.name);
-        put(out, "=");
-        print_annotated(out, property.annotation.as_deref(), &property.value);
+        print_property(out, property);
     }
+}
+
+fn print_property(out: &mut impl Write, property: &Property) {
+    print_text(out, &property.name);
+    put(out, "=");
+    print_annotated(out, property.annotation.as_deref(), &property.value);
 }
 
 /// Writing to a text or a counter cannot fail.

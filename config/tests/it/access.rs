@@ -17,7 +17,7 @@ pub(crate) fn access(loaded: &Loaded) -> String {
         lines.push(format!(
             "{} {} {} {} {} {} {} {} {} {:?} {} {:?}",
             server.address.value,
-            server.secret.as_str(),
+            std::str::from_utf8(server.secret.as_bytes()).unwrap(),
             server.port,
             server.accounting_port,
             server.timeout_secs,
@@ -48,7 +48,11 @@ pub(crate) fn access(loaded: &Loaded) -> String {
         lines.push(binding(loaded, GroupId(group)));
     }
     let (clients, port) = model.radius_disconnect();
-    lines.extend(clients.iter().map(|client| format!("{} {}", client.address, client.secret.as_str())));
+    lines.extend(
+        clients
+            .iter()
+            .map(|client| format!("{} {}", client.address, std::str::from_utf8(client.secret.as_bytes()).unwrap())),
+    );
     lines.push(format!("{port} {:?} {:?}", model.dynamic_request_ports(), model.radius_options));
     lines.join("\n")
 }
@@ -59,6 +63,6 @@ fn binding(loaded: &Loaded, group: GroupId) -> String {
     if let Some(include) = &mut include {
         include.span = bindery_config::tree::Span::default();
     }
-    let password = binding.password().map(|password| password.as_str());
+    let password = binding.password().map(|password| std::str::from_utf8(password.as_bytes()).unwrap());
     format!("{} {password:?} {include:?}", binding.profile.name.value)
 }

@@ -76,7 +76,7 @@ fn the_radius_example_binds_each_group_to_its_profile() {
     let bound = |group| {
         let binding = model.access_of_group(GroupId(group)).unwrap();
         let name = binding.include().and_then(|include| include.domain_name.as_deref());
-        assert_eq!((binding.password().map(Secret::as_str), name), (Some("not-checked"), Some("isp.example")));
+        assert_eq!((binding.password().map(Secret::as_bytes), name), (Some(&b"not-checked"[..]), Some("isp.example")));
         let profile = binding.profile;
         (profile.name.value.as_str(), profile.asks_radius(), profile.takes_without_answer(), profile.accounts())
     };

@@ -3,8 +3,9 @@
 //! `UPDATE_EXPECT=1` writes the expectations anew.
 
 use crate::examples::files;
-use bindery_config::load;
+use bindery_config::{HostTable, HostTableError, NoSources, SecretReference, Sources, load, load_with};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
@@ -28,7 +29,7 @@ fn faults_are_told_as_expected() {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        match load(&name, &text) {
+        match load_with(&name, &text, &Tables) {
             Ok(_) => wrong.push(format!("{name} was not refused")),
             Err(errors) => {
                 for located in errors.located() {
@@ -47,7 +48,7 @@ fn faultless_texts_resolve_as_expected() {
     let mut wrong = Vec::new();
     for file in files(&folder("good")) {
         let text = std::fs::read_to_string(&file).unwrap();
-        let loaded = load(&file.display().to_string(), &text).unwrap_or_else(|errors| panic!("{errors}"));
+        let loaded = load_with(&file.display().to_string(), &text, &Tables).unwrap_or_else(|errors| panic!("{errors}"));
         let plugins: Vec<_> = loaded
             .plugins
             .iter()
@@ -68,6 +69,37 @@ fn faultless_texts_resolve_as_expected() {
         wrong.extend(expect(&file.with_extension("dump"), &dump).err());
     }
     assert!(wrong.is_empty(), "{}\n{} differ; UPDATE_EXPECT=1 accepts them", wrong.join("\n"), wrong.len());
+}
+
+/// The tables of reservations in the folder `tables`.
+pub(crate) struct Tables;
+
+impl Sources for Tables {
+    fn secret(&self, reference: &SecretReference) -> Result<Vec<u8>, String> {
+        NoSources.secret(reference)
+    }
+
+    fn host_table(&self, path: &str) -> Result<Arc<HostTable>, HostTableError> {
+        let bytes = std::fs::read(folder("tables").join(path));
+        let bytes = bytes.map_err(|_| HostTableError::Unreadable("there is no such file".to_owned()))?;
+        HostTable::parse(&bytes).map(Arc::new).map_err(HostTableError::Faulty)
+    }
+}
+
+#[test]
+fn the_tables_of_a_configuration_are_known_by_their_content() {
+    let text = std::fs::read_to_string(folder("good").join("host-table.kdl")).unwrap();
+    let refused = load("f.kdl", &text).unwrap_err();
+    assert_eq!(refused.count(), 2, "{refused}");
+    let loaded = load_with("f.kdl", &text, &Tables).unwrap();
+    let told: Vec<_> =
+        loaded.host_tables().map(|(pool, path, table)| (pool, path, table.len(), table.hash())).collect();
+    let hash = |name: &str| HostTable::hash_of(&std::fs::read(folder("tables").join(name)).unwrap());
+    assert_eq!(told, [("p", "hosts.csv", 2, hash("hosts.csv")), ("q", "hosts.json", 2, hash("hosts.json"))]);
+    for (pool, (.., table)) in loaded.engine.pools.iter().zip(loaded.host_tables()) {
+        assert!(Arc::ptr_eq(pool.host_table.as_ref().unwrap(), table.reservations()), "{}", pool.name);
+    }
+    assert_eq!(loaded.engine.pools[2].host_table, None);
 }
 
 #[test]

@@ -8,4 +8,5 @@ mod grown;
 mod properties;
 mod sessions;
 mod table;
+mod trees;
 mod vectors;

@@ -1,9 +1,9 @@
 //! The schema table against itself, and against what the model makes of it.
 
 use crate::access::access;
-use crate::expectations::expect;
+use crate::expectations::{Tables, expect};
 use bindery_config::schema::{Kind, ROOT, Statement, reference};
-use bindery_config::{load, tree};
+use bindery_config::{load_with, tree};
 use bindery_engine::policy::Stage;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -167,7 +167,7 @@ fn effect(edit: &Edit) -> String {
     }
     let text: String =
         text.split('%').enumerate().map(|(index, part)| if index % 2 == 0 { part } else { "" }).collect();
-    let loaded = load("base", &text).unwrap_or_else(|errors| panic!("{errors}"));
+    let loaded = load_with("base", &text, &Tables).unwrap_or_else(|errors| panic!("{errors}"));
     let plugins: Vec<_> = loaded
         .plugins
         .iter()
@@ -278,6 +278,7 @@ impl Edits {
         self.put("access address-assignment pool", "hold-down");
         self.put("access address-assignment pool", "link p1");
         self.put(INET, "excluded-address \"10.0.1.15\"");
+        self.put(INET, "host-table \"hosts.csv\"");
         let attributes = format!("{INET} dhcp-attributes");
         for statement in [
             "maximum-lease-time 60",

@@ -1,6 +1,9 @@
 //! What must hold between statements, checked at commit.
 
+mod host_table;
 mod radius;
+
+pub(crate) use host_table::read_host_tables;
 
 use super::{Host, Model, Overrides, Pool, Range, Spanned, options};
 use crate::error::{Fault, Faults};
@@ -34,6 +37,7 @@ pub(crate) fn constraints(model: &Model, faults: &mut Faults) {
     }
     links(model, faults);
     networks(model, faults);
+    host_table::host_tables(model, faults);
 }
 
 const SERVER: &str = "system services dhcp-local-server";
