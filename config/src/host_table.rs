@@ -297,7 +297,11 @@ impl Reader {
             return self.fault(line, None, message.to_owned());
         }
         if fields.len() != columns.count {
-            return self.fault(line, None, format!("{} fields where the header has {}", fields.len(), columns.count));
+            return self.fault(
+                line,
+                None,
+                format!("the header has {} fields, this line {}", columns.count, fields.len()),
+            );
         }
         let field = |at: usize| str::from_utf8(fields.get(at).map(|field| &**field).unwrap_or_default());
         let name = columns.name.map_or(Ok(""), field);
@@ -461,7 +465,7 @@ mod tests {
              02:00:00:00:00:02,10.0.0.2,{name}\n02:00:00:00:00:03,10.0.0.3,c\n"
         );
         let want = [
-            "line 2: 2 fields where the header has 3",
+            "line 2: the header has 3 fields, this line 2",
             "line 4: longer than 4096 bytes",
             "line 5: `02:00:00:00:00` is no hardware address like \"02:00:00:00:00:01\"",
             "line 5: `10.0.0.x` is no address like \"192.0.2.1\"",

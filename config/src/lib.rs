@@ -28,6 +28,7 @@ use bindery_engine::config::Config;
 use error::Faults;
 use model::Model;
 use sha2::{Digest, Sha256};
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -167,9 +168,19 @@ impl Loaded {
         self.refuse(Fault::new(format!("plugin `{}`: {message}", plugin.name), span, path))
     }
 
-    /// The sections in which this differs from `old`.
+    /// The sections in which this differs from `old`; a pool whose table of reservations has another content is one.
     pub fn changes_since(&self, old: &Self) -> Vec<Change> {
-        changes(&old.tree, &self.tree)
+        let mut found = changes(&old.tree, &self.tree);
+        let before: HashMap<(&str, &str), Hash> =
+            old.host_tables().map(|(pool, path, table)| ((pool, path), table.hash())).collect();
+        for (pool, path, table) in self.host_tables() {
+            let section = format!("access address-assignment pool {pool}");
+            let differs = before.get(&(pool, path)).is_some_and(|hash| *hash != table.hash());
+            if differs && !found.iter().any(|change| change.path == section) {
+                found.push(Change { path: section, kind: ChangeKind::Changed });
+            }
+        }
+        found
     }
 }
 

@@ -103,6 +103,27 @@ fn the_tables_of_a_configuration_are_known_by_their_content() {
 }
 
 #[test]
+fn another_content_of_a_table_is_a_change_of_its_pool() {
+    struct One(&'static str);
+    impl Sources for One {
+        fn secret(&self, reference: &SecretReference) -> Result<Vec<u8>, String> {
+            NoSources.secret(reference)
+        }
+
+        fn host_table(&self, _: &str) -> Result<Arc<HostTable>, HostTableError> {
+            let text = format!("hardware-address,ip-address\n02:00:00:00:00:01,{}\n", self.0);
+            HostTable::parse(text.as_bytes()).map(Arc::new).map_err(HostTableError::Faulty)
+        }
+    }
+    let text = "access { address-assignment { pool p { family inet { network \"192.0.2.0/24\"; host-table t } } } }";
+    let [old, new, same] = ["192.0.2.1", "192.0.2.2", "192.0.2.2"].map(|to| load_with("f", text, &One(to)).unwrap());
+    let told: Vec<String> = new.changes_since(&old).iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["changed: access address-assignment pool p"]);
+    assert_eq!(same.changes_since(&new), []);
+    assert!(old.engine != new.engine && new.engine == same.engine);
+}
+
+#[test]
 fn faults_have_a_form_for_machines() {
     let errors = load("f.kdl", "policy {\n    shape-reply nobody\n}\n").unwrap_err();
     let located: Vec<_> = errors.located().collect();
