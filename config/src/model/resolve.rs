@@ -80,6 +80,7 @@ impl Model {
             groups: groups.collect(),
             interfaces: interfaces.collect(),
             pools: self.pools.iter().filter_map(|pool| of_pool(pool, &pools)).collect(),
+            reconfigure: self.reconfigure.as_ref().map(of_reconfigure),
         }
     }
 

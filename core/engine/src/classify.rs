@@ -56,12 +56,14 @@ pub(crate) fn classify(
 /// (RFC 2131 §4.3.1). `None` for a direct client.
 pub(crate) fn selector(packet: &Packet<'_>) -> Option<Ipv4Addr> {
     let giaddr = packet.giaddr();
-    if giaddr.is_unspecified() {
-        return None;
-    }
-    let info = packet.option(OptionCode::RELAY_AGENT_INFORMATION);
-    let selected = info.as_deref().and_then(|bytes| RelayAgentInformation::new(bytes).link_selection());
-    Some(selected.unwrap_or(giaddr))
+    let info = packet.option(OptionCode::RELAY_AGENT_INFORMATION).filter(|_| !giaddr.is_unspecified());
+    selection(giaddr, info.as_deref().unwrap_or_default())
+}
+
+/// The same of a relay at `giaddr` whose option 82 is `relay_info`.
+pub(crate) fn selection(giaddr: Ipv4Addr, relay_info: &[u8]) -> Option<Ipv4Addr> {
+    let selected = || RelayAgentInformation::new(relay_info).link_selection().unwrap_or(giaddr);
+    (!giaddr.is_unspecified()).then(selected)
 }
 
 /// The address at which the client or its relay reaches us: the one it wrote to, else the interface's, else the

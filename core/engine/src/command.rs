@@ -2,12 +2,13 @@
 
 use crate::{
     event::Counters,
+    impact::{Impact, ImpactCounts, ImpactView, Prospect},
     policy::Attribute,
     reconfigure::{Capability, Phase, Purpose},
     record::DurableState,
     subscriber::Subscriber,
 };
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use bindery_types::{HwAddr, Ipv4Addr, LeaseTime, MacAddr, SessionId, Xid};
 
 /// Most rows that one command may touch: it bounds the time for which packets wait.
@@ -69,6 +70,15 @@ pub enum Verb {
         /// All attributes of the request, for the plugins.
         attributes: Vec<Attribute>,
     },
+    /// What a configuration would do to bound sessions, from `cursor` on.
+    Impact {
+        /// The configuration.
+        prospect: Arc<Prospect>,
+        /// Where to go on.
+        cursor: Cursor,
+        /// Rows of the sessions that it does at least this to, never of those that it keeps; `None` for counts alone.
+        rows: Option<Impact>,
+    },
     /// What bound clients were seen to answer, by vendor class, from `cursor` on. Classes come up once a page.
     Capability {
         /// Where to go on.
@@ -106,6 +116,9 @@ pub enum Filter {
     Interface(Box<str>),
     /// Those with an address of this pool.
     Pool(Box<str>),
+    /// Bound ones that the configuration in force has no place for: the next renewal is refused, or nobody answers it
+    /// ([`crate::impact`]).
+    Displaced,
 }
 
 /// Where a paged command goes on. Opaque; sessions that come and go between pages may be missed or seen.
@@ -155,6 +168,15 @@ pub enum Reply {
     Reconfigured(Reconfigured),
     /// To `Disconnect`: a success is answered when it is on storage.
     Disconnected(Disconnected),
+    /// To `Impact`.
+    Impact {
+        /// Of one page; all of them add up.
+        counts: ImpactCounts,
+        /// Of one page.
+        rows: Vec<ImpactView>,
+        /// Where to go on; `None` at the end.
+        next: Option<Cursor>,
+    },
     /// To `Capability`.
     Capability {
         /// One page's classes.

@@ -17,6 +17,8 @@ pub struct Config {
     pub interfaces: Vec<Interface>,
     /// Pools of `access address-assignment`, in configuration order; [`PoolId`] indexes them.
     pub pools: Vec<Pool>,
+    /// `reconfigure` of the server: it holds for sessions whose group and interface are gone. Groups have theirs.
+    pub reconfigure: Option<Reconfigure>,
 }
 
 impl Config {

@@ -18,7 +18,7 @@ use crate::{
     session::{IdentityBuf, NameId, Names, Record, SessionTable, Slot, SlotRef, State},
 };
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
-use bindery_types::{EngineId, LeaseTime, Mono, Now, PoolId, SessionId};
+use bindery_types::{EngineId, GroupId, LeaseTime, Mono, Now, PoolId, SessionId};
 use bindery_wire::v4::Reply;
 use core::time::Duration;
 use hashbrown::HashMap;
@@ -123,6 +123,7 @@ pub struct Engine {
     /// Names of the configured pools, by `PoolId`.
     pool_names: Vec<NameId>,
     pub(crate) pool_ids: HashMap<NameId, PoolId, State64>,
+    pub(crate) group_ids: HashMap<NameId, GroupId, State64>,
     pub(crate) sessions_made: u64,
     sessions_reserved: u64,
     pub(crate) change: u64,
@@ -175,6 +176,7 @@ impl Engine {
             group_names: Vec::new(),
             pool_names: Vec::new(),
             pool_ids: HashMap::default(),
+            group_ids: HashMap::default(),
             sessions_made: 0,
             sessions_reserved: 0,
             change: 0,
@@ -360,6 +362,10 @@ impl Engine {
             if let Ok(at) = u16::try_from(at) {
                 self.pool_ids.insert(*name, PoolId(at));
             }
+        }
+        self.group_ids.clear();
+        for (id, name) in (0..=u16::MAX).map(GroupId).zip(&self.group_names) {
+            self.group_ids.entry(*name).or_insert(id);
         }
         self.pools.rebuild(&config, self.sessions.holders());
         let addresses: u64 = self.pools.usage().iter().map(|p| p.total).sum();

@@ -148,6 +148,7 @@ impl Engine {
             Filter::Mac(mac) => identity.hw == HwAddr::from(*mac),
             Filter::Session(id) => record.id() == *id,
             Filter::Interface(pattern) => pattern_matches(pattern, self.names.name(record.link())),
+            Filter::Displaced => self.is_displaced(record),
             Filter::Pool(name) => self.names.name(record.pool) == &**name,
         }
     }

@@ -71,6 +71,8 @@ pub(crate) struct Links {
     own: HashMap<Ipv4Addr, IfIndex, State>,
     /// The last epoch given to an interface.
     epochs: u32,
+    /// Addresses on loopbacks, ascending: gateways of unnumbered interfaces.
+    loopback: Vec<Ipv4Addr>,
     /// Something changed since the last [`Links::resolve`].
     dirty: bool,
 }
@@ -113,17 +115,30 @@ impl Links {
         self.own =
             self.by_index.values().flat_map(|l| l.link.addresses.iter().map(|a| (a.address, l.link.index))).collect();
         pools.exclude_own(self.own.keys().copied());
-        let mut loopback: Vec<Ipv4Addr> = self
+        self.loopback = self
             .by_index
             .values()
             .filter(|l| l.link.loopback)
             .flat_map(|l| l.link.addresses.iter().map(|a| a.address))
             .filter(|a| !a.is_loopback())
             .collect();
-        loopback.sort_unstable();
+        self.loopback.sort_unstable();
         for state in self.by_index.values_mut() {
-            state.served = serve(config, pools, &state.link, &loopback);
+            state.served = serving(config, &state.link.name)
+                .and_then(|(interface, _)| serve(config, interface, pools, &state.link, &self.loopback));
         }
+    }
+
+    /// What another configuration says of an interface; `entry` finds its entry there.
+    pub(crate) fn serve_as(
+        &self,
+        name: NameId,
+        config: &Config,
+        entry: impl Fn(&str) -> Option<usize>,
+        pools: &Pools,
+    ) -> Option<Served> {
+        let link = &self.by_name(name)?.link;
+        serve(config, entry(&link.name)?, pools, link, &self.loopback)
     }
 
     pub(crate) fn get(&self, index: IfIndex) -> Option<&LinkState> {
@@ -182,9 +197,9 @@ pub(crate) fn serving<'c>(config: &'c Config, name: &str) -> Option<(usize, &'c 
     entries.max_by_key(|(_, i)| (!i.pattern.ends_with('*'), i.pattern.len()))
 }
 
-/// What the configuration says of an interface.
-fn serve(config: &Config, pools: &Pools, link: &Link, loopback: &[Ipv4Addr]) -> Option<Served> {
-    let (interface, entry) = serving(config, &link.name)?;
+/// What entry `interface` says of an interface.
+fn serve(config: &Config, interface: usize, pools: &Pools, link: &Link, loopback: &[Ipv4Addr]) -> Option<Served> {
+    let entry = config.interfaces.get(interface)?;
     let instance = config.group(entry.group)?.instance;
     let matched = |address: Ipv4Addr| Some((address, pools.match_network(instance, address)?));
     // ip-address-first: the interface's own address, else (unnumbered) the gateway address on a loopback.

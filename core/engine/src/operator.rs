@@ -68,6 +68,7 @@ impl Engine {
             Verb::Reconfigure { filter, cursor, purpose } => {
                 return self.reconfigure_page(turn, id, &filter, cursor, purpose);
             }
+            Verb::Impact { prospect, cursor, rows } => self.impact_page(turn, &prospect, cursor, rows),
             Verb::Capability { cursor } => self.capability_page(cursor),
             Verb::Changes { after, filter } => self.changes(turn, after, &filter),
             Verb::ChangeAuthorization { keys, change, attributes } => {
@@ -83,7 +84,7 @@ impl Engine {
     fn select(&self, filter: &Filter, cursor: Cursor) -> (Vec<Slot>, Option<Cursor>) {
         let mut slots = Vec::new();
         match filter {
-            Filter::All | Filter::Interface(_) | Filter::Pool(_) => {
+            Filter::All | Filter::Interface(_) | Filter::Pool(_) | Filter::Displaced => {
                 let visits = u32::try_from(PAGE_MAX).unwrap_or(u32::MAX);
                 let next = self.sessions.page(cursor.0, visits, &mut slots).map(Cursor);
                 if *filter != Filter::All {

@@ -205,6 +205,7 @@ impl Plan {
             groups: vec![group("access", 0), group("vrf", 1)],
             interfaces: vec![interface("eth*", 0), interface("vrf0", 1)],
             pools: present.iter().map(|p| p.pool(overflow)).collect(),
+            reconfigure: self.reconfigure.clone(),
         }
     }
 

@@ -282,6 +282,14 @@ impl Pools {
         core::iter::successors(Some(pool), |&id| self.pool(id)?.link).take(reach)
     }
 
+    /// Whether `pool`, or one linked to it, has an address that nobody holds and that the client of `mac` may be given.
+    pub fn has_any(&self, pool: PoolId, mac: Option<MacAddr>) -> bool {
+        let open = |id: &PoolId| self.pool(*id).is_some_and(|pool| !pool.hold_down);
+        let reserved = mac.and_then(|mac| self.reservation(pool, mac));
+        reserved.is_some_and(|(id, _)| open(&id))
+            || self.chain(pool).filter(open).any(|id| self.pool(id).is_some_and(|p| p.taken.next_absent(0).is_some()))
+    }
+
     /// Gives a wished address to the client of `mac` (`None` for one without Ethernet address), from `pool` or those
     /// linked to it. Returns the pool it belongs to.
     ///

@@ -85,9 +85,9 @@ impl Engine {
         Started::Waiting
     }
 
-    /// What holds for the client's group.
+    /// What holds for the client's group; for the server where no group serves it.
     pub(crate) fn reconfigure_of<'c>(&self, config: &'c Config, record: &Record) -> Option<&'c Reconfigure> {
-        self.served_by_name(config, record)?.reconfigure(config)
+        self.regime(config).reconfigure_of(record)
     }
 
     /// Writes attempt `number`; it is sent when it is durable.

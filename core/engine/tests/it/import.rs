@@ -239,3 +239,16 @@ fn behind_a_relay_the_route_goes_by_it() {
     assert_eq!(view(&mut lab, remote(13)).route, RouteState::NotOnLink);
     assert_eq!(lab.renew(2, remote(13)).unwrap().message(), MessageType::Ack);
 }
+
+#[test]
+fn an_imported_client_that_was_not_heard_yet_is_not_without_a_place() {
+    let mut two = config();
+    two.interfaces[0].pattern = "*".into();
+    let mut lab = Lab::new(two);
+    // On two interfaces: nobody knows which.
+    lab.input(Input::LinkSet(link(IfIndex(8), "eth2", &[(SERVER, 24)])));
+    import(&mut lab, vec![row(1, ip(12))]);
+    assert_eq!(&*view(&mut lab, ip(12)).group, "");
+    let displaced = Verb::Bindings { filter: Filter::Displaced, cursor: Cursor::START };
+    assert_eq!(lab.command(displaced), Some(Reply::Bindings { rows: Vec::new(), next: None }));
+}

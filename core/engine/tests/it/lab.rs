@@ -121,6 +121,7 @@ pub(crate) fn config() -> Config {
                 ..Attributes::default()
             },
         }],
+        reconfigure: None,
     }
 }
 

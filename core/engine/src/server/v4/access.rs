@@ -7,18 +7,16 @@ use crate::{
     Engine,
     access::Granted,
     classify::{Class, client_key},
-    config::Config,
     engine::Turn,
     event::DropReason,
     input::RxMeta,
-    links::Served,
     policy::{Policy, Stage},
     reconfigure::flag,
     session::{ClientKey, Record, Slot, State},
     subscriber::{Grant, Limits, Subscriber},
 };
 use alloc::sync::Arc;
-use bindery_types::{GroupId, HwAddr, InstanceId, Ipv4Addr, SessionId};
+use bindery_types::{HwAddr, InstanceId, Ipv4Addr, SessionId};
 use bindery_wire::v4::{MessageType, Packet, ParseRules};
 
 impl Engine {
@@ -160,19 +158,6 @@ impl Engine {
         }
         class.steered = true;
         Ok(())
-    }
-
-    /// The service of a session whose group an authority or a plugin has chosen.
-    pub(crate) fn served_of(&self, config: &Config, record: &Record, served: Served) -> Served {
-        if record.flags & flag::STEERED == 0 {
-            return served;
-        }
-        let name = self.names.name(record.group);
-        let at = config.groups.iter().position(|group| *group.name == *name);
-        match at.and_then(|at| u16::try_from(at).ok()).map(GroupId) {
-            Some(group) if group != served.group => Served { group, interface: usize::MAX, ..served },
-            _ => served,
-        }
     }
 
     /// The client's live session in a pool that was chosen for it: its own pool would not find it.

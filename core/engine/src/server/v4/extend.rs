@@ -9,9 +9,7 @@ use crate::{
     access::Granted,
     binding::BindingEvent,
     classify::{Class, selector},
-    config::Config,
     event::DropReason,
-    links::Served,
     policy::Policy,
     reconfigure::{Action, Happening, Phase, action, attempts, flags_of_tombstone},
     session::{ClientKey, NameId, Record, Slot, State},
@@ -49,8 +47,16 @@ impl Engine {
             // An offer is no lease yet: the client cannot renew it.
             return Err(DropReason::ClientLookup);
         }
-        let grant = self.extension4(request, state, &record)?;
-        if action(&record, Happening::Request) == Action::NakAndEnd {
+        let moves = action(&record, Happening::Request) == Action::NakAndEnd;
+        let grant = match self.extension4(request, state, &record) {
+            // Nobody serves it any more, and it was told to go.
+            Err(DropReason::NoInterfaceCfg) if moves => {
+                let server_id = self.nak_server_id(&request, Some(&record)).ok_or(DropReason::NoInterfaceCfg)?;
+                return self.end_moved4(request, slot, server_id);
+            }
+            grant => grant?,
+        };
+        if moves {
             return self.end_moved4(request, slot, grant.server_id);
         }
         if self.pool_of(request.config, &record).is_none() {
@@ -223,18 +229,6 @@ impl Engine {
             && self.pools.chain(pool).any(|id| Some(id) == own)
     }
 
-    /// The service of the session's own interface, or of its group where the interface is gone.
-    pub(crate) fn served_by_name(&self, config: &Config, record: &Record) -> Option<Served> {
-        let by_link = self.links.by_name(record.link()).and_then(|l| l.served);
-        by_link.or_else(|| {
-            let name = self.names.name(record.group);
-            let at = config.groups.iter().position(|g| *g.name == *name)?;
-            let group = bindery_types::GroupId(u16::try_from(at).ok()?);
-            let interface = usize::MAX;
-            Some(Served { group, instance: record.instance(), interface, local: None, pool: None })
-        })
-    }
-
     /// A source address that the kernel lets us send from: the one that the client wrote to, else ours towards it.
     pub(super) fn source(&self, request: &Request<'_>, local: Ipv4Addr) -> Ipv4Addr {
         let own = [request.meta.dst, local].into_iter().find(|address| self.links.is_own(*address));
@@ -281,13 +275,27 @@ impl Engine {
         self.nak4(request, server_id)
     }
 
+    /// The client's session of an address that a commit has taken from the pools, on this interface. It has no place
+    /// any more: whoever begins anew goes on from it.
+    fn find_displaced(&self, class: &Class, key: &ClientKey<'_>, hw: HwAddr) -> Option<Slot> {
+        self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX).find(|slot| {
+            let record = self.sessions.get(*slot).filter(|r| r.state() == State::Bound);
+            record.is_some_and(|r| {
+                r.instance() == class.instance
+                    && r.link() == class.link
+                    && self.pools.pool_of(r.instance(), r.address()).is_none()
+            }) && self.sessions.identity(*slot).is_some_and(|identity| identity.key() == *key)
+        })
+    }
+
     /// The client's session for a packet of this class: by its key in the pool's subnet, else one of the same key
     /// whose address belongs to the pool or those linked to it, made when the networks were others.
     pub(super) fn find_client(&self, class: &Class, key: &ClientKey<'_>, hw: HwAddr) -> Option<Slot> {
         let found = self.sessions.find_by_client(class.instance, self.pools.scope(class.pool), key);
         let live = found.and_then(|slot| self.sessions.get(slot)).is_some_and(|record| record.state().is_live());
-        // What is left of a session here hides no live one in a pool that was chosen.
-        let found = if live { found } else { self.find_steered(class, key, hw).or(found) };
+        // What is left of a session here hides no live one in a pool that was chosen, or in one that is gone.
+        let elsewhere = || self.find_steered(class, key, hw).or_else(|| self.find_displaced(class, key, hw));
+        let found = if live { found } else { elsewhere().or(found) };
         found.or_else(|| {
             self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX).find(|slot| {
                 let record = self.sessions.get(*slot).filter(|r| r.state() == State::Bound);

@@ -29,7 +29,7 @@ use crate::{
 use alloc::{sync::Arc, vec::Vec};
 use bindery_types::{InstanceId, Ipv4Addr};
 use bindery_wire::v4::{MessageType, Op, OptionCode, Packet, ParseRules};
-pub(crate) use reply::{Auth, Draft, Then};
+pub(crate) use reply::{Auth, Draft, Then, longest_lease};
 use steer::Admission;
 
 /// Most relays a request may have passed (RFC 1542 §4.1.1).

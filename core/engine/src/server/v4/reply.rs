@@ -357,12 +357,17 @@ fn fill_field(field: &mut [u8], value: Option<&[u8]>) {
     }
 }
 
-/// The lease for a client: the pool's, or what it asked for when that is shorter (RFC 2131 §4.3.1).
-pub(crate) fn lease_secs(pool: &Pool, packet: &Packet<'_>) -> u32 {
-    let longest = match pool.attributes.lease {
+/// The pool's lease on the wire.
+pub(crate) const fn longest_lease(pool: &Pool) -> u32 {
+    match pool.attributes.lease {
         Lease::Infinite => INFINITE,
         Lease::Secs(secs) => secs,
-    };
+    }
+}
+
+/// The lease for a client: the pool's, or what it asked for when that is shorter (RFC 2131 §4.3.1).
+pub(crate) fn lease_secs(pool: &Pool, packet: &Packet<'_>) -> u32 {
+    let longest = longest_lease(pool);
     match packet.u32_option(OptionCode::IP_ADDRESS_LEASE_TIME) {
         Some(asked) => longest.min(asked.max(ASKED_LEASE_SECS_MIN)),
         None => longest,

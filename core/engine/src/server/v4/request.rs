@@ -220,11 +220,6 @@ impl Engine {
         })
     }
 
-    /// The configured pool that has the session's address.
-    pub(super) fn pool_of<'c>(&self, config: &'c Config, record: &Record) -> Option<&'c crate::config::Pool> {
-        config.pool(self.pools.pool_of(record.instance(), record.address())?)
-    }
-
     /// Grants the lease: first or extended. The ACK leaves when the binding is durable and the route stands.
     pub(super) fn grant4(
         &mut self,
