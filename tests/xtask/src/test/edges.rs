@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bindery-counters", &["bindery-types", "bindery-engine"]),
     ("bindery-radius", &["bindery-types"]),
     ("bindery-config", PURE),
+    ("bindery-import", &["bindery-config"]),
     ("bindery-commit", &["bindery-api", "bindery-config"]),
     ("bindery-plugin-host", PURE),
     ("bindery-plane-abi", &[]),

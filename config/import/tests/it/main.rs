@@ -1,0 +1,7 @@
+//! Texts of others with what must come of them.
+
+mod expectations;
+mod junos;
+mod kea;
+mod leases;
+mod properties;
