@@ -49,8 +49,8 @@ pub trait Backend: Send + Sync + 'static {
     /// What was asked of RADIUS and by it; `None` when the daemon is ending.
     fn aaa_statistics(&self) -> Answer<'_, Option<AaaStatistics>>;
 
-    /// The most that a requestor may do.
-    fn permission(&self, requestor: Requestor) -> Answer<'_, Permission>;
+    /// The most that a requestor may do; none for nothing at all, not even look.
+    fn permission(&self, requestor: Requestor) -> Answer<'_, Option<Permission>>;
 
     /// Looks at the configuration, edits a candidate, commits; see [`ConfigurationRequest`] for the answer to each.
     fn configuration(

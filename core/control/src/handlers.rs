@@ -1,22 +1,23 @@
 //! One handler a verb.
 
+mod admit;
 mod configuration;
 mod events;
 mod import;
 mod reconfigure;
 
-use crate::{BODY_MAX, REQUEST_MAX, backend::Backend, peer::Peer, present};
+use crate::{REQUEST_MAX, backend::Backend, present};
 use axum::{
     Json, Router,
     body::{Body, Bytes},
-    extract::{ConnectInfo, DefaultBodyLimit, Query, State, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
 use bindery_api::{
-    AaaStatistics, ApiError, BindingSummary, Cleared, Empty, Permission, PluginList, PoolList, RadiusServerList,
-    Reload, Reloaded, RouteQuery, Selector, Shutdown, Statistics, Verb, Version,
+    AaaStatistics, ApiError, BindingSummary, Cleared, Empty, PluginList, PoolList, RadiusServerList, Reload, Reloaded,
+    RouteQuery, Selector, Shutdown, Statistics, Verb, Version,
 };
 use bindery_engine::command::{Cursor, Filter, Reply, Verb as Ask};
 use bindery_types::SessionId;
@@ -50,12 +51,16 @@ fn ending() -> Refused {
     Refused(StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending".to_owned())
 }
 
-/// The routes of all verbs. Streams of events end when `ending` is closed.
+/// The routes of all verbs: requests have their [`Peer`](crate::peer::Peer) with them. Streams of events end when `ending`
+/// is closed.
 pub(crate) fn router(backend: Back, ending: watch::Receiver<()>) -> Router {
     let server = Server { backend, started: Instant::now(), events: events::Events::new(ending) };
-    let router = Verb::ALL.into_iter().fold(Router::new(), |router, verb| router.route(verb.path(), handler(verb)));
+    let router = Verb::ALL
+        .into_iter()
+        .fold(Router::new(), |router, verb| router.route(verb.path(), admit::gate(handler(verb), verb, &server)));
     let unknown = async || Refused(StatusCode::NOT_FOUND, "no such verb".to_owned());
-    router.fallback(unknown).layer(DefaultBodyLimit::max(BODY_MAX)).with_state(server)
+    let method = async || Refused(StatusCode::METHOD_NOT_ALLOWED, "this verb has another method".to_owned());
+    router.fallback(unknown).method_not_allowed_fallback(method).with_state(server)
 }
 
 fn handler(verb: Verb) -> MethodRouter<Server> {
@@ -64,7 +69,7 @@ fn handler(verb: Verb) -> MethodRouter<Server> {
         Verb::Bindings => get(bindings),
         Verb::BindingSummary => get(summary),
         Verb::ClearBindings => post(clear_bindings),
-        Verb::ImportBindings => import::handler(),
+        Verb::ImportBindings => post(import::import),
         Verb::Events => get(events::events),
         Verb::Statistics => get(statistics),
         Verb::ClearStatistics => post(clear_statistics),
@@ -95,16 +100,11 @@ fn handler(verb: Verb) -> MethodRouter<Server> {
     }
 }
 
-type Peered = ConnectInfo<Peer>;
-
-/// Whether the peer may use the verb.
-async fn allow(server: &Server, Peer(requestor): Peer, verb: Verb) -> Result<(), Refused> {
-    let wanted = verb.permission();
-    if wanted == Permission::View || server.backend.permission(requestor).await >= wanted {
-        return Ok(());
+impl Server {
+    /// Asks the engine; who cannot wait any longer is told that the daemon is ending.
+    async fn ask(&self, verb: Ask) -> Result<Reply, Refused> {
+        tokio::time::timeout(REQUEST_MAX, self.backend.engine(verb)).await.ok().flatten().ok_or_else(ending)
     }
-    let text = format!("permission denied: this needs permission {}", wanted.name());
-    Err(Refused(StatusCode::FORBIDDEN, text))
 }
 
 /// What a selector selects.
@@ -178,32 +178,29 @@ async fn routes(
 }
 
 async fn summary(State(server): State<Server>) -> Result<Json<BindingSummary>, Refused> {
-    match server.backend.engine(Ask::Summary).await {
-        Some(Reply::Summary(summary)) => Ok(Json(present::summary(&summary))),
+    match server.ask(Ask::Summary).await? {
+        Reply::Summary(summary) => Ok(Json(present::summary(&summary))),
         _ => Err(ending()),
     }
 }
 
 async fn statistics(State(server): State<Server>) -> Result<Json<Statistics>, Refused> {
-    match server.backend.engine(Ask::Statistics).await {
-        Some(Reply::Statistics(counters)) => Ok(Json(present::statistics(&counters))),
+    match server.ask(Ask::Statistics).await? {
+        Reply::Statistics(counters) => Ok(Json(present::statistics(&counters))),
         _ => Err(ending()),
     }
 }
 
-async fn clear_statistics(State(server): State<Server>, ConnectInfo(peer): Peered) -> Result<Json<Empty>, Refused> {
-    allow(&server, peer, Verb::ClearStatistics).await?;
-    server.backend.engine(Ask::ClearStatistics).await.ok_or_else(ending)?;
+async fn clear_statistics(State(server): State<Server>) -> Result<Json<Empty>, Refused> {
+    server.ask(Ask::ClearStatistics).await?;
     Ok(Json(Empty {}))
 }
 
 /// Clears page by page; the answer comes when every tombstone is durable.
 async fn clear_bindings(
     State(server): State<Server>,
-    ConnectInfo(peer): Peered,
     selector: Result<Query<Selector>, QueryRejection>,
 ) -> Result<Json<Cleared>, Refused> {
-    allow(&server, peer, Verb::ClearBindings).await?;
     let Query(selector) = selector.map_err(|error| bad(error.body_text()))?;
     if selector == Selector::default() {
         return Err(bad("say which bindings to clear: an address, mac, session or interface, or all"));
@@ -212,12 +209,12 @@ async fn clear_bindings(
     let (mut cleared, mut cursor) = (0, Some(Cursor::START));
     while let Some(at) = cursor {
         let verb = Ask::ClearBindings { filter: filter.clone(), cursor: at };
-        match server.backend.engine(verb).await {
-            Some(Reply::ClearedBindings { count, failed: false, next }) => {
+        match server.ask(verb).await? {
+            Reply::ClearedBindings { count, failed: false, next } => {
                 cleared += u64::from(count);
                 cursor = next;
             }
-            Some(Reply::ClearedBindings { .. }) => {
+            Reply::ClearedBindings { .. } => {
                 let text = format!("the session database cannot be written; {cleared} bindings were cleared before");
                 return Err(Refused(StatusCode::SERVICE_UNAVAILABLE, text));
             }
@@ -240,18 +237,16 @@ async fn aaa_statistics(State(server): State<Server>) -> Result<Json<AaaStatisti
 }
 
 async fn pools(State(server): State<Server>) -> Result<Json<PoolList>, Refused> {
-    match server.backend.engine(Ask::Pools).await {
-        Some(Reply::Pools(pools)) => Ok(Json(present::pools(pools))),
+    match server.ask(Ask::Pools).await? {
+        Reply::Pools(pools) => Ok(Json(present::pools(pools))),
         _ => Err(ending()),
     }
 }
 
 async fn reload(
     State(server): State<Server>,
-    ConnectInfo(peer): Peered,
     query: Result<Query<Reload>, QueryRejection>,
 ) -> Result<Json<Reloaded>, Refused> {
-    allow(&server, peer, Verb::Reload).await?;
     let Query(Reload { force }) = query.map_err(|error| bad(error.body_text()))?;
     match server.backend.reload(force).await {
         Ok(reloaded) => Ok(Json(reloaded)),
@@ -261,10 +256,8 @@ async fn reload(
 
 async fn shutdown(
     State(server): State<Server>,
-    ConnectInfo(peer): Peered,
     query: Result<Query<Shutdown>, QueryRejection>,
 ) -> Result<Json<Empty>, Refused> {
-    allow(&server, peer, Verb::Shutdown).await?;
     let Query(Shutdown { withdraw_routes }) = query.map_err(|error| bad(error.body_text()))?;
     server.backend.shutdown(withdraw_routes).await;
     Ok(Json(Empty {}))

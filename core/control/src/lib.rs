@@ -8,16 +8,20 @@
 mod backend;
 mod handlers;
 mod limit;
+mod listener;
 mod peer;
 mod present;
+mod serve;
 mod socket;
 
 pub use backend::{Answer, Backend, ConfigurationError, ReloadError, Requestor};
+pub use listener::Listener;
+pub use serve::serve;
 pub use socket::{ControlError, Socket};
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::time::Duration;
 
-/// Most bytes of a request's body. No verb has one.
+/// Most bytes of a request's body that has nothing large in it.
 pub(crate) const BODY_MAX: usize = 4_096;
 
 /// Most bytes of a request's body that has bindings to import in it: 256 of them.
@@ -26,29 +30,15 @@ pub(crate) const IMPORT_BODY_MAX: usize = 256 << 10;
 /// Most bytes of a request's body that has a configuration in it.
 pub(crate) const CONFIGURATION_MAX: usize = 16 << 20;
 
-/// Most connections at once; further ones wait.
-const CONNECTIONS_MAX: usize = 64;
+/// Most connections at once; further ones wait, those on a UNIX socket in the kernel's backlog.
+pub(crate) const CONNECTIONS_MAX: usize = 64;
 
-/// Longest time for one request of a paged list, so that a stalled reader holds nothing for ever.
+/// Longest time until a request's head is there, from when the connection is made or the last answer is sent.
+pub(crate) const HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// Longest time until a request's body is there.
+pub(crate) const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// Longest time until the daemon has answered, and for one request of a paged list, so that neither a handler that hangs
+/// nor a stalled reader holds anything for ever.
 pub(crate) const REQUEST_MAX: Duration = Duration::from_secs(300);
-
-/// Serves the API until `end` is ready.
-///
-/// # Errors
-/// The listener's.
-pub async fn serve(
-    socket: Socket,
-    backend: Arc<dyn Backend>,
-    end: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let (open, ending) = tokio::sync::watch::channel(());
-    let end = async move {
-        end.await;
-        // Streams of events have no end of their own.
-        drop(open);
-    };
-    let router = handlers::router(backend, ending);
-    let service = router.into_make_service_with_connect_info::<peer::Peer>();
-    let listener = limit::Limited::new(socket.into_listener()?, CONNECTIONS_MAX);
-    axum::serve(listener, service).with_graceful_shutdown(end).await
-}

@@ -1,65 +1,33 @@
-//! At most so many connections at once: further ones wait in the kernel's backlog, and then are refused by it. Who does
-//! not take what was asked for is cut off.
+//! A connection has a place among those that are served at once, until it is closed. Who does not take what was asked for
+//! is cut off.
 
-use axum::serve::Listener;
 use std::{
     future::Future,
     io,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{UnixListener, UnixStream, unix::SocketAddr},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
     time::Sleep,
 };
 
 /// A connection whose reader takes nothing for this long is cut off: what it waits for is held only so long.
 pub(crate) const STALL_MAX: Duration = Duration::from_secs(30);
 
-/// A listener that accepts only while there is room.
-pub(crate) struct Limited {
-    listener: UnixListener,
-    room: Arc<Semaphore>,
-}
-
-impl Limited {
-    pub(crate) fn new(listener: UnixListener, most: usize) -> Self {
-        Self { listener, room: Arc::new(Semaphore::new(most)) }
-    }
-}
-
-impl Listener for Limited {
-    type Io = Held;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        // The semaphore is never closed.
-        let permit = Arc::clone(&self.room).acquire_owned().await.ok();
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        (Held { stream, stalled: None, _permit: permit }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr()
-    }
-}
-
 /// A connection that counts until it is closed.
-pub(crate) struct Held {
-    stream: UnixStream,
+pub(crate) struct Held<C> {
+    stream: C,
     /// Runs while nothing can be written.
     stalled: Option<Pin<Box<Sleep>>>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl Held {
-    /// The connection.
-    pub(crate) fn stream(&self) -> &UnixStream {
-        &self.stream
+impl<C> Held<C> {
+    pub(crate) fn new(stream: C, permit: Option<OwnedSemaphorePermit>) -> Self {
+        Self { stream, stalled: None, _permit: permit }
     }
 
     /// The outcome of a write, unless nothing could be written for too long.
@@ -73,7 +41,7 @@ impl Held {
     }
 }
 
-impl AsyncRead for Held {
+impl<C: AsyncRead + Unpin> AsyncRead for Held<C> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -83,7 +51,7 @@ impl AsyncRead for Held {
     }
 }
 
-impl AsyncWrite for Held {
+impl<C: AsyncWrite + Unpin> AsyncWrite for Held<C> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.patiently(context, outcome)
@@ -114,28 +82,13 @@ impl AsyncWrite for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{pin::pin, task::Waker};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::UnixStream,
+    };
 
-    #[test]
-    fn a_connection_too_many_waits_for_another_to_end() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join("s");
-            let mut limited = Limited::new(UnixListener::bind(&path).unwrap(), 1);
-            let _clients = [UnixStream::connect(&path).await.unwrap(), UnixStream::connect(&path).await.unwrap()];
-            let (first, _) = limited.accept().await;
-            let mut second = pin!(limited.accept());
-            let mut context = Context::from_waker(Waker::noop());
-            assert!(second.as_mut().poll(&mut context).is_pending());
-            drop(first);
-            let _held = second.await;
-        });
-    }
-
-    fn held(stream: UnixStream) -> Held {
-        Held { stream, stalled: None, _permit: None }
+    fn held(stream: UnixStream) -> Held<UnixStream> {
+        Held::new(stream, None)
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
-//! The socket's file.
+//! The control socket: its file, and the listener on it.
 
+use crate::{backend::Requestor, listener::Listener};
 use std::{
     fs, io,
     os::unix::{
@@ -34,11 +35,19 @@ pub enum ControlError {
     },
 }
 
-/// The open control socket. Its file goes when this is dropped.
+/// The open control socket. Its file goes when this is dropped, unless it was served: the next start replaces it then.
 #[derive(Debug)]
 pub struct Socket {
     path: PathBuf,
-    listener: Option<UnixListener>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Open(UnixListener),
+    Served(tokio::net::UnixListener),
+    /// On its way from one to the other, or failed there.
+    Closed,
 }
 
 impl Socket {
@@ -64,21 +73,31 @@ impl Socket {
         let listener = UnixListener::bind(path).map_err(io)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(io)?;
         listener.set_nonblocking(true).map_err(io)?;
-        Ok(Self { path: path.into(), listener: Some(listener) })
+        Ok(Self { path: path.into(), state: State::Open(listener) })
+    }
+}
+
+impl Listener for Socket {
+    type Connection = tokio::net::UnixStream;
+
+    fn start(&mut self) -> io::Result<()> {
+        if let State::Open(listener) = std::mem::replace(&mut self.state, State::Closed) {
+            self.state = State::Served(tokio::net::UnixListener::from_std(listener)?);
+        }
+        Ok(())
     }
 
-    pub(crate) fn into_listener(mut self) -> io::Result<tokio::net::UnixListener> {
-        let listener = self.listener.take().ok_or(io::ErrorKind::NotConnected)?;
-        let listener = tokio::net::UnixListener::from_std(listener);
-        // The file stays for the listener's life; the next start replaces it.
-        std::mem::take(&mut self.path);
-        listener
+    async fn accept(&mut self) -> io::Result<(Self::Connection, Requestor)> {
+        let State::Served(listener) = &self.state else { return Err(io::ErrorKind::NotConnected.into()) };
+        let (stream, _) = listener.accept().await?;
+        let requestor = stream.peer_cred().map(|it| Requestor { uid: Some(it.uid()), pid: it.pid() });
+        Ok((stream, requestor.unwrap_or_default()))
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if self.listener.is_some() {
+        if matches!(self.state, State::Open(_)) {
             // It may be gone already.
             let _ = fs::remove_file(&self.path);
         }

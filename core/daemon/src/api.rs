@@ -77,10 +77,10 @@ impl Backend for Daemon {
         })
     }
 
-    fn permission(&self, requestor: Requestor) -> Answer<'_, Permission> {
+    fn permission(&self, requestor: Requestor) -> Answer<'_, Option<Permission>> {
         let own = nix::unistd::geteuid().as_raw();
         let all = requestor.uid.is_some_and(|uid| uid == 0 || uid == own);
-        Box::pin(async move { if all { Permission::Configure } else { Permission::View } })
+        Box::pin(async move { Some(if all { Permission::Configure } else { Permission::View }) })
     }
 
     fn configuration(

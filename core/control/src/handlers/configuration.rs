@@ -1,11 +1,11 @@
 //! The verbs of the configuration: each hands its query or body to the backend.
 
-use super::{Peered, Refused, Server, allow, bad};
-use crate::{CONFIGURATION_MAX, backend::ConfigurationError, peer::Peer};
+use super::{Refused, Server, bad};
+use crate::{backend::ConfigurationError, peer::Peer};
 use axum::{
-    Json,
+    Extension, Json,
     body::Bytes,
-    extract::{ConnectInfo, DefaultBodyLimit, Query, State, rejection::BytesRejection},
+    extract::{Query, State},
     http::{StatusCode, Uri},
     routing::{MethodRouter, get, post},
 };
@@ -15,29 +15,16 @@ use serde::de::DeserializeOwned;
 /// The way of `verb`, which must be one of the configuration's.
 pub(super) fn handler(verb: Verb) -> MethodRouter<Server> {
     match verb.method() {
-        Method::Get => get(async move |State(server), peer: Peered, uri: Uri| {
-            let request = read_query(verb, &uri)?;
-            answer(server, peer, verb, request).await
+        Method::Get => get(async move |State(server), Extension(peer), uri: Uri| {
+            answer(server, peer, read_query(verb, &uri)?).await
         }),
-        Method::Post => post(async move |State(server), peer: Peered, body: Result<Bytes, BytesRejection>| {
-            // Who may not is told so, whatever the body holds.
-            allow(&server, peer.0, verb).await?;
-            let body = body.map_err(|error| Refused(error.status(), error.body_text()))?;
-            let request = read_body(verb, &body)?;
-            answer(server, peer, verb, request).await
-        })
-        .layer(DefaultBodyLimit::max(CONFIGURATION_MAX)),
+        Method::Post => post(async move |State(server), Extension(peer), body: Bytes| {
+            answer(server, peer, read_body(verb, &body)?).await
+        }),
     }
 }
 
-async fn answer(
-    server: Server,
-    ConnectInfo(peer): Peered,
-    verb: Verb,
-    request: Request,
-) -> Result<Json<ConfigurationReply>, Refused> {
-    allow(&server, peer, verb).await?;
-    let Peer(requestor) = peer;
+async fn answer(server: Server, Peer(requestor): Peer, request: Request) -> Result<Json<ConfigurationReply>, Refused> {
     server.backend.configuration(requestor, request).await.map(Json).map_err(|error| {
         let status = match &error {
             ConfigurationError::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -1,34 +1,16 @@
 //! `request dhcp server binding import`.
 
-use super::{Peered, Refused, Server, allow, bad, ending};
-use crate::IMPORT_BODY_MAX;
-use axum::{
-    Json,
-    body::Bytes,
-    extract::{ConnectInfo, DefaultBodyLimit, State, rejection::BytesRejection},
-    http::StatusCode,
-    routing::{MethodRouter, post},
-};
-use bindery_api::{IMPORT_MAX, Import, ImportRefused, Imported, ImportedBinding, LEASE_INFINITE, Verb};
+use super::{Refused, Server, bad, ending};
+use axum::{Json, body::Bytes, extract::State, http::StatusCode};
+use bindery_api::{IMPORT_MAX, Import, ImportRefused, Imported, ImportedBinding, LEASE_INFINITE};
 use bindery_engine::command::{ImportedBinding as Row, PAGE_MAX, Reply, Verb as Ask};
 use bindery_types::{HwAddr, Ipv4Addr, MacAddr};
 
 /// One page of the engine is one body.
 const _: () = assert!(IMPORT_MAX == PAGE_MAX);
 
-/// The way of the verb.
-pub(super) fn handler() -> MethodRouter<Server> {
-    post(import).layer(DefaultBodyLimit::max(IMPORT_BODY_MAX))
-}
-
 /// Rows that cannot be read are refused beside those that the engine refuses; the answer comes when all else is durable.
-async fn import(
-    State(server): State<Server>,
-    ConnectInfo(peer): Peered,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Imported>, Refused> {
-    allow(&server, peer, Verb::ImportBindings).await?;
-    let body = body.map_err(|error| Refused(error.status(), error.body_text()))?;
+pub(super) async fn import(State(server): State<Server>, body: Bytes) -> Result<Json<Imported>, Refused> {
     let Import { bindings } =
         serde_json::from_slice(&body).map_err(|error| bad(format!("the body is not what this verb wants: {error}")))?;
     if bindings.len() > IMPORT_MAX {
@@ -44,9 +26,7 @@ async fn import(
             Err(reason) => refused.push(ImportRefused { index, reason }),
         }
     }
-    let Some(Reply::Imported { imported, refused: by_engine, failed }) =
-        server.backend.engine(Ask::Import { rows }).await
-    else {
+    let Reply::Imported { imported, refused: by_engine, failed } = server.ask(Ask::Import { rows }).await? else {
         return Err(ending());
     };
     if failed {

@@ -1,13 +1,13 @@
 //! `request dhcp server reconfigure` and what is known of the clients.
 
-use super::{Peered, Refused, Server, allow, bad, ending, filter};
+use super::{Refused, Server, bad, ending, filter};
 use crate::present;
 use axum::{
     Json,
-    extract::{ConnectInfo, Query, State, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     http::StatusCode,
 };
-use bindery_api::{CapabilityList, PACE_DEFAULT, ReconfigureQuery, Reconfigured, Selector, Verb};
+use bindery_api::{CapabilityList, PACE_DEFAULT, ReconfigureQuery, Reconfigured, Selector};
 use bindery_engine::{
     command::{CapabilityRow, Cursor, Reply, Verb as Ask},
     reconfigure::Purpose,
@@ -22,10 +22,8 @@ const PACE_MAX: u32 = 1_000_000;
 /// Begins page by page, at most `pace` a second; the answer comes when every first attempt is on storage.
 pub(super) async fn reconfigure(
     State(server): State<Server>,
-    ConnectInfo(peer): Peered,
     query: Result<Query<ReconfigureQuery>, QueryRejection>,
 ) -> Result<Json<Reconfigured>, Refused> {
-    allow(&server, peer, Verb::Reconfigure).await?;
     let Query(query) = query.map_err(|error| bad(error.body_text()))?;
     let selector = query.selector();
     if selector == Selector::default() {
@@ -41,7 +39,7 @@ pub(super) async fn reconfigure(
     let began = tokio::time::Instant::now();
     while let Some(at) = cursor {
         let verb = Ask::Reconfigure { filter: filter.clone(), cursor: at, purpose };
-        let Some(Reply::Reconfigured(page)) = server.backend.engine(verb).await else {
+        let Reply::Reconfigured(page) = server.ask(verb).await? else {
             return Err(ending());
         };
         if page.failed {
@@ -66,7 +64,7 @@ pub(super) async fn capability(State(server): State<Server>) -> Result<Json<Capa
     let mut classes: HashMap<Box<[u8]>, CapabilityRow> = HashMap::new();
     let mut cursor = Some(Cursor::START);
     while let Some(at) = cursor {
-        let Some(Reply::Capability { rows, next }) = server.backend.engine(Ask::Capability { cursor: at }).await else {
+        let Reply::Capability { rows, next } = server.ask(Ask::Capability { cursor: at }).await? else {
             return Err(ending());
         };
         for row in rows {
