@@ -279,6 +279,10 @@ pub struct Impact {
     pub moved: u64,
     /// Nobody serves them any more.
     pub dropped: u64,
+    /// Of `moved` and `dropped`: those for which it was so before.
+    pub displaced: u64,
+    /// Of all: those whose running reconfiguration goes on by other rules, or ends.
+    pub reconfiguring: u64,
 }
 
 /// A session that a commit touches.

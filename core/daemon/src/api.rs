@@ -2,11 +2,12 @@
 
 use crate::{
     aaa_status,
-    commit::Configuration,
+    commit::{self, Configuration, Order, What},
+    configuration,
+    copies::hex,
     packet::{Inbox, Message},
     policy::Seen,
     prepare::Component,
-    revision::hex,
 };
 use bindery_api::{
     AaaStatistics, ConfigurationReply, ConfigurationRequest, Counter, Permission, Plugin, RadiusServerList, Reloaded,
@@ -14,29 +15,41 @@ use bindery_api::{
 use bindery_control::{Answer, Backend, ConfigurationError, ReloadError, Requestor};
 use bindery_engine::command::{Reply, Verb};
 use bindery_plugin_host::{BreakerState, Failure};
+use std::sync::{Arc, Weak};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 /// What the API's verbs are answered from.
 pub(crate) struct Daemon {
     pub(crate) inbox: Inbox,
     /// Held for a whole commit: one at a time.
-    pub(crate) configuration: Mutex<Configuration>,
+    pub(crate) configuration: Arc<Mutex<Configuration>>,
+    /// Itself, for tasks that outlive a request.
+    pub(crate) own: Weak<Self>,
     pub(crate) end: mpsc::Sender<()>,
 }
 
 impl Daemon {
-    /// Loads the configuration file again.
-    pub(crate) async fn commit(&self) -> Result<Reloaded, ReloadError> {
-        let mut configuration = self.configuration.lock().await;
-        match configuration.reload(&self.inbox).await {
-            Ok(report) => {
-                tracing::info!(revision = report.revision, changes = ?report.changes, "reloaded");
-                Ok(Reloaded { revision: report.revision, changes: report.changes })
+    /// Loads the configuration file again; with `force` whatever becomes of live sessions.
+    pub(crate) async fn reload(&self, force: bool) -> Result<Reloaded, ReloadError> {
+        let held = Arc::clone(&self.configuration).lock_owned().await;
+        let order = Order { what: What::File, via: "reload", force, ..Order::default() };
+        match commit::commit(held, &self.inbox, order).await {
+            Ok((_held, outcome)) => {
+                tracing::info!(revision = outcome.revision, changes = ?outcome.changes, "reloaded");
+                self.told(&outcome.warnings);
+                Ok(Reloaded { revision: outcome.revision, changes: outcome.changes })
             }
             Err(error) => {
                 tracing::error!("reload refused, the active configuration stays: {error}");
                 Err(ReloadError(error.to_string()))
             }
+        }
+    }
+
+    /// What a commit had to say, for those who only read the log.
+    pub(crate) fn told(&self, warnings: &[String]) {
+        for warning in warnings {
+            tracing::warn!("{warning}");
         }
     }
 
@@ -70,8 +83,9 @@ impl Backend for Daemon {
     fn aaa_statistics(&self) -> Answer<'_, Option<AaaStatistics>> {
         Box::pin(async {
             let configuration = self.configuration.lock().await;
-            let (radius, dynamic) = (configuration.radius(), configuration.dynamic_counters().await);
+            let (radius, dynamic) = (configuration.radius(), configuration.dynamic_counters());
             drop(configuration);
+            let dynamic = dynamic.await;
             let asked = self.ask(Message::Asked).await?;
             Some(aaa_status::statistics(&radius.status().await?, asked, dynamic))
         })
@@ -85,14 +99,18 @@ impl Backend for Daemon {
 
     fn configuration(
         &self,
-        _requestor: Requestor,
-        _request: ConfigurationRequest,
+        requestor: Requestor,
+        request: ConfigurationRequest,
     ) -> Answer<'_, Result<ConfigurationReply, ConfigurationError>> {
-        Box::pin(async { Err(ConfigurationError::Unavailable("the configuration is not served".to_owned())) })
+        Box::pin(async move {
+            let own = self.own.upgrade();
+            let own = own.ok_or_else(|| ConfigurationError::Unavailable("the daemon is ending".to_owned()))?;
+            configuration::answer(&own, requestor, request).await
+        })
     }
 
-    fn reload(&self) -> Answer<'_, Result<Reloaded, ReloadError>> {
-        Box::pin(self.commit())
+    fn reload(&self, force: bool) -> Answer<'_, Result<Reloaded, ReloadError>> {
+        Box::pin(self.reload(force))
     }
 
     fn revision(&self) -> Answer<'_, u64> {

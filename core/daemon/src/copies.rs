@@ -1,33 +1,59 @@
-//! Copies of the plugins' components by their hash, so that a deleted file cannot break a restart (design §5).
+//! Copies of components and tables of reservations by their hash, so that a deleted file cannot break a restart
+//! (design §5).
 //!
-//! `STATE_DIR/plugins/SHA256.wasm` is there, on stable storage, before a revision that names the hash is recorded.
+//! `STATE_DIR/plugins/SHA256.wasm` and `STATE_DIR/host-tables/SHA256.hosts` are there, on stable storage, before a revision
+//! that names the hash is recorded.
 
-use crate::revision::hex;
+use bindery_commit::Database;
 use bindery_plugin_host::{Stores, sha256};
 use std::{
+    fmt::Write as _,
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
-/// How a copy's name ends.
-const ENDING: &str = "wasm";
+/// How the name of a component's copy ends.
+const COMPONENT: &str = "wasm";
+
+/// How the name of the copy of a table of reservations ends.
+const TABLE: &str = "hosts";
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
 
 /// The copies of a state directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Copies {
     dir: PathBuf,
+    ending: &'static str,
 }
 
 impl Copies {
-    /// The copies in `dir`, which the plugin host has made.
+    /// Copies of components in `dir`, which the plugin host has made.
     pub(crate) fn new(dir: PathBuf) -> Self {
-        Self { dir }
+        Self { dir, ending: COMPONENT }
+    }
+
+    /// Copies of tables of reservations in a state directory.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub(crate) fn of_tables(state_dir: &Path) -> io::Result<Self> {
+        let dir = state_dir.join("host-tables");
+        fs::create_dir_all(&dir)?;
+        Ok(Self { dir, ending: TABLE })
     }
 
     fn file(&self, hash: &[u8; 32]) -> PathBuf {
-        self.dir.join(hex(hash)).with_extension(ENDING)
+        self.dir.join(hex(hash)).with_extension(self.ending)
     }
 
     /// The component of this hash.
@@ -63,26 +89,26 @@ impl Copies {
         let kept: Vec<PathBuf> = kept.iter().map(|hash| self.file(hash)).collect();
         for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
             let path = entry.path();
-            if path.extension().is_some_and(|ending| ending == ENDING) && !kept.contains(&path) {
+            if path.extension().is_some_and(|ending| ending == self.ending) && !kept.contains(&path) {
                 let _ = fs::remove_file(path);
             }
         }
     }
 }
 
-/// What the state directory has of plugins: copies of their components, their stores, and what the newest revision
-/// says of them.
+/// What the state directory has of plugins: copies of their components, their stores, and what the revisions say of
+/// them.
 #[derive(Clone, Copy)]
 pub(crate) struct Kept<'a> {
     pub(crate) copies: &'a Copies,
     pub(crate) stores: &'a Stores,
-    pub(crate) newest: Option<&'a crate::revision::Revision>,
+    pub(crate) database: &'a Database,
 }
 
 impl Kept<'_> {
     /// The component that the plugin `name` had when this very text was recorded.
     pub(crate) fn component(&self, text: bindery_config::Hash, name: &str) -> Option<Vec<u8>> {
-        let hash = self.newest?.plugin_hash(text, name)?;
+        let hash = self.database.kept_hash("plugin", text, name)?;
         self.copies.read(&hash).inspect_err(|error| tracing::warn!(name, %error, "no copy of the component")).ok()
     }
 }

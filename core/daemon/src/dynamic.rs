@@ -103,10 +103,10 @@ impl Dynamic {
     }
 
     /// What was counted on the ports that are open; zeros when the daemon ends.
-    pub(crate) async fn counters(&self) -> Counters {
+    pub(crate) fn counters(&self) -> impl Future<Output = Counters> + Send + use<> {
         let (sender, answer) = oneshot::channel();
         let _ = self.task.send(Told::Counters(sender));
-        answer.await.unwrap_or_default()
+        async { answer.await.unwrap_or_default() }
     }
 }
 

@@ -9,22 +9,29 @@ mod api;
 mod args;
 mod clock;
 mod commit;
+mod configuration;
 mod copies;
 mod deferred;
 mod dynamic;
+mod file;
 mod log;
 mod packet;
 mod policy;
 mod prepare;
+mod process;
 mod radius;
-mod revision;
+mod renumber;
 mod routes;
+mod schedule;
 mod shipped;
+mod sources;
 mod start;
 mod username;
 
 use args::{Args, Task};
 use bindery_plugin_host::{Host, HostConfig};
+use file::ConfigFile;
+use sources::FileSources;
 use std::process::ExitCode;
 
 /// Usage or configuration error.
@@ -58,7 +65,9 @@ fn check(args: &Args) -> ExitCode {
         Ok(host) => host,
         Err(error) => return fail(&error),
     };
-    match prepare::prepare(&host, &args.config, None) {
+    let file = ConfigFile::new(args.config.clone());
+    let loaded = prepare::read(&file, &FileSources::new(file.base(), None));
+    match loaded.and_then(|loaded| prepare::prepare(&host, loaded, file.base(), None)) {
         Ok(prepared) => {
             let config = &prepared.loaded.engine;
             println!(

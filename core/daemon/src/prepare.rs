@@ -4,11 +4,12 @@
 
 use crate::{
     copies::Kept,
+    file::ConfigFile,
     policy::Plugins,
     radius::{self, Aaa, RadiusError},
     shipped,
 };
-use bindery_config::{Loaded, OnFailure};
+use bindery_config::{Loaded, OnFailure, Sources};
 use bindery_engine::{
     config::{Chains, PluginId},
     policy::Stage,
@@ -81,15 +82,27 @@ pub(crate) enum Refusal {
     Faults(Box<bindery_config::Errors>),
 }
 
-/// Reads and prepares the configuration in `path`. Components are copied to `kept`, and come from there if their file
-/// is gone and the text is the recorded one.
+impl From<bindery_config::Errors> for Refusal {
+    fn from(errors: bindery_config::Errors) -> Self {
+        Self::Faults(Box::new(errors))
+    }
+}
+
+/// Reads the configuration in `file`.
 ///
 /// # Errors
 /// [`Refusal`]: everything that is wrong, with its place.
-pub(crate) fn prepare(host: &Host, path: &Path, kept: Option<Kept<'_>>) -> Result<Prepared, Refusal> {
-    let text = std::fs::read_to_string(path).map_err(|source| Refusal::Read { path: path.into(), source })?;
-    let loaded = bindery_config::load(&path.display().to_string(), &text).map_err(|e| Refusal::Faults(Box::new(e)))?;
-    let base = path.parent().unwrap_or(Path::new("."));
+pub(crate) fn read(file: &ConfigFile, sources: &dyn Sources) -> Result<Loaded, Refusal> {
+    let text = file.read().map_err(|source| Refusal::Read { path: file.path().into(), source })?;
+    Ok(bindery_config::load_with(&file.path().display().to_string(), &text, sources)?)
+}
+
+/// Prepares `loaded`, whose relative paths start at `base`. Components are copied to `kept`, and come from there if their
+/// file is gone and the text is a recorded one.
+///
+/// # Errors
+/// [`Refusal`]: everything that is wrong, with its place.
+pub(crate) fn prepare(host: &Host, loaded: Loaded, base: &Path, kept: Option<Kept<'_>>) -> Result<Prepared, Refusal> {
     let (mut plugins, mut components, mut observers) = (Vec::new(), Vec::new(), Vec::new());
     for (id, (plugin, file)) in loaded.plugin_paths(base).enumerate() {
         let (source, path) = match plugin.shipped {
@@ -123,7 +136,7 @@ pub(crate) fn prepare(host: &Host, path: &Path, kept: Option<Kept<'_>>) -> Resul
     Ok(Prepared { plugins: Plugins::new(plugins).observing(observers), aaa: Arc::new(aaa), components, loaded })
 }
 
-/// Loads a plugin; from the copy of its component, if the file is gone but the text is the recorded one.
+/// Loads a plugin; from the copy of its component, if the file is gone but the text is a recorded one.
 fn load(
     host: &Host,
     loaded: &Loaded,
@@ -201,7 +214,8 @@ fn refuse(loaded: &Loaded, plugin: &bindery_config::PluginConfig, error: &LoadEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{copies::Copies, revision::Revisions};
+    use crate::{copies::Copies, sources::FileSources};
+    use bindery_commit::{Database, Directory, KeptFile, Recording};
     use bindery_plugin_host::HostConfig;
     use std::fs;
 
@@ -243,13 +257,22 @@ policy { admit one; shape-reply one }
             let state = self.0.path().join("state");
             fs::create_dir_all(&state).unwrap();
             let host = Host::new(HostConfig { cache_dir: Some(self.copies()), ..HostConfig::default() }).unwrap();
-            let mut revisions = Revisions::open(&state).unwrap();
+            let mut database = Database::open(Box::new(Directory::open(&state.join("config")).unwrap())).unwrap();
             let copies = Copies::new(self.copies());
             let stores = crate::copies::stores(&state).unwrap();
-            let kept = Kept { copies: &copies, stores: &stores, newest: revisions.newest() };
-            let prepared = prepare(&host, &self.config(), Some(kept))?;
-            let (text, hash) = (prepared.loaded.text(), prepared.loaded.hash);
-            let revision = revisions.record(text, hash, "file", &prepared.components).unwrap();
+            let file = ConfigFile::new(self.config());
+            let loaded = read(&file, &FileSources::new(file.base(), None))?;
+            let kept = Kept { copies: &copies, stores: &stores, database: &database };
+            let prepared = prepare(&host, loaded, file.base(), Some(kept))?;
+            let plugin = |component: &Component| KeptFile {
+                kind: "plugin".to_owned(),
+                name: component.name.clone(),
+                hash: component.hash,
+                path: component.path.display().to_string(),
+            };
+            let files = prepared.components.iter().map(plugin).collect();
+            let recording = Recording { via: "file".to_owned(), files, ..Recording::default() };
+            let revision = database.record(&prepared.loaded, recording).unwrap();
             Ok((revision, prepared.components[0].hash))
         }
     }
@@ -272,7 +295,7 @@ policy { admit one; shape-reply one }
         fs::write(place.config(), CONFIGURATION).unwrap();
         assert_eq!(place.start().unwrap(), first);
 
-        let copy = place.copies().join(crate::revision::hex(&first.1)).with_extension("wasm");
+        let copy = place.copies().join(crate::copies::hex(&first.1)).with_extension("wasm");
         fs::write(copy, "damaged").unwrap();
         assert!(place.start().is_err());
     }

@@ -6,17 +6,20 @@ use crate::{
     api::Daemon,
     args::Args,
     clock,
-    commit::{Configuration, Surroundings},
-    copies::{self, Copies, Kept},
+    commit::{self, Booted, Configuration, Recorded, Surroundings},
+    copies::{self, Copies},
     dynamic::{self, Dynamic, PortError, Told},
+    file::ConfigFile,
     log::Log,
     packet::{INBOX, Inbox, Message, PacketThread},
     policy::Plugins,
     prepare::{self, Prepared, Refusal},
     radius::Radius,
-    revision::Revisions,
+    renumber,
     routes::{self, RoutesError},
+    sources::FileSources,
 };
+use bindery_commit::{Boot, Database, Directory, EditError, OpenError};
 use bindery_control::{ControlError, Socket};
 use bindery_engine::{Engine, Input, policy::NoPolicy};
 use bindery_net::Sockets;
@@ -28,7 +31,7 @@ use crossbeam_channel::{Receiver, bounded};
 use std::{
     hash::{BuildHasher, RandomState},
     io::{self, Read as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     thread::JoinHandle,
     time::Duration,
@@ -50,6 +53,12 @@ pub(crate) enum StartError {
     /// The configuration.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The recorded revisions.
+    #[error(transparent)]
+    Revisions(#[from] OpenError),
+    /// A revision that is to be gone back to.
+    #[error(transparent)]
+    Fallback(#[from] EditError),
     /// The plugin host.
     #[error(transparent)]
     Host(#[from] bindery_plugin_host::HostError),
@@ -93,19 +102,24 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     // Without a state directory there is no cache yet: the first prepare compiles, the cache serves the next start.
     let cache = HostConfig { cache_dir: Some(copies::dir(&args.state_dir)), ..HostConfig::default() };
     std::fs::create_dir_all(&args.state_dir).map_err(state_dir)?;
-    let host = Host::new(cache)?;
-    let revisions = Revisions::open(&args.state_dir).map_err(state_dir)?;
-    let copies = Copies::new(copies::dir(&args.state_dir));
-    let stores = copies::stores(&args.state_dir).map_err(state_dir)?;
-    let kept = Kept { copies: &copies, stores: &stores, newest: revisions.newest() };
-    let prepared = prepare::prepare(&host, &args.config, Some(kept))?;
+    let file = ConfigFile::new(args.config.clone());
+    let directory = Directory::open(&args.state_dir.join("config")).map_err(state_dir)?;
+    let recorded = Recorded {
+        host: Host::new(cache)?,
+        sources: FileSources::new(file.base(), Some(Copies::of_tables(&args.state_dir).map_err(state_dir)?)),
+        file,
+        database: Database::open(Box::new(directory))?,
+        copies: Copies::new(copies::dir(&args.state_dir)),
+        stores: copies::stores(&args.state_dir).map_err(state_dir)?,
+    };
+    let (prepared, booted) = boot(&recorded)?;
     let mut store = FjallStore::open(&args.state_dir)?;
     let sockets = Sockets::open(&bindery_net::Settings::default())?;
     let control = Socket::open(&args.control)?;
     let engine = restore(&prepared, &mut store)?;
     let (sender, messages) = bounded(INBOX);
     let inbox = Inbox { sender, waker: sockets.waker() };
-    let routes = routes::start(&prepared.loaded.system, args.config.parent().unwrap_or(Path::new(".")), &inbox)?;
+    let routes = routes::start(&prepared.loaded.system, recorded.file.base(), &inbox)?;
     let (mut dynamic, updates) = Dynamic::new();
     dynamic.apply(dynamic.prepare(&prepared.loaded.model, &prepared.aaa.radius.nas)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::System)?;
@@ -115,14 +129,13 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     let access = Access::new(radius.handle(), Arc::clone(&prepared.aaa), feed);
     let accountant = Accountant::new(radius.handle(), inbox.clone(), Arc::clone(&prepared.aaa));
     let accountant = runtime.spawn(accountant.run(facts, radius.active()));
-    let recorded = (revisions, copies, stores);
     let surroundings = Surroundings { routes, dynamic, radius };
-    let configuration =
-        Configuration::start(host, args.config.clone(), recorded, &prepared, surroundings).map_err(state_dir)?;
+    let configuration = Configuration::start(recorded, &prepared, booted, surroundings).map_err(state_dir)?;
     let owned = Owned { engine, sockets, plugins: inbox.take_answers_of(prepared.plugins), access };
     let packets = start_packets(owned, store, configuration.routes(), &inbox, messages)?;
     let (end, ended) = mpsc::channel(1);
-    let daemon = Arc::new(Daemon { inbox: inbox.clone(), configuration: Mutex::new(configuration), end });
+    let configuration = Arc::new(Mutex::new(configuration));
+    let daemon = Arc::new_cyclic(|own| Daemon { inbox: inbox.clone(), configuration, own: own.clone(), end });
     let served = runtime.block_on(serve(control, Arc::clone(&daemon), updates, ended));
     inbox.send(Message::Stop);
     if let Ok(store) = packets.join() {
@@ -136,11 +149,38 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     // Requests that still hold the daemon end with the runtime.
     drop(runtime);
     if let Some(daemon) = Arc::into_inner(daemon) {
-        daemon.configuration.into_inner().end();
+        if let Some(configuration) = Arc::into_inner(daemon.configuration) {
+            configuration.into_inner().end();
+        }
     }
     served.map_err(StartError::System)?;
     tracing::info!("ended; routes and bindings stay");
     Ok(())
+}
+
+/// The configuration that boots (design §6): the newest revision, unless the file was changed since.
+fn boot(recorded: &Recorded) -> Result<(Prepared, Booted), StartError> {
+    let Recorded { host, file, sources, database, .. } = recorded;
+    let read = file.read();
+    let name = file.path().display().to_string();
+    let (booted, name, text, warnings) = match database.boot(read.as_deref().ok(), clock::now().wall.0)? {
+        Boot::Revision { text, warnings, .. } => (Booted::Newest, name, text, warnings),
+        Boot::File { text, warnings } => (Booted::File, name, text, warnings),
+        Boot::Expired { to, text, warnings, .. } => (Booted::Expired, format!("revision {to}"), text, warnings),
+        Boot::Nothing => {
+            let source = read.err().unwrap_or_else(|| io::ErrorKind::NotFound.into());
+            return Err(Refusal::Read { path: file.path().into(), source }.into());
+        }
+    };
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    let loaded = match booted {
+        Booted::File => bindery_config::load_with(&name, &text, sources),
+        Booted::Newest | Booted::Expired => bindery_config::load_with(&name, &text, &sources.recorded(database, &text)),
+    };
+    let loaded = loaded.map_err(Refusal::from)?;
+    Ok((prepare::prepare(host, loaded, file.base(), Some(recorded.kept()))?, booted))
 }
 
 /// The engine with what the database holds and the interfaces that are there.
@@ -210,6 +250,8 @@ async fn serve(
         let _ = stopped.await;
     }));
     tokio::spawn(dynamic::run(updates, daemon.inbox.clone()));
+    tokio::spawn(commit::watch(Arc::clone(&daemon)));
+    renumber::go_on(&daemon).await;
     tracing::info!(revision, "configuration active");
     // Scripts wait for this very line.
     tracing::info!("ready");
@@ -222,7 +264,7 @@ async fn serve(
             _ = end.recv() => break,
             _ = hangup.recv() => {
                 // The outcome is in the log.
-                let _ = daemon.commit().await;
+                let _ = daemon.reload(false).await;
             }
         }
     }

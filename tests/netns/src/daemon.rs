@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// A running `binderyd` with its files, which outlive it: it can be killed and started again.
 #[derive(Debug)]
@@ -136,7 +136,40 @@ impl Daemon {
     /// When the daemon refuses it; the text says why.
     pub fn reload(&mut self, config: &str) -> Result<()> {
         std::fs::write(self.folder.join("bindery.kdl"), config)?;
-        self.cli(&["request", "system", "reload"]).map(drop)
+        // Whatever becomes of live sessions: what a test leaves out of a configuration, it wants gone.
+        self.cli(&["request", "system", "reload", "force"]).map(drop)
+    }
+
+    /// Runs commands of the CLI, as `bindery -c` does; what it printed.
+    ///
+    /// # Errors
+    /// When one is refused; the text says why.
+    pub fn script(&self, commands: &str) -> Result<String> {
+        let output = self.run_script(commands)?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if !output.status.success() {
+            bail!("bindery -c '{commands}': {}\n{text}{}", output.status, String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(text)
+    }
+
+    /// Runs commands of which one must be refused; what was said.
+    ///
+    /// # Errors
+    /// When all are done, or the exit status is another one than 1.
+    pub fn refused(&self, commands: &str) -> Result<String> {
+        let output = self.run_script(commands)?;
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if output.status.code() != Some(1) {
+            bail!("bindery -c '{commands}': {}\n{text}", output.status);
+        }
+        Ok(text)
+    }
+
+    fn run_script(&self, commands: &str) -> Result<Output> {
+        let mut command = Command::new(program("bindery")?);
+        command.arg("--control").arg(self.folder.join("control.sock")).args(["-c", commands]);
+        command.output().with_context(|| format!("bindery -c '{commands}'"))
     }
 
     /// Runs the CLI with `--json` and returns what it printed.

@@ -7,6 +7,7 @@ mod access;
 mod bad_input;
 mod clients;
 mod clock;
+mod commit;
 mod crash;
 mod direct;
 mod disconnect;

@@ -1,0 +1,142 @@
+//! The configuration file (design §6): read at start and reload, and written by a commit where it can be.
+
+use bindery_config::Hash;
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown},
+    path::{Path, PathBuf},
+};
+
+/// Most bytes of a configuration file.
+const TEXT_MAX: u64 = 64 << 20;
+
+/// The file named by `--config`.
+#[derive(Clone, Debug)]
+pub(crate) struct ConfigFile {
+    path: PathBuf,
+}
+
+/// What became of the file at a commit.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// It holds the committed text.
+    Done,
+    /// It does; what an editor had put there meanwhile is in this file now.
+    Aside(PathBuf),
+}
+
+impl ConfigFile {
+    /// The file at `path`.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder at which relative paths of the configuration start.
+    pub(crate) fn base(&self) -> &Path {
+        self.path.parent().filter(|base| !base.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// Its text.
+    ///
+    /// # Errors
+    /// The file system's; a file that is no text, or larger than any configuration.
+    pub(crate) fn read(&self) -> io::Result<String> {
+        if fs::metadata(&self.path)?.len() > TEXT_MAX {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "larger than 64 MiB: this is no configuration"));
+        }
+        fs::read_to_string(&self.path)
+    }
+
+    /// The hash of its text; none where it cannot be read.
+    pub(crate) fn hash(&self) -> Option<Hash> {
+        self.read().ok().map(|text| bindery_config::hash(&text))
+    }
+
+    /// Makes `text` what it holds, whole or not at all. A text that none of `known` is the hash of was written by an
+    /// editor since the last commit: it is kept beside.
+    ///
+    /// # Errors
+    /// The file system's; the file is as it was.
+    pub(crate) fn write(&self, text: &str, known: &[Hash]) -> io::Result<Written> {
+        // A link stays one.
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let mut written = Written::Done;
+        if let Ok(edited) = self.read() {
+            let hash = bindery_config::hash(&edited);
+            if hash == bindery_config::hash(text) {
+                return Ok(written);
+            }
+            if !known.contains(&hash) {
+                let aside = beside(&path, ".edited");
+                replace(&path, &aside, edited.as_bytes())?;
+                written = Written::Aside(aside);
+            }
+        }
+        replace(&path, &path, text.as_bytes())?;
+        Ok(written)
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = OsString::from(path.as_os_str());
+    name.push(ending);
+    name.into()
+}
+
+/// Writes `to` so that it is there whole or not at all, with owner and mode of `like`.
+fn replace(like: &Path, to: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = beside(to, ".new");
+    let like = fs::metadata(like).ok();
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    if let Some(like) = like {
+        file.set_permissions(fs::Permissions::from_mode(like.mode() & 0o7777))?;
+        // Only root may give a file away; where we may not, it is ours.
+        let _ = fchown(&file, Some(like.uid()), Some(like.gid()));
+    }
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, to)?;
+    File::open(to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_commit_writes_the_file_and_loses_no_edit() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("real.kdl");
+        fs::write(&target, "a").unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o640)).unwrap();
+        let path = dir.path().join("bindery.kdl");
+        std::os::unix::fs::symlink(&target, &path).unwrap();
+        let file = ConfigFile::new(path.clone());
+        let known = [bindery_config::hash("a")];
+        assert_eq!(file.write("b", &known).unwrap(), Written::Done);
+        assert_eq!(fs::read_to_string(&target).unwrap(), "b");
+        assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o640);
+        assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+
+        fs::write(&target, "by hand").unwrap();
+        let Written::Aside(aside) = file.write("c", &[bindery_config::hash("b")]).unwrap() else { panic!("kept") };
+        assert_eq!(fs::read_to_string(aside).unwrap(), "by hand");
+        assert_eq!(file.hash(), Some(bindery_config::hash("c")));
+        assert_eq!(file.write("c", &[]).unwrap(), Written::Done, "nothing to do");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_said_so() {
+        let file = ConfigFile::new("/proc/bindery.kdl".into());
+        assert!(file.write("a", &[]).is_err());
+        assert!(file.read().is_err() && file.hash().is_none());
+        assert_eq!(ConfigFile::new("bindery.kdl".into()).base(), Path::new("."));
+    }
+}

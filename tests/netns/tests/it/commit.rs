@@ -1,0 +1,179 @@
+//! Commits by the operator's CLI: what clients get, the session database and the kernel agree through commit, rollback,
+//! a confirmation that does not come, and `kill -9`.
+
+use crate::access::{Access, Config};
+use crate::reconfigure::{Subscriber, reconfigure};
+use anyhow::{Context, Result, ensure};
+use bindery_netns::client::Options;
+use bindery_netns::packet::{Message, kind, option};
+use bindery_netns::simclient::{SimClients, mac};
+use bindery_netns::{Client, ClientKind, Daemon, until, until_within};
+use serde_json::Value;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// The pool's attributes, as words of a command.
+const ATTRIBUTES: &str = "access address-assignment pool p1 family inet dhcp-attributes";
+
+/// The pool's range, as words of a command.
+const RANGE: &str = "access address-assignment pool p1 family inet range r1";
+
+/// The time to confirm, a minute, and a busy machine's own.
+const CONFIRM: Duration = Duration::from_secs(240);
+
+/// The lease time that a new client is given.
+fn granted(clients: &SimClients, number: u32) -> Result<u32> {
+    let lease = clients.lease(mac(number), number * 16)?;
+    let secs = lease.ack.message.option(option::LEASE_TIME).context("no lease time")?;
+    Ok(u32::from_be_bytes(secs.try_into()?))
+}
+
+/// A client asks for its address again, by broadcast: the kind of the answer.
+fn rebind(clients: &SimClients, number: u32, address: Ipv4Addr, xid: u32) -> Result<u8> {
+    let mut message = Message::request(kind::REQUEST, mac(number), xid);
+    message.ciaddr = address;
+    Ok(clients.exchange(&message)?.message.kind())
+}
+
+/// The newest entry of `show system commit`.
+fn newest(daemon: &Daemon) -> Result<Value> {
+    let history = daemon.cli(&["show", "system", "commit"])?;
+    history.pointer("/commits/0").cloned().with_context(|| format!("no commits: {history}"))
+}
+
+fn field<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[test]
+fn a_commit_changes_what_clients_get_and_keeps_their_sessions() -> Result<()> {
+    let Some(mut access) = Access::new(&[], &Config::default())? else { return Ok(()) };
+    let clients = SimClients::open(&access.client, "c0")?;
+    let lease = clients.lease(mac(1), 1)?;
+    let before = access.daemon.wait_bound(lease.address)?;
+
+    let said = access.daemon.script(&format!(
+        "configure; set {ATTRIBUTES} maximum-lease-time 1200; show | compare; commit comment \"longer leases\" and-quit"
+    ))?;
+    ensure!(said.contains("-") && said.contains("maximum-lease-time 600;"), "the comparison: {said}");
+    ensure!(said.contains("commit complete"), "{said}");
+    ensure!(granted(&clients, 2)? == 1200, "the new lease time");
+    ensure!(access.daemon.wait_bound(lease.address)?.session == before.session, "another session");
+    let entry = newest(&access.daemon)?;
+    ensure!(field(&entry, "comment") == "longer leases" && field(&entry, "user") == "root", "{entry}");
+    let file = std::fs::read_to_string(access.daemon.folder().join("bindery.kdl"))?;
+    ensure!(file.contains("maximum-lease-time 1200"), "the file was not written:\n{file}");
+    access.agree_also_after_a_restart(lease.address, mac(1))?;
+    ensure!(granted(&clients, 3)? == 1200, "a restart boots the newest revision");
+
+    access.daemon.script("configure; rollback 1; commit and-quit")?;
+    ensure!(granted(&clients, 4)? == 600, "the lease time before it");
+    access.agree(lease.address, mac(1))?;
+    access.database_is_kernel()
+}
+
+#[test]
+fn a_commit_that_hurts_sessions_needs_force() -> Result<()> {
+    let Some(mut access) = Access::new(&[], &Config::default().range("10.0.0.10", "10.0.0.19"))? else {
+        return Ok(());
+    };
+    let clients = SimClients::open(&access.client, "c0")?;
+    let lease = clients.lease(mac(1), 1)?;
+    access.agree(lease.address, mac(1))?;
+
+    let change = format!("configure; set {RANGE} low 10.0.0.100 high 10.0.0.119");
+    let refused = access.daemon.refused(&format!("{change}; commit"))?;
+    ensure!(refused.contains("1 live session") && refused.contains("force"), "{refused}");
+    ensure!(rebind(&clients, 1, lease.address, 100)? == kind::ACK, "nothing has changed");
+
+    let listed = access.daemon.script(&format!("{change}; commit check sessions; rollback 0; exit"))?;
+    ensure!(listed.contains(&lease.address.to_string()), "the session is not listed: {listed}");
+    ensure!(listed.contains("configuration check succeeds"), "{listed}");
+
+    let done = access.daemon.script(&format!("{change}; commit force and-quit"))?;
+    ensure!(done.contains("commit complete"), "{done}");
+    ensure!(rebind(&clients, 1, lease.address, 101)? == kind::NAK, "its address is in no range any more");
+    access.gone(lease.address)?;
+    let moved = clients.lease(mac(1), 102)?;
+    ensure!(moved.address.octets()[3] >= 100, "{}", moved.address);
+    access.agree_also_after_a_restart(moved.address, mac(1))?;
+    access.database_is_kernel()
+}
+
+/// The configuration before an unconfirmed commit comes back although the daemon dies meanwhile, and takes the pool away
+/// that new leases are in.
+#[test]
+fn what_nobody_confirms_is_taken_back_over_kill_9() -> Result<()> {
+    let Some(mut access) = Access::new(&[], &Config::default().range("10.0.0.10", "10.0.0.19"))? else {
+        return Ok(());
+    };
+    let clients = SimClients::open(&access.client, "c0")?;
+    let kept = clients.lease(mac(1), 1)?;
+    let said = access.daemon.script(&format!(
+        "configure; set {RANGE} low 10.0.0.10 high 10.0.0.10; \
+         set access address-assignment pool p1 family inet range r2 low 10.0.0.100 high 10.0.0.119; \
+         commit confirmed 1 and-quit"
+    ))?;
+    ensure!(said.contains("automatically rolled back in 1 minutes unless confirmed"), "{said}");
+    let lease = clients.lease(mac(2), 2)?;
+    ensure!(lease.address.octets()[3] >= 100, "{}", lease.address);
+    access.agree_also_after_a_restart(lease.address, mac(2))?;
+
+    until_within("the configuration before it to come back", CONFIRM, || {
+        (field(&newest(&access.daemon).ok()?, "client") == "confirm-expired").then_some(())
+    })?;
+    ensure!(rebind(&clients, 2, lease.address, 200)? == kind::NAK, "its range is gone");
+    access.gone(lease.address)?;
+    let moved = clients.lease(mac(2), 201)?;
+    ensure!(moved.address.octets()[3] < 100, "{}", moved.address);
+    ensure!(rebind(&clients, 1, kept.address, 202)? == kind::ACK, "the other client is not touched");
+    access.agree_also_after_a_restart(kept.address, mac(1))?;
+    access.agree(moved.address, mac(2))?;
+    access.database_is_kernel()
+}
+
+#[test]
+fn a_confirmed_commit_stays() -> Result<()> {
+    let Some(mut access) = Access::new(&[], &Config::default())? else { return Ok(()) };
+    let clients = SimClients::open(&access.client, "c0")?;
+    access
+        .daemon
+        .script(&format!("configure; set {ATTRIBUTES} maximum-lease-time 1200; commit confirmed 1 and-quit"))?;
+    let refused = access.daemon.reload(&Config::default().text()).err().map(|error| format!("{error:#}"));
+    ensure!(refused.as_ref().is_some_and(|text| text.contains("waits to be confirmed")), "{refused:?}");
+    access.daemon.script("configure; commit and-quit")?;
+    let entry = newest(&access.daemon)?;
+    ensure!(entry.get("confirm-by").is_none_or(Value::is_null), "{entry}");
+    access.daemon.kill();
+    access.daemon.restart(&access.server)?;
+    ensure!(granted(&clients, 1)? == 1200, "the confirmed one boots");
+    Ok(())
+}
+
+/// dhcpcd is asked to move, by the paced plan of a commit that takes its address away.
+#[test]
+fn a_paced_commit_moves_clients() -> Result<()> {
+    let config = reconfigure("attempts 4").range("10.0.0.10", "10.0.0.19");
+    let Some(access) = Access::new(&["dhcpcd"], &config)? else { return Ok(()) };
+    let client = Client::start(&access.lab, ClientKind::Dhcpcd, &access.client, "c0", Options::default())?;
+    let mac = access.client.mac("c0")?;
+    let ack =
+        access.capture.wait("an ACK", 0, |sent| sent.message.kind() == kind::ACK && sent.message.chaddr == mac)?;
+    let address = ack.message.yiaddr;
+    access.agree(address, mac)?;
+    access
+        .daemon
+        .script(&format!("configure; set {RANGE} low 10.0.0.100 high 10.0.0.119; commit renumber pace 50 and-quit"))?;
+    let subscriber = Subscriber::direct(&access, address)?;
+    let renewal = subscriber.renewal(&ack)?;
+    let moved = subscriber.moves(&renewal)?;
+    ensure!(moved.octets()[3] >= 100, "{moved}");
+    until("the renumbering to be complete", || {
+        let progress = access.daemon.cli(&["show", "system", "commit", "progress"]).ok()?;
+        (field(&progress, "state") == "complete" && progress.get("left") == Some(&Value::from(0))).then_some(())
+    })?;
+    access.agree(moved, mac)?;
+    access.database_is_kernel()?;
+    drop(client);
+    Ok(())
+}
