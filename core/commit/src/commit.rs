@@ -46,10 +46,9 @@ impl Database {
     pub fn propose(&self, id: u64) -> Result<Tree, EditError> {
         let session = self.sessions.of(id)?;
         self.sessions.unlocked(id)?;
-        if let Some(Scheduled { user, at, .. }) = &self.scheduled {
+        if let Some(Scheduled { user, .. }) = &self.scheduled {
             return Err(refused(format!(
-                "a commit of {user} waits for its time ({at} s after 1970): no other is done before it; \
-                 `clear system commit` takes it away"
+                "a commit of {user} waits for its time: no other is done before it; `clear system commit` takes it away"
             )));
         }
         if session.mode != Mode::Private {
@@ -75,11 +74,14 @@ impl Database {
         }
     }
 
-    /// The second step: the revision is on stable storage when this returns its number. What is the newest revision
-    /// already is not recorded again.
+    /// The second step: the revision is on stable storage when this returns its number.
     ///
-    /// It is confirmed by that: an open window is closed, or with `confirmed` begins anew with the same way back. Before
-    /// [`Database::started`], where nobody can have confirmed, an open window stays open.
+    /// It confirms the one before it: an open window is closed, or with [`Recording::confirmed`] begins anew with the same
+    /// way back. Before [`Database::started`], where nobody can have confirmed, an open window stays open. Nothing waits
+    /// that would go back to what is there.
+    ///
+    /// What is the newest revision already is not recorded again and confirms nothing ([`Database::confirm`] does); an
+    /// open window begins anew with `confirmed`, and ends with [`EXPIRED`].
     ///
     /// # Errors
     /// The storage's; the old revision is the newest one.

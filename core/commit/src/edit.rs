@@ -1,6 +1,7 @@
 //! What changes a candidate.
 
 use crate::Database;
+use crate::candidate::Candidate;
 use crate::commit::conflicts;
 use crate::error::{EditError, refused};
 use crate::format;
@@ -8,6 +9,7 @@ use bindery_api as api;
 use bindery_config::edit::{self, Path, Source, Verb, canonical, diff};
 use bindery_config::schema::{HIDDEN, keep_hidden};
 use bindery_config::tree::Tree;
+use std::sync::Arc;
 
 /// Most commands of one request.
 const COMMANDS_MAX: usize = 100_000;
@@ -96,9 +98,16 @@ impl Database {
     pub fn rollback(&mut self, id: u64, to: &str, wall: u64) -> Result<(), EditError> {
         // Who may not edit is told so first.
         self.open_candidate(id, wall)?;
-        let mut tree = Tree::clone(&*self.recorded(to)?);
-        canonical(&mut tree);
-        self.open_candidate(id, wall)?.set(tree);
+        let recorded = self.recorded(to)?;
+        let active = Arc::clone(&self.tree);
+        let candidate = self.open_candidate(id, wall)?;
+        if Arc::ptr_eq(&recorded, &active) {
+            *candidate = Candidate::new(active);
+        } else {
+            let mut tree = Arc::unwrap_or_clone(recorded);
+            canonical(&mut tree);
+            candidate.set(tree);
+        }
         Ok(())
     }
 
@@ -108,7 +117,7 @@ impl Database {
     /// There is no such session, or it is not private; statements that both have changed.
     pub fn update(&mut self, id: u64, wall: u64) -> Result<(), EditError> {
         self.open_candidate(id, wall)?;
-        let active = std::sync::Arc::clone(&self.tree);
+        let active = Arc::clone(&self.tree);
         let Some(candidate) = self.sessions.private_mut(id) else {
             return Err(refused("only a private candidate needs an update"));
         };

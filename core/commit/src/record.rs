@@ -114,11 +114,14 @@ impl Record {
     /// # Errors
     /// What is wrong with it, in words.
     pub(crate) fn parse(number: u64, text: &str) -> Result<Self, String> {
-        if text.starts_with(FORMAT) {
+        if !text.starts_with("revision ") {
             let end = text.trim_end_matches('\n').rfind('\n').map_or(0, |at| at + 1);
             let (body, end) = text.split_at(end);
             if end.strip_prefix("end ").and_then(|end| end.strip_suffix('\n')) != Some(&hash(body).to_string()) {
                 return Err("its checksum is another".to_owned());
+            }
+            if body.lines().next() != Some(FORMAT) {
+                return Err("a later release wrote it".to_owned());
             }
         }
         let mut parsed = Parsed::default();

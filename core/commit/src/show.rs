@@ -4,10 +4,11 @@ use crate::Database;
 use crate::edit::path_of;
 use crate::error::{EditError, refused};
 use bindery_api::{Format, ShowQuery};
-use bindery_config::edit::{below, diff, only};
+use bindery_config::edit::{Path, below, diff, only};
 use bindery_config::schema::redact;
 use bindery_config::tree::{Tree, parse, print};
 use bindery_config::{form, groups};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 impl Database {
@@ -53,25 +54,63 @@ impl Database {
             (None, Some(session)) => Arc::clone(self.candidate_of(*session)?.tree()),
             (None, None) => Arc::clone(&self.tree),
         };
-        let base = path_of(path)?;
+        let part = Part::of(path)?;
+        let base = &part.base;
         if let Some(compare) = compare {
             let older = self.recorded(compare)?;
-            let difference = match base.is_top() {
-                true => diff(&older, &tree),
-                false => diff(&only(&older, &base), &only(&tree, &base)),
-            };
-            return Ok(difference.to_string());
+            return Ok(diff(&part.cut(&older), &part.cut(&tree)).to_string());
         }
-        let shown = || redact(&only(&tree, &base));
         Ok(match format {
-            Format::Braced => form::braced_below(&tree, &base),
-            Format::Set => form::set_below(&shown(), &base, false),
-            Format::Json => form::json_below(&shown(), &base),
-            Format::Kdl => print(&below(&shown(), &base)),
+            Format::Braced => form::braced_below(&part.cut(&tree), base),
+            Format::Set => form::set_below(&redact(&part.cut(&tree)), base, false),
+            Format::Json => form::json_below(&redact(&part.cut(&tree)), base),
+            Format::Kdl => print(&below(&redact(&part.cut(&tree)), base)),
             Format::Inheritance => {
                 let (expanded, inheritance) = groups::expand(&redact(&tree));
-                form::inherited(&expanded, &inheritance, &base)
+                form::inherited(&part.cut(&expanded), &inheritance, base)
             }
         })
+    }
+}
+
+/// What of a configuration is shown.
+struct Part {
+    base: Path,
+    /// Only the statements of this name in the block at the base.
+    name: Option<&'static str>,
+}
+
+impl Part {
+    /// What the words lead to: a block, or a statement that has none.
+    fn of(words: &str) -> Result<Self, EditError> {
+        let error = match path_of(words) {
+            Ok(base) => return Ok(Self { base, name: None }),
+            Err(error) => error,
+        };
+        let words = words.trim();
+        let (before, last) = words.rsplit_once(char::is_whitespace).unwrap_or(("", words));
+        let Ok(base) = path_of(before) else { return Err(error) };
+        match base.statement().and_then(|statement| statement.child(last)) {
+            Some(statement) => Ok(Self { base, name: Some(statement.name) }),
+            None => Err(error),
+        }
+    }
+
+    /// The tree with nothing but that.
+    fn cut<'t>(&self, tree: &'t Tree) -> Cow<'t, Tree> {
+        if self.base.is_top() && self.name.is_none() {
+            return Cow::Borrowed(tree);
+        }
+        let mut cut = only(tree, &self.base);
+        if let Some(name) = self.name {
+            let mut nodes = Some(&mut cut.nodes);
+            for _ in 0..self.base.depth() {
+                nodes = nodes.and_then(|nodes| Some(&mut nodes.first_mut()?.children));
+            }
+            if let Some(nodes) = nodes {
+                nodes.retain(|node| node.name == name);
+            }
+        }
+        Cow::Owned(cut)
     }
 }
