@@ -2,7 +2,7 @@
 //!
 //! An argument is the number of hosts, 10,000 without one. Times are the shortest of five.
 
-use bindery_config::edit::{Path, apply, command, diff};
+use bindery_config::edit::{Path, apply, command, complete_command, diff};
 use bindery_config::tree::{parse, print};
 use bindery_config::{Loaded, NoSources, hash, load};
 use std::fmt::Write;
@@ -29,6 +29,9 @@ fn main() {
     shortest("print", || print(&edited));
     shortest("hash", || hash(&text));
     shortest("Loaded::from_tree, clone included", || Loaded::from_tree("speed.kdl", edited.clone(), &NoSources));
+    let base = Path::default();
+    let begun = "set access address-assignment pool p family inet host h5";
+    shortest("complete_command", || complete_command(&edited, &base, begun));
 }
 
 fn text(hosts: usize) -> String {

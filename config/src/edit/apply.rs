@@ -29,6 +29,7 @@ pub fn apply(tree: &mut Tree, operation: &Operation) -> Result<usize, Fault> {
 ///
 /// # Errors
 /// One of them cannot be carried out: which, counted from 0, and why. Those before it are done.
+#[expect(clippy::result_large_err, reason = "a fault is made once in a command")]
 pub fn apply_all(tree: &mut Tree, operations: &[Operation]) -> Result<usize, (usize, Fault)> {
     let mut editor = Editor::new(tree).map_err(|fault| (0, fault))?;
     let mut changed = 0;

@@ -5,6 +5,7 @@
 mod apply;
 mod canonical;
 mod command;
+mod complete;
 mod diff;
 mod find;
 mod identity;
@@ -21,6 +22,7 @@ mod words;
 pub use apply::{apply, apply_all};
 pub use canonical::canonical;
 pub use command::{Fragment, Operation, Place, command, path};
+pub use complete::{CANDIDATES_MAX, Candidate, CandidateKind, Completions, Live, complete, complete_command};
 pub use diff::{Diff, diff};
 pub use find::{below, only};
 pub use load::{Format, Source, Verb, load, refusal};

@@ -5,7 +5,7 @@ use super::path::{Path, Step, Target};
 use super::words::{Word, WordKind, Words};
 use crate::error::Fault;
 use crate::nearest::nearest;
-use crate::schema::{Kind, Statement, Type};
+use crate::schema::{Kind, Statement, Type, stands_for_secret};
 use crate::tree::{Argument, Node, Span, parse};
 use crate::value::{expected, typed};
 
@@ -75,7 +75,7 @@ impl<'a> Resolver<'a> {
     fn checked(&self, statement: &Statement, ty: &Type, word: &Word<'_>) -> Result<Argument, Fault> {
         let argument = Argument { value: word.value(ty), annotation: None, span: word.span };
         match typed(ty, &argument.value) {
-            Err(mismatch) if !mismatch.later => {
+            Err(mismatch) if !mismatch.later && !stands_for_secret(ty, &argument.value) => {
                 let fault = self.fault(format!("`{}` takes {}", statement.name, expected(ty)), word.span);
                 Err(fault.label(mismatch.reason).maybe_help(mismatch.help))
             }

@@ -1,6 +1,6 @@
 //! Holds a tree against the table: every statement known, in its place, with values that fit.
 
-use super::{EVERYWHERE, Kind, ROOT, Statement, Type};
+use super::{EVERYWHERE, Kind, ROOT, Statement, Type, stands_for_secret};
 use crate::edit::{Path, Step, inside_node, key, plain};
 use crate::error::{Fault, Faults};
 use crate::nearest::nearest;
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 /// Adds all faults of `tree` that the table alone can tell.
 pub(crate) fn check(tree: &Tree, faults: &mut Faults) {
-    let mut checker = Checker { faults, path: Vec::new(), group: false };
+    let mut checker = Checker { faults, path: Vec::new(), group: false, fragment: false };
     checker.statements(&tree.nodes, &ROOT, false);
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn check_groups(tree: &Tree, faults: &mut Faults) {
             checker.path.pop();
         }
     }
-    let mut checker = Checker { faults, path: Vec::new(), group: false };
+    let mut checker = Checker { faults, path: Vec::new(), group: false, fragment: false };
     let groups: Vec<Node> = tree.nodes.iter().filter(|node| node.name == "groups").cloned().collect();
     checker.statements(&groups, &ROOT, false);
     appliers(&mut checker, &tree.nodes, &ROOT);
@@ -39,10 +39,10 @@ pub(crate) fn check_groups(tree: &Tree, faults: &mut Faults) {
 }
 
 /// Adds the faults of statements that shall stand in the block at `path`: what is missing or not in this release is no
-/// fault yet.
+/// fault yet, and a hidden secret may stand for the one that is there.
 pub(crate) fn fragment(nodes: &[Node], path: &Path, faults: &mut Faults) {
     let words = if path.is_top() { Vec::new() } else { vec![path.to_string()] };
-    let mut checker = Checker { faults, path: words, group: path.is_in_group() };
+    let mut checker = Checker { faults, path: words, group: path.is_in_group(), fragment: true };
     if let Some(within) = path.statement() {
         checker.statements(nodes, within, true);
     }
@@ -53,6 +53,8 @@ struct Checker<'a> {
     path: Vec<String>,
     /// It is a group: names may be patterns, and it takes nothing from other groups.
     group: bool,
+    /// It is no whole configuration.
+    fragment: bool,
 }
 
 impl Checker<'_> {
@@ -258,6 +260,7 @@ impl Checker<'_> {
         }
         match typed(ty, &argument.value) {
             Ok(_) => {}
+            Err(_) if self.fragment && stands_for_secret(ty, &argument.value) => {}
             Err(mismatch) if mismatch.later && quiet => {}
             Err(mismatch) if mismatch.later => {
                 let what = plain(&argument.value);

@@ -57,6 +57,12 @@ fn is_hidden(argument: &Argument) -> bool {
     argument.value.as_text() == Some(HIDDEN)
 }
 
+/// Whether the value is [`HIDDEN`] where a secret is wanted. Statements and commands may have it, which only change what
+/// is there; in a whole configuration it is a fault.
+pub(crate) fn stands_for_secret(ty: &Type, value: &Value) -> bool {
+    matches!(ty, Type::Secret(..)) && value.as_text() == Some(HIDDEN)
+}
+
 /// Whether the statement is or has a secret that is not said.
 fn has_hidden(node: &Node, within: &'static Statement) -> bool {
     let Some(inside) = inside_node(node, Some(within)) else { return false };

@@ -1,6 +1,7 @@
 //! Tests of the crate as the daemon uses it.
 
 mod access;
+mod completion;
 mod edits;
 mod examples;
 mod expectations;

@@ -82,7 +82,10 @@ fn what_is_no_reference_is_refused_and_hidden() {
         let text = format!("access {{ radius-server \"192.0.2.1\" {{ secret \"{secret}\" }} }}");
         let errors = load_with("f.kdl", &text, &kept(b"Hush")).unwrap_err();
         assert_eq!(errors.count(), 1, "{errors}");
-        assert!(errors.to_string().contains("stands there") && !errors.to_string().contains(&format!("{secret}\"")), "{errors}");
+        assert!(
+            errors.to_string().contains("stands there") && !errors.to_string().contains(&format!("{secret}\"")),
+            "{errors}"
+        );
     }
 }
 
