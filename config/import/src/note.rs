@@ -99,6 +99,13 @@ impl Notes {
             .retain(|note| !note.path.strip_prefix(&path).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')));
     }
 
+    /// Takes back one note; tells whether there was one.
+    pub(crate) fn withdraw(&mut self, path: &str, text: &str) -> bool {
+        let path = clean(path);
+        let at = self.list.iter().position(|note| note.path == path && note.text == text);
+        at.map(|at| self.list.remove(at)).is_some()
+    }
+
     /// All notes in the order of their lines.
     pub(crate) fn finish(mut self) -> Vec<Note> {
         self.list.sort_by_key(|note| note.line);

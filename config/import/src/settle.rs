@@ -8,7 +8,7 @@ use bindery_config::tree::{Node, Span, Tree, parse, print};
 use bindery_config::{Errors, load};
 
 /// Rounds after which whole sections are taken out: each takes as long as reading the configuration.
-const ROUNDS_MAX: usize = 60;
+const ROUNDS_MAX: usize = 8;
 
 /// The canonical text of `tree`, in which spans are lines. What is at fault in it is marked `(inactive)` or left out,
 /// and told.
@@ -17,6 +17,10 @@ const ROUNDS_MAX: usize = 60;
 /// It has no text, since it is too long or too deep.
 pub(crate) fn settle(name: &str, mut tree: Tree, notes: &mut Notes) -> Result<String, Refused> {
     canonical(&mut tree);
+    // What is missing may come from a group, which only the expanded tree shows.
+    if !tree.nodes.iter().any(|node| node.name == "groups") {
+        incomplete(&mut tree.nodes, &ROOT, &mut Vec::new(), notes);
+    }
     for round in 0.. {
         let text = print(&tree);
         let errors = match load(name, &text) {
@@ -37,6 +41,24 @@ pub(crate) fn settle(name: &str, mut tree: Tree, notes: &mut Notes) -> Result<St
         }
     }
     Err(Refused::new(name, 1, "what came of it cannot be loaded"))
+}
+
+/// Marks what lacks something that it must have, from the inside out. Loading would find it too, but only so much of it
+/// at once.
+fn incomplete(nodes: &mut [Node], within: &'static Statement, path: &mut Vec<String>, notes: &mut Notes) {
+    for node in nodes.iter_mut().filter(|node| !node.is_inactive()) {
+        let Some(statement) = within.child(&node.name).filter(|statement| statement.built) else { continue };
+        let Some(inside) = inside(Some(within), node).filter(|inside| inside.built) else { continue };
+        path.push(words(node, Some(statement)));
+        incomplete(&mut node.children, inside, path, notes);
+        let missing = inside.children().iter().find(|child| child.mandatory && node.child(child.name).is_none());
+        if let Some(missing) = missing {
+            let line = u32::try_from(node.span.start).unwrap_or(u32::MAX);
+            notes.add(line, path.join(" "), format!("`{}` is missing: kept as (inactive)", missing.name));
+            node.mark(true, node.is_protected());
+        }
+        path.pop();
+    }
 }
 
 /// What is to be done about a fault.
@@ -113,7 +135,7 @@ fn target(placed: &Tree, place: &[usize], fault: Span, whole: bool) -> (Vec<usiz
     {
         // Clients of a group whose profile is gone would be served unasked; so would those of a profile whose first
         // methods are gone.
-        let guards = matches!(node.name.as_str(), "access-profile" | "authentication-order");
+        let guards = matches!(node.name.as_str(), "access-profile" | "authentication-order" | "authentication");
         if !guards && !statement.is_some_and(|statement| statement.mandatory) {
             break;
         }

@@ -2,6 +2,7 @@
 
 mod lexer;
 mod place;
+mod profile;
 mod raw;
 mod secret;
 
@@ -49,6 +50,7 @@ pub fn junos(name: &str, text: &str) -> Result<Imported, Refused> {
         }
     }
     finish_lists(&mut root, &mut Vec::new(), false, &mut notes);
+    profile::adapt(&mut root, &mut notes);
     instances(&mut root, &mut notes);
     groups(&mut root, &mut notes);
     prune(&mut root);

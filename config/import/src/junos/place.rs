@@ -9,6 +9,9 @@ use crate::value::{Read, read};
 use bindery_config::schema::{Kind, ROOT, Statement, Type};
 use bindery_config::tree::Value;
 
+/// What is told of a statement that this release does not act on.
+pub(super) const LATER: &str = "not in this release: kept as (inactive)";
+
 /// Puts statements into their places.
 pub(super) struct Placer<'a> {
     notes: &'a mut Notes,
@@ -102,7 +105,7 @@ impl<'a> Placer<'a> {
         }
         if new && !statement.built && !state.quiet && !node.inactive {
             node.inactive = true;
-            self.notes.add(line, self.path.join(" "), "not in this release: kept as (inactive)");
+            self.notes.add(line, self.path.join(" "), LATER);
         }
         node
     }
@@ -157,7 +160,7 @@ impl<'a> Placer<'a> {
                 let node = self.open(parent, statement, Some(&key), raw, first.line, state);
                 if !chosen.built && !state.quiet && !node.inactive {
                     node.inactive = true;
-                    self.notes.add(first.line, self.path.join(" "), "not in this release: kept as (inactive)");
+                    self.notes.add(first.line, self.path.join(" "), LATER);
                 }
                 let state = state.inside(node, chosen);
                 self.inside(node, chosen, raw, rest, state);

@@ -71,3 +71,26 @@ fn many_hosts_are_taken_over() {
     assert!(imported.notes.is_empty(), "{imported}");
     assert_eq!(imported.kdl.matches("hardware-address").count(), 5000);
 }
+
+/// Faults by the thousand are told one by one as far as that goes; then the pool goes as a whole.
+#[test]
+fn many_faults_end() {
+    let pool = |host: fn(u32) -> String| {
+        let hosts: String = (0..1800).map(host).collect();
+        format!("access {{ address-assignment {{ pool p {{ family inet {{ network 10.0.0.0/16; {hosts} }} }} }} }}")
+    };
+    let nameless = junos("f", &pool(|at| format!("host h{at} {{ ip-address 10.0.0.5; user-name u{at}; }}\n"))).unwrap();
+    assert_eq!(nameless.kdl.matches("(inactive)host").count(), 1800);
+    assert!(nameless.kdl.contains("\n        pool p"), "{}", nameless.notes.len());
+    let alike = |at| format!("host h{at} {{ ip-address 10.0.0.5; hardware-address 02:00:00:00:00:01; }}\n");
+    let alike = junos("f", &pool(alike)).unwrap();
+    assert!(alike.kdl.contains("(inactive)pool p"), "{}", alike.notes.len());
+}
+
+#[test]
+fn braces_are_not_read_deeper_than_they_go() {
+    let deep = |levels: usize| format!("{}x;{}", "a {".repeat(levels), "}".repeat(levels));
+    assert!(junos("f", &deep(20)).is_ok());
+    let refused = junos("f", &deep(100_000)).unwrap_err();
+    assert!(refused.to_string().contains("levels of braces"), "{refused}");
+}

@@ -37,6 +37,22 @@ fn the_last_line_of_an_address_holds() {
     assert!(leases[2].hw.is_empty());
 }
 
+/// Lines that Kea 2.2.0 has written.
+#[test]
+fn what_kea_writes_is_read() {
+    let text = format!(
+        "{COLUMNS}\n10.77.0.10,12:7f:a1:90:0b:b4,01:12:7f:a1:90:0b:b4,3600,1795891373,1,0,0,myhost.,0,\n\
+         10.77.0.11,12:7f:a1:90:0b:b4,00:aa:bb:cc,3600,1795891373,1,0,0,,0,\n"
+    );
+    let (leases, faults) = kea_leases(&text);
+    assert_eq!(faults, []);
+    let [first, second] = leases.as_slice() else { panic!("{leases:?}") };
+    assert_eq!(
+        (&*first.hostname, first.expire, &*second.client_id),
+        ("myhost.", 1_795_891_373, &[0, 0xaa, 0xbb, 0xcc][..])
+    );
+}
+
 /// Files one behind the other, the second with other columns: each begins with the names of its own.
 #[test]
 fn columns_are_found_by_name() {
