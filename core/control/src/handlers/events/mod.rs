@@ -3,6 +3,8 @@
 //! The body of the response asks the engine when the connection takes more, so nothing is asked while nobody reads; a
 //! reader that takes nothing for long is cut off with its connection (`limit`).
 
+#[cfg(test)]
+mod tests;
 
 use super::{Back, Refused, Server, bad, filter, json};
 use crate::present;
