@@ -355,7 +355,8 @@ impl Engine {
 
     /// Takes over a configuration: pools are rebuilt around the addresses in use, sessions stay what they are.
     pub(crate) fn configure(&mut self, config: Arc<Config>) {
-        self.group_names = config.groups.iter().map(|g| self.names.intern(&g.name)).collect();
+        let groups = config.groups.iter().map(|g| self.names.intern(&g.name)).collect();
+        let former = core::mem::replace(&mut self.group_names, groups);
         self.pool_names = config.pools.iter().map(|p| self.names.intern(&p.name)).collect();
         self.pool_ids.clear();
         for (at, name) in self.pool_names.iter().enumerate() {
@@ -366,6 +367,12 @@ impl Engine {
         self.group_ids.clear();
         for (id, name) in (0..=u16::MAX).map(GroupId).zip(&self.group_names) {
             self.group_ids.entry(*name).or_insert(id);
+        }
+        // A reply that waits for a plugin is finished by its own group, whatever that one's number is now.
+        for draft in self.parking.drafts_mut() {
+            let name = former.get(usize::from(draft.served.group.0));
+            draft.served.group = name.and_then(|name| self.group_ids.get(name)).copied().unwrap_or(GroupId(u16::MAX));
+            draft.served.interface = usize::MAX;
         }
         self.pools.rebuild(&config, self.sessions.holders());
         let addresses: u64 = self.pools.usage().iter().map(|p| p.total).sum();

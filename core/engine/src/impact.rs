@@ -2,34 +2,37 @@
 //!
 //! # What a commit does
 //!
-//! `Input::Configure` ends, renews and sends nothing by itself. Sessions keep address, group, route and reconfiguration;
-//! what changed for a client shows at its next exchange (junos.md §14.7):
+//! `Input::Configure` ends, renews and sends nothing by itself. Sessions keep address, group, route and
+//! reconfiguration; what changed for a client shows at its next exchange (junos.md §14.7). When this is gone or
+//! changed, a live session:
 //!
-//! | gone or changed | live session |
-//! |---|---|
-//! | its interface is in no group | served on by its group's name; new clients there are not |
-//! | its group, the interface in another one | that one serves it from its next exchange on |
-//! | its group, the interface in none | bound until its lease ends: no REQUEST is answered, a RELEASE is taken |
-//! | its pool, or its address of it: network, range, `excluded-address` | NAK at its next REQUEST, then another address; a DISCOVER ends the binding and the one after it gets the new address |
-//! | a `host` for another client has its address | it keeps it; the other client gets it when it is free |
-//! | `hold-down` of its pool | it renews; once its binding has ended the pool takes it no more |
-//! | `link` of pools, pool names, order | nothing: its address tells its pool |
-//! | lease time, timers, options, boot fields, network length | the new values at its next renewal; no renewal shortens what was promised before |
-//! | `server-identifier` | a renewal by unicast keeps the one that the client knows; a rebinding has the new one |
-//! | `no-arp` | its route and neighbour entry stand as they are until it rebinds, reboots or begins anew |
-//! | `interface-client-limit` and other overrides | from its next exchange on; a lower limit ends nobody |
-//! | `reconfigure` gone | a reconfiguration that runs ends at its next attempt, and the client stays as it is |
-//! | attempts, timeout, token of it | from the next attempt on |
-//! | plugins | from the next exchange on; one that waits for a plugin is finished with the old chain |
-//! | access-profile | live sessions are never asked about again |
+//! - **its interface is in no group**: served on by its group's name; new clients there are not
+//! - **its group, the interface in another one**: that one serves it from its next exchange on
+//! - **its group, the interface in none**: bound until its lease ends: no REQUEST is answered, a RELEASE is taken
+//! - **its pool, or its address of it: network, range, `excluded-address`**: NAK at its next REQUEST, then another
+//!   address; a DISCOVER ends the binding and the one after it gets the new address
+//! - **a `host` for another client has its address**: it keeps it; the other client gets it when it is free
+//! - **`hold-down` of its pool**: it renews; once its binding has ended the pool takes it no more
+//! - **`link` of pools, pool names, order**: nothing: its address tells its pool
+//! - **lease time, timers, options, boot fields, network length**: the new values at its next renewal; no renewal
+//!   shortens what was promised before
+//! - **`server-identifier`**: a renewal by unicast keeps the one that the client knows; a rebinding has the new one
+//! - **`no-arp`**: its route and neighbour entry stand as they are until it rebinds, reboots or begins anew
+//! - **`interface-client-limit` and other overrides**: from its next exchange on; a lower limit ends nobody
+//! - **`reconfigure` gone**: a reconfiguration that runs ends at its next attempt, and the client stays as it is
+//! - **attempts, timeout, token of it**: from the next attempt on
+//! - **plugins**: from the next exchange on; a reply that waits for one is finished by its own group, and not at all
+//!   where its address is gone
+//! - **access-profile**: live sessions are never asked about again
 //!
 //! # The forecast
 //!
 //! [`Verb::Impact`](crate::command::Verb::Impact) walks the bound sessions and asks for each what its next renewal by
 //! unicast would get under the configuration in force and under the one to come, with the functions that answer packets
 //! (`regime.rs`). In doubt it says more than happens: options count as changed although this client may not ask
-//! for them, and so does a bound plugin. What it cannot know: what plugins of stage `admit` do, addresses that run out
-//! while clients move, and what a session's authority would say to a client that begins anew.
+//! for them. What it cannot know: what plugins of stage `admit` do, addresses and places below `interface-client-limit`
+//! that run out while clients move, and what a session's authority would say to a client that begins anew. Who is
+//! being renumbered is refused in any case: the forecast says what the configuration does to the session.
 //!
 //! The tables of the configuration to come are a [`Prospect`], built once and away from the packet path.
 
@@ -55,8 +58,8 @@ use alloc::{
 use bindery_types::{GroupId, HwAddr, Ipv4Addr, LeaseTime, SessionId};
 
 /// Most sessions that one page of [`Verb::Impact`](crate::command::Verb::Impact) looks at where it is asked for counts
-/// alone: each takes about a microsecond. A page with rows looks at [`PAGE_MAX`].
-pub const IMPACT_PAGE_MAX: usize = 1_024;
+/// alone: each takes about two microseconds. A page with rows looks at [`PAGE_MAX`].
+pub const IMPACT_PAGE_MAX: usize = 512;
 
 /// What a configuration does to a session, from harmless to worst.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -76,6 +76,11 @@ impl Parking {
         self.take(Token { engine: 0, slot, generation })
     }
 
+    /// All drafts.
+    pub(crate) fn drafts_mut(&mut self) -> impl Iterator<Item = &mut Draft> {
+        self.entries.iter_mut().filter_map(|(_, parked)| Some(&mut parked.as_mut()?.draft))
+    }
+
     /// The earliest deadline.
     pub(crate) fn next_deadline(&self) -> Option<Mono> {
         self.deadlines.first().map(|&(deadline, _)| deadline)

@@ -1,20 +1,23 @@
 //! What a commit does to live sessions, what is forecast of it, and the sessions that it left without a place. Each
 //! scenario makes the forecast, the commit and the renewal, and holds the one against the other.
 
-use crate::lab::{Heard, LEASE_SECS, LINK, Lab, SERVER, config, ip, link, mac};
+use crate::{
+    lab::{Heard, LEASE_SECS, LINK, Lab, SERVER, config, ip, link, mac},
+    sim_found::Slow,
+};
 use bindery_engine::{
     Input,
     command::{Cursor, Filter, Reconfigured, Reply, Verb},
     config::{Config, Group, Host, Lease, Overrides, PluginId, Pool, Range, Reconfigure, Timer},
     event::DropReason,
     impact::{Impact, ImpactCounts, ImpactView, Prospect, Reason},
-    policy::Stage,
+    policy::{PolicyAnswer, Stage, Verdict},
     reconfigure::Purpose,
     record::DurableState,
 };
 use bindery_types::{GroupId, IfIndex, Ipv4Addr};
 use bindery_wire::v4::{MessageBuilder, MessageType, OptionCode, authentication::token_head};
-use std::sync::Arc;
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 /// All pages of a forecast, with the rows of all that are not kept.
 pub(crate) fn forecast(lab: &mut Lab, prospect: Prospect) -> (ImpactCounts, Vec<ImpactView>) {
@@ -322,6 +325,19 @@ fn a_relayed_client_is_offered_what_fits_its_relay() {
     assert_eq!(verdict(&mut lab, &wider), (Impact::Moved, Some(Reason::AddressGone)));
 }
 
+#[test]
+fn an_address_that_became_our_own_has_no_place_in_any_configuration() {
+    let mut lab = Lab::new(config());
+    let address = lab.lease(1);
+    let before = lab.renew(1, address).unwrap();
+    lab.input(Input::LinkSet(link(LINK, "eth1", &[(SERVER, 24), (address, 24)])));
+    let shorter = with(|c| c.pools[0].attributes.lease = Lease::Secs(60));
+    let (counts, _) = forecast(&mut lab, Prospect::new(Arc::new(shorter.clone())));
+    assert_eq!(counts, ImpactCounts { moved: 1, displaced: 1, ..ImpactCounts::default() });
+    commit(&mut lab, &shorter);
+    assert_eq!(outcome(&mut lab, address, &before), Impact::Moved);
+}
+
 /// The interface's network gives way to another one.
 fn renumbered() -> Config {
     with(|c| {
@@ -474,6 +490,52 @@ fn a_reconfiguration_that_runs_is_counted_where_its_rules_change() {
         let counts = forecast(&mut lab, Prospect::new(Arc::new(new))).0;
         assert_eq!(counts, ImpactCounts { kept: 2, reconfiguring: disturbed, ..ImpactCounts::default() });
     }
+}
+
+/// Client 1 renews, with a token that it offers; a commit comes while its plugin thinks. What it then hears.
+fn renewal_over(old: &Config, new: &Config) -> Option<Heard> {
+    let mut slow = old.clone();
+    slow.groups[0].chains.set(Stage::ShapeReply, vec![PluginId(0)]);
+    let mut lab = Lab::new(old.clone());
+    let address = lab.lease(1);
+    commit(&mut lab, &slow);
+    let tokens = Rc::new(RefCell::new(Vec::new()));
+    lab.policy = Box::new(Slow(Rc::clone(&tokens)));
+    let value = [token_head(1).as_slice(), b"one"].concat();
+    let renew = MessageBuilder::request_renewing(mac(1), address).option(OptionCode::AUTHENTICATION, &value);
+    assert!(lab.unicast(&renew, address).is_none());
+    commit(&mut lab, new);
+    let token = tokens.borrow()[0];
+    lab.input(Input::PolicyDone(PolicyAnswer { token, verdict: Verdict::Continue, edits: Vec::new() }));
+    lab.heard.pop()
+}
+
+#[test]
+fn a_reply_that_a_commit_overtakes_is_its_own_groups() {
+    let token = |token: &[u8]| Some(Reconfigure { token: Some(token.into()), ..Reconfigure::default() });
+    let old = with(|c| {
+        c.groups[0].reconfigure = token(b"one");
+        another_group(c).reconfigure = token(b"two");
+    });
+    let mut new = old.clone();
+    new.groups.reverse();
+    new.interfaces[0].group = GroupId(1);
+    let told = |new: &Config| renewal_over(&old, new).and_then(|ack| ack.option(OptionCode::AUTHENTICATION));
+    assert!(told(&new).unwrap().ends_with(b"one"));
+    // Its group is gone: no other one's token.
+    new.groups.pop();
+    new.interfaces[0].group = GroupId(0);
+    assert_eq!(told(&new), None);
+}
+
+#[test]
+fn a_reply_that_a_commit_overtakes_does_not_grant_what_is_gone() {
+    let token = Reconfigure { token: Some(Box::from(*b"one")), ..Reconfigure::default() };
+    let old = with(|c| c.groups[0].reconfigure = Some(token));
+    let mut new = old.clone();
+    new.pools[0].ranges = vec![range(100, 120)];
+    assert_eq!(renewal_over(&old, &old).map(|ack| ack.message()), Some(MessageType::Ack));
+    assert!(renewal_over(&old, &new).is_none());
 }
 
 #[test]

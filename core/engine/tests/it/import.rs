@@ -3,9 +3,10 @@
 use crate::lab::*;
 use bindery_engine::{
     Input,
-    command::{BindingView, Cursor, Filter, ImportRefusal, ImportedBinding, Reply, RouteState, Verb},
-    config::{Host, Interface},
+    command::{BindingView, Cursor, Filter, ImportRefusal, ImportedBinding, Reconfigured, Reply, RouteState, Verb},
+    config::{Host, Interface, Reconfigure},
     event::Event,
+    reconfigure::Purpose,
     record::DurableState,
 };
 use bindery_types::{GroupId, HwAddr, IfIndex, Ipv4Addr};
@@ -244,6 +245,7 @@ fn behind_a_relay_the_route_goes_by_it() {
 fn an_imported_client_that_was_not_heard_yet_is_not_without_a_place() {
     let mut two = config();
     two.interfaces[0].pattern = "*".into();
+    two.reconfigure = Some(Reconfigure::default());
     let mut lab = Lab::new(two);
     // On two interfaces: nobody knows which.
     lab.input(Input::LinkSet(link(IfIndex(8), "eth2", &[(SERVER, 24)])));
@@ -251,4 +253,8 @@ fn an_imported_client_that_was_not_heard_yet_is_not_without_a_place() {
     assert_eq!(&*view(&mut lab, ip(12)).group, "");
     let displaced = Verb::Bindings { filter: Filter::Displaced, cursor: Cursor::START };
     assert_eq!(lab.command(displaced), Some(Reply::Bindings { rows: Vec::new(), next: None }));
+    // Nor can it be told to move: nobody knows by whose settings, nor what server it heard last.
+    let verb = Verb::Reconfigure { filter: Filter::All, cursor: Cursor::START, purpose: Purpose::Renumber };
+    let none = Reconfigured { not_configured: 1, ..Reconfigured::default() };
+    assert_eq!(lab.command(verb), Some(Reply::Reconfigured(none)));
 }

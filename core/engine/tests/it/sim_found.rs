@@ -183,7 +183,7 @@ fn an_exhausted_pool_gives_up_no_quarantine_of_another() {
 }
 
 /// A plugin that takes its time.
-struct Slow(Rc<RefCell<Vec<Token>>>);
+pub(crate) struct Slow(pub(crate) Rc<RefCell<Vec<Token>>>);
 
 impl Policy for Slow {
     fn shape_reply(&mut self, now: Now, _: &[PluginId], exchange: &mut ShapeReply<'_>) -> Hook {

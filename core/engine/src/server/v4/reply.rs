@@ -141,6 +141,12 @@ impl Engine {
             return;
         }
         let config = alloc::sync::Arc::clone(&self.config);
+        // A commit may have taken the address from the pools meanwhile: the client asks again, and is told.
+        let record = parked.draft.session.and_then(|(session, _)| self.sessions.get(self.sessions.resolve(session)?));
+        if record.is_some_and(|record| self.pool_of(&config, record).is_none()) {
+            self.counters.drop(DropReason::InvalidSubnet);
+            return;
+        }
         // It parsed once; the rules only decide about a missing end option.
         let rules = ParseRules { allow_no_end_option: true };
         let Ok(packet) = Packet::parse(&parked.request, rules) else {
