@@ -2,6 +2,7 @@
 
 pub mod figures;
 pub mod generator;
+pub mod hosts;
 pub mod machine;
 pub mod plugins;
 pub mod process;

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use bindery_bench::args::parse_seconds;
 use bindery_bench::harness::figures::Figures;
 use bindery_bench::harness::generator::Way;
+use bindery_bench::harness::hosts::RESERVATIONS;
 use bindery_bench::harness::machine::{self, describe, favour};
 use bindery_bench::harness::steps::{Bench, SESSIONS, Settings, Step, peer_versions, ratios};
 use bindery_bench::harness::variant::{Places, Variant};
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 const HELP: &str = "\
 bindery-bench [STEP...] [options]     (root; steps: dora renew latency rss restart plugin reconfigure hooks
-                                       replace misbehave profile; all but the last when none is named)
+                                       replace misbehave host-table profile; all but the last when none is named)
   compares binderyd with its peers and with the bare limits, round by round, in namespaces of its own;
   progress goes to stderr, markdown tables to stdout
 
@@ -30,6 +31,7 @@ bindery-bench [STEP...] [options]     (root; steps: dora renew latency rss resta
   --window N            exchanges in flight in closed loops (32)
   --rate R              DORA/s of the open loop (2000)
   --sessions N          sessions of rss and restart (100000)
+  --reservations N      reservations of host-table (1000000; Kea gets a tenth)
   --direct              clients on the server's link, by frames (default: relayed, by UDP)
   --variant NAME        only this server; may be repeated: bindery bindery-no-plugin kea-memfile isc-dhcpd responder,
                         and with --before: bindery-before bindery-before-no-plugin
@@ -121,6 +123,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Options>> {
             window: 32,
             rate: 2000.0,
             sessions: SESSIONS,
+            reservations: RESERVATIONS,
             way: Way::Relayed,
             variants: Vec::new(),
             perf: None,
@@ -161,11 +164,13 @@ fn take(options: &mut Options, name: &str, parser: &mut lexopt::Parser) -> Resul
         "smoke" => {
             options.smoke = true;
             (settings.rounds, settings.seconds, settings.sessions, settings.rate) = (1, 0.3, 2000, 500.0);
+            settings.reservations = 20_000;
             settings.variants = vec![Variant::Responder, Variant::Bindery];
         }
         "window" => settings.window = parser.value()?.parse()?,
         "rate" => settings.rate = parser.value()?.parse()?,
         "sessions" => settings.sessions = parser.value()?.parse()?,
+        "reservations" => settings.reservations = parser.value()?.parse()?,
         "direct" => settings.way = Way::Direct,
         "variant" => settings.variants.push(variant(&parser.value()?.string()?)?),
         "server-cpu" => options.server_cpu = parser.value()?.string()?,

@@ -49,13 +49,15 @@ pub enum Step {
     Replace,
     /// Renewals beside a group whose plugin misbehaves.
     Misbehave,
+    /// Time and memory of reservations by the million.
+    HostTable,
     /// Where the daemon's time goes, by perf(1).
     Profile,
 }
 
 impl Step {
     /// All of them, in the order of a whole run.
-    pub const ALL: [Step; 11] = [
+    pub const ALL: [Step; 12] = [
         Step::Dora,
         Step::Renew,
         Step::Latency,
@@ -66,6 +68,7 @@ impl Step {
         Step::Hooks,
         Step::Replace,
         Step::Misbehave,
+        Step::HostTable,
         Step::Profile,
     ];
 
@@ -83,6 +86,7 @@ impl Step {
             Step::Hooks => "hooks",
             Step::Replace => "replace",
             Step::Misbehave => "misbehave",
+            Step::HostTable => "host-table",
             Step::Profile => "profile",
         }
     }
@@ -94,6 +98,7 @@ impl Step {
             Step::Dora | Step::Renew | Step::Latency => &[Variant::Responder, Variant::Kea, Variant::Bindery],
             Step::Rss | Step::Restart => &[Variant::Kea, Variant::Bindery],
             Step::Plugin => &[Variant::BinderyNoPlugin, Variant::Bindery],
+            Step::HostTable => &[Variant::Kea, Variant::BinderyNoPlugin],
             Step::Reconfigure => &[Variant::BinderyMoving],
             Step::Replace | Step::Profile => &[Variant::Bindery],
             // Their rows are not of servers.
@@ -117,6 +122,8 @@ pub struct Settings {
     pub sessions: u32,
     /// Relayed or direct clients.
     pub way: Way,
+    /// Reservations of `host-table`.
+    pub reservations: u32,
     /// Variants; empty for those of each step.
     pub variants: Vec<Variant>,
     /// Where a profile is kept.
@@ -174,8 +181,10 @@ impl Bench<'_> {
                     }
                     _ => {}
                 }
-                let own =
-                    matches!(step, Step::Plugin | Step::Reconfigure | Step::Hooks | Step::Replace | Step::Misbehave);
+                let own = matches!(
+                    step,
+                    Step::Plugin | Step::Reconfigure | Step::Hooks | Step::Replace | Step::Misbehave | Step::HostTable
+                );
                 let chosen = match self.settings.variants.is_empty() || own {
                     true => step.variants().to_vec(),
                     false => self.settings.variants.clone(),
@@ -245,11 +254,16 @@ impl Bench<'_> {
                 server.stop()?;
                 Ok(void)
             }
+            Step::HostTable => {
+                let void = self.host_table(variant, &server, values)?;
+                server.stop()?;
+                Ok(void)
+            }
             Step::Hooks | Step::Misbehave => bail!("{} has no server to start", step.name()),
         }
     }
 
-    fn asks(&self) -> Asks<'_> {
+    pub(crate) fn asks(&self) -> Asks<'_> {
         let mut asks = Asks::of(self.world);
         asks.by(self.settings.way);
         asks

@@ -1,11 +1,14 @@
 //! The servers that are compared, how each is configured and started, and what can be asked of it.
 
 use crate::harness::generator::{Asks, Way};
+use crate::harness::hosts;
 use crate::harness::process::{LOOK, Process, output};
 use crate::harness::world::{SECOND_SERVER_IFL, SERVER, SERVER_IFL, World};
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::AtomicBool;
@@ -173,6 +176,13 @@ policy {{ shape-reply option-insert }}
     text
 }
 
+/// The daemon's configuration with reservations in `hosts.csv`.
+fn with_host_table(lease_secs: u32) -> String {
+    bindery_configuration(None, false)
+        .replace("network \"10.0.0.0/8\"", "network \"10.0.0.0/8\"\n        host-table \"hosts.csv\"")
+        .replace("maximum-lease-time 7200", &format!("maximum-lease-time {lease_secs}"))
+}
+
 /// `own` with a second group, on the second link, whose replies go through the plugin `misbehaving`.
 #[must_use]
 pub fn second_group(own: &str, component: &Path, settings: &str) -> String {
@@ -203,7 +213,10 @@ pub fn second_group(own: &str, component: &Path, settings: &str) -> String {
         .replace("plugins {", &plugin)
 }
 
-fn kea_configuration(directory: &Path, way: Way) -> String {
+/// Kea's control socket, in the server's directory.
+const KEA_SOCKET: &str = "kea.sock";
+
+fn kea_configuration(directory: &Path, way: Way, reservations: Vec<serde_json::Value>) -> serde_json::Value {
     let sockets = match way {
         Way::Relayed | Way::RelayedSecond => "udp",
         Way::Direct => "raw",
@@ -212,12 +225,16 @@ fn kea_configuration(directory: &Path, way: Way) -> String {
     serde_json::json!({"Dhcp4": {
         "interfaces-config": {"interfaces": [SERVER_IFL], "dhcp-socket-type": sockets},
         "lease-database": {"type": "memfile", "persist": true, "name": at("leases.csv"), "lfc-interval": 0},
+        "control-socket": {"socket-type": "unix", "socket-name": at(KEA_SOCKET)},
         "valid-lifetime": 7200,
         "multi-threading": {"enable-multi-threading": false},
         "loggers": [{"name": "kea-dhcp4", "severity": "WARN", "output_options": [{"output": at("kea.log")}]}],
-        "subnet4": [{"subnet": "10.0.0.0/8", "pools": [{"pool": "10.16.0.0 - 10.31.255.255"}]}],
+        "subnet4": [{
+            "subnet": "10.0.0.0/8",
+            "pools": [{"pool": "10.16.0.0 - 10.31.255.255"}],
+            "reservations": reservations,
+        }],
     }})
-    .to_string()
 }
 
 const ISC_CONFIGURATION: &str = "\
@@ -353,6 +370,41 @@ impl<'w> Server<'w> {
         self.cli(&["request", "system", "reload"]).map(drop)
     }
 
+    /// Takes over `count` reservations while it runs, as the server is made for: a `host-table` and a reload, or
+    /// `config-set` of Kea. Returns how long that took, with the reading of the file or of the command.
+    ///
+    /// # Errors
+    /// They are refused.
+    pub fn reserve(&self, count: u32) -> Result<Duration> {
+        if self.variant == Variant::Kea {
+            let arguments = kea_configuration(self.directory.path(), self.way, hosts::kea(count));
+            let command = serde_json::json!({"command": "config-set", "arguments": arguments}).to_string();
+            let began = Instant::now();
+            let mut socket = UnixStream::connect(self.directory.path().join(KEA_SOCKET)).context("Kea's socket")?;
+            socket.write_all(command.as_bytes())?;
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer)?;
+            let took = began.elapsed();
+            let answer: serde_json::Value = serde_json::from_str(&answer)?;
+            let done = answer.get("result").and_then(serde_json::Value::as_i64) == Some(0);
+            return if done { Ok(took) } else { bail!("Kea: {answer}") };
+        }
+        fs::write(self.directory.path().join("hosts.csv"), hosts::csv(count))?;
+        let began = Instant::now();
+        self.commit(&with_host_table(7200))?;
+        Ok(began.elapsed())
+    }
+
+    /// Commits another lease time beside the same `host-table`; returns how long that took.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn change_lease_time(&self) -> Result<Duration> {
+        let began = Instant::now();
+        self.commit(&with_host_table(3600))?;
+        Ok(began.elapsed())
+    }
+
     /// What the daemon says of a plugin.
     ///
     /// # Errors
@@ -471,7 +523,7 @@ fn spawn(world: &World, places: &Places, variant: Variant, way: Way, directory: 
     let at = |name: &str| directory.join(name);
     match variant {
         Variant::Kea => {
-            fs::write(at("kea.json"), kea_configuration(directory, way))?;
+            fs::write(at("kea.json"), kea_configuration(directory, way, Vec::new()).to_string())?;
             command.arg("-c").arg(at("kea.json"));
             command.env("KEA_PIDFILE_DIR", directory).env("KEA_LOCKFILE_DIR", directory);
             command.env("KEA_LOGGER_DESTINATION", "stdout");
@@ -508,6 +560,12 @@ mod tests {
         let reply = serde_json::json!({"summary": [{"state": {"bound": 7}}]});
         assert_eq!(find_count(&reply, "bound"), Some(7));
         assert_eq!(find_count(&reply, "selecting"), None);
+    }
+
+    #[test]
+    fn a_table_is_named_and_the_lease_time_differs() {
+        let text = with_host_table(3600);
+        assert!(text.contains("host-table \"hosts.csv\"") && text.contains("maximum-lease-time 3600"), "{text}");
     }
 
     #[test]
