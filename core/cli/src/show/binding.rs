@@ -104,7 +104,7 @@ fn detail(text: &mut String, row: &Binding) {
 }
 
 /// `YYYY-MM-DD hh:mm:ss TZ` in the time zone of the machine.
-fn time(secs: u64) -> String {
+pub(crate) fn time(secs: u64) -> String {
     let stamp = i64::try_from(secs).ok().and_then(|secs| jiff::Timestamp::from_second(secs).ok());
     match stamp {
         Some(stamp) => {
