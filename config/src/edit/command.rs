@@ -98,9 +98,12 @@ pub fn command(line: &str, base: &Path) -> Result<Operation, Fault> {
 pub fn path(line: &str, base: &Path) -> Result<Path, Fault> {
     let mut resolver = resolver(line, Span { start: 0, end: line.len() }, base);
     let target = resolver.target(base, &[], false)?;
-    resolver.end()?;
     match target.path.statement().map(|statement| &statement.kind) {
-        Some(Kind::Container(_) | Kind::Named(..)) => Ok(target.path),
+        Some(Kind::Container(_) | Kind::Named(..)) => {
+            resolver.end()?;
+            Ok(target.path)
+        }
+        // What follows is a value, and may be a secret: it is not told.
         _ => Err(resolver.fault(format!("`{target}` has no statements in it"), target.span())),
     }
 }

@@ -5,7 +5,7 @@ use super::diff::{Block, Change, Diff};
 use super::path::Path;
 use crate::error::Fault;
 use crate::form::Reader;
-use crate::schema::Statement;
+use crate::schema::{Statement, has_hidden};
 use crate::tree::{Node, Span};
 
 /// Reads what a [`Diff`] shows.
@@ -72,6 +72,10 @@ impl Patch<'_> {
         match sign {
             '+' | '-' => {
                 let nodes = reader.block(self.within, false)?;
+                if nodes.iter().any(|node| has_hidden(node, self.within)) {
+                    let fault = Fault::new("a secret is hidden here", span, self.block.path.to_string());
+                    return Err(fault.help("write the secrets themselves, the old and the new one"));
+                }
                 let change = if sign == '+' { Change::Add } else { Change::Remove };
                 self.block.changes.extend(nodes.into_iter().map(change));
                 *(if sign == '+' { &mut self.new } else { &mut self.old }) = reader.comments;

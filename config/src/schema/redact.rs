@@ -64,7 +64,7 @@ pub(crate) fn stands_for_secret(ty: &Type, value: &Value) -> bool {
 }
 
 /// Whether the statement is or has a secret that is not said.
-fn has_hidden(node: &Node, within: &'static Statement) -> bool {
+pub(crate) fn has_hidden(node: &Node, within: &'static Statement) -> bool {
     let Some(inside) = inside_node(node, Some(within)) else { return false };
     match inside.kind {
         Kind::Leaf(Type::Secret(..)) => node.arguments.iter().any(is_hidden),
