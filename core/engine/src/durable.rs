@@ -190,7 +190,7 @@ impl Engine {
                 Purpose::End => self.ended(turn, slot, entry),
                 Purpose::Reconfigure => self.attempted(turn, slot, entry),
                 Purpose::Reauthorize => self.reauthorized(turn, slot, entry),
-                Purpose::Purge => self.purged(slot),
+                Purpose::Purge => self.purged(turn, slot),
                 Purpose::Repair => {}
             }
         }
@@ -277,9 +277,9 @@ impl Engine {
         }
     }
 
-    fn purged(&mut self, slot: Slot) {
+    fn purged(&mut self, turn: Turn, slot: Slot) {
+        self.note_gone(turn, slot);
         let Some(record) = self.sessions.remove(slot) else { return };
-        self.feed.forget(record.change);
         if record.state().holds_address() {
             self.pools.free(record.instance(), record.address());
         }

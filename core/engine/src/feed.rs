@@ -13,7 +13,11 @@ use crate::{
     reconfigure::flag,
     session::{Identity, IdentityBuf, Record, Slot, State},
 };
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
 use bindery_types::HwAddr;
 
 /// Changes that are remembered, the newest ones: 1 MiB. A reader that is further behind has lost some.
@@ -21,6 +25,10 @@ pub const CHANGES_KEPT: usize = 65_536;
 
 /// Most entries of the ring that one page looks at: filters and sessions that changed again make no rows.
 const VISITS_MAX: usize = 4 * PAGE_MAX;
+
+/// Ended sessions that are told of although their records are gone, the newest ones: whoever declines addresses of an
+/// exhausted pool, so that each quarantine is given up at once, must not cost readers their place.
+const GONE_KEPT: usize = 1_024;
 
 /// A durable change.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +46,8 @@ const _: () = assert!(size_of::<Entry>() <= 16);
 #[derive(Debug, Default)]
 pub(crate) struct Feed {
     ring: VecDeque<Entry>,
+    /// What the ring's entries tell of sessions whose records are gone, by sequence.
+    gone: BTreeMap<u64, (ChangeKind, Box<BindingView>)>,
     /// Up to here something was forgotten.
     floor: u64,
     /// The newest durable change.
@@ -48,6 +58,7 @@ impl Feed {
     /// Begins behind `sequence`: what was before is in no ring.
     pub(crate) fn begin(&mut self, sequence: u64) {
         self.ring.clear();
+        self.gone.clear();
         self.floor = sequence;
         self.last = sequence;
     }
@@ -62,9 +73,14 @@ impl Feed {
         self.ring.push_back(entry);
     }
 
-    /// The record that the change `sequence` made is gone: who has not seen it yet cannot be told any more.
-    pub(crate) fn forget(&mut self, sequence: u64) {
-        self.floor = self.floor.max(sequence);
+    /// Keeps what the change `sequence` tells: its record goes. Of too many the oldest change is forgotten.
+    fn keep(&mut self, sequence: u64, what: ChangeKind, view: BindingView) {
+        self.gone.insert(sequence, (what, Box::new(view)));
+        while self.gone.len() > GONE_KEPT
+            && let Some((oldest, _)) = self.gone.pop_first()
+        {
+            self.floor = self.floor.max(oldest);
+        }
     }
 
     /// The changes behind `after`; `None` where some are forgotten, or `after` is of another order.
@@ -79,6 +95,7 @@ impl Feed {
     /// Panics where the order is broken: for tests and simulation.
     pub(crate) fn check_invariants(&self) {
         assert!(self.ring.len() <= CHANGES_KEPT);
+        assert!(self.gone.len() <= GONE_KEPT);
         assert!(self.floor <= self.last);
         let pairs = self.ring.iter().zip(self.ring.iter().skip(1)).take(VISITS_MAX);
         assert!(pairs.into_iter().all(|(a, b)| a.sequence < b.sequence), "the change feed is out of order");
@@ -103,6 +120,19 @@ impl Engine {
         under.or_else(|| self.sessions.identity(slot).map(|identity| identity.hw))
     }
 
+    /// The record of an ended session goes: who reads late is told of its end still.
+    pub(crate) fn note_gone(&mut self, turn: Turn, slot: Slot) {
+        let Some((record, identity)) = self.sessions.get(slot).zip(self.sessions.identity(slot)) else { return };
+        let (sequence, what, state) = (record.change, kind(record), public_state(record));
+        // Mostly nothing of it is in the ring any more.
+        if sequence > self.feed.floor
+            && let (Some(what), Some(state)) = (what, state)
+        {
+            let view = BindingView { state, ..self.view_of(turn, slot, record, &identity) };
+            self.feed.keep(sequence, what, view);
+        }
+    }
+
     /// What changed behind `after`: one page.
     pub(crate) fn changes(&self, turn: Turn, after: u64, filter: &Filter) -> Reply {
         let Some(entries) = self.feed.since(after) else {
@@ -122,6 +152,11 @@ impl Engine {
     /// What an entry tells: nothing where its session has changed again, unless it may have left the filter then.
     fn change_view(&self, turn: Turn, entry: Entry, filter: &Filter) -> Option<ChangeView> {
         let slot = entry.slot;
+        if let Some((what, view)) = self.feed.gone.get(&entry.sequence) {
+            // How it came to where it ended is not known any more: it may have left the filter before.
+            let what = if selects_view(filter, view) { *what } else { ChangeKind::Left };
+            return Some(ChangeView { sequence: entry.sequence, what, binding: (**view).clone() });
+        }
         let under = self.shadows.get(&slot);
         let record = under.map(|shadow| &shadow.record).or_else(|| self.sessions.get(slot))?;
         let identity = match under.and_then(|shadow| shadow.identity.as_ref()) {
@@ -151,6 +186,20 @@ impl Engine {
             Filter::Displaced => self.is_displaced(record),
             Filter::Pool(name) => self.names.name(record.pool) == &**name,
         }
+    }
+}
+
+/// Whether a filter selects what was kept of a session.
+fn selects_view(filter: &Filter, view: &BindingView) -> bool {
+    match filter {
+        Filter::All => true,
+        Filter::Address(address) => view.address == *address,
+        Filter::Mac(mac) => view.hw == HwAddr::from(*mac),
+        Filter::Session(id) => view.session == *id,
+        Filter::Interface(pattern) => pattern_matches(pattern, &view.interface),
+        Filter::Pool(name) => view.pool == *name,
+        // It has ended, so no configuration has a place for it to lose.
+        Filter::Displaced => false,
     }
 }
 
@@ -202,11 +251,8 @@ mod tests {
     }
 
     #[test]
-    fn what_was_forgotten_is_told_to_who_has_not_seen_it() {
+    fn another_life_begins_anew() {
         let mut feed = feed([3, 5, 9]);
-        feed.forget(5);
-        assert_eq!(since(&feed, 4), None);
-        assert_eq!(since(&feed, 5), Some(alloc::vec![9]));
         feed.begin(20);
         assert_eq!(since(&feed, 9), None);
         assert_eq!(since(&feed, 20), Some(Vec::new()));

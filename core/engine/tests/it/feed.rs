@@ -176,7 +176,7 @@ fn a_reader_of_another_life_takes_the_full_state() {
 }
 
 #[test]
-fn a_forgotten_tombstone_is_a_lost_change() {
+fn a_tombstone_that_went_is_told_still() {
     let mut lab = Lab::new(config());
     let address = lab.lease(1);
     let held = now(&mut lab);
@@ -184,8 +184,32 @@ fn a_forgotten_tombstone_is_a_lost_change() {
     let seen = now(&mut lab);
     lab.jump(bindery_engine::TOMBSTONE_SECS + 2);
     assert_eq!(lab.disk.len(), 0, "the tombstone is there still");
-    assert!(ask(&mut lab, held, &Filter::All).2, "who did not see the end is not told that it was lost");
-    assert!(!ask(&mut lab, seen, &Filter::All).2);
+    let (rows, next, lost, more) = ask(&mut lab, held, &Filter::All);
+    assert!(!lost && !more);
+    assert_eq!(kinds(&rows), [(ChangeKind::Released, address)]);
+    assert_eq!((rows[0].binding.hw, next), (mac(1).into(), seen));
+    assert_eq!(ask(&mut lab, seen, &Filter::All), (Vec::new(), seen, false, false));
+    // Where it ended is all that is known of it: who looks elsewhere is told that it is not there.
+    for (filter, what) in [
+        (Filter::Interface("eth1".into()), ChangeKind::Released),
+        (Filter::Interface("wan0".into()), ChangeKind::Left),
+        (Filter::Pool("other".into()), ChangeKind::Left),
+    ] {
+        assert_eq!(kinds(&ask(&mut lab, held, &filter).0), [(what, address)], "{filter:?}");
+    }
+    // Of many that went the newest are known.
+    let (mut at, mut positions) = (seen, Vec::new());
+    for _ in 0..1_025 {
+        let address = lab.lease(1);
+        lab.unicast(&MessageBuilder::release(mac(1), address, SERVER), address);
+        lab.jump(bindery_engine::TOMBSTONE_SECS + 2);
+        positions.push(at);
+        at = now(&mut lab);
+    }
+    assert!(ask(&mut lab, held, &Filter::All).2, "more is kept than is said");
+    assert!(ask(&mut lab, positions[0], &Filter::All).2);
+    let (rows, _, lost, _) = ask(&mut lab, positions[2], &Filter::All);
+    assert!(!lost && rows.len() == 256);
 }
 
 /// More addresses than one page has rows.
