@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One binding.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Binding {
     /// Session id: unique for ever.
@@ -76,6 +77,7 @@ pub struct Binding {
 
 /// Reply of `Bindings`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BindingList {
     /// The bindings, in no order that means anything.
     pub bindings: Vec<Binding>,
@@ -83,6 +85,7 @@ pub struct BindingList {
 
 /// Reply of `BindingSummary`: clients by public state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BindingSummary {
     /// All of the below.
     pub clients: u64,
@@ -104,6 +107,7 @@ pub struct BindingSummary {
 
 /// Reply of `ClearBindings`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cleared {
     /// Bindings that were ended.
     pub cleared: u64,

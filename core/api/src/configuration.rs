@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// How statements are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// Braces and semicolons, as Junos shows them.
@@ -24,6 +25,7 @@ pub enum Format {
 
 /// Which configuration.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ShowQuery {
     /// What is below this statement; empty for all.
@@ -45,6 +47,7 @@ pub struct ShowQuery {
 
 /// A text.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Text {
     /// The text.
@@ -53,6 +56,7 @@ pub struct Text {
 
 /// How an editing session edits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// All edit one candidate.
@@ -66,6 +70,7 @@ pub enum Mode {
 
 /// Body of `ConfigurationOpen`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Open {
     /// How it edits.
@@ -81,6 +86,7 @@ pub struct Open {
 
 /// An editing session: reply of `ConfigurationOpen`, and a row of `ConfigurationSessions`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct EditingSession {
     /// Its number.
@@ -108,6 +114,7 @@ pub struct EditingSession {
 
 /// Reply of `ConfigurationSessions`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct EditingSessionList {
     /// All editing sessions.
@@ -116,6 +123,7 @@ pub struct EditingSessionList {
 
 /// Body of verbs that want nothing but an editing session.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct OfSession {
     /// The editing session.
@@ -124,6 +132,7 @@ pub struct OfSession {
 
 /// Body of `ConfigurationEdit`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Edit {
     /// The editing session.
@@ -138,6 +147,7 @@ pub struct Edit {
 
 /// Reply of `ConfigurationEdit`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Edited {
     /// Statements touched.
@@ -149,6 +159,7 @@ pub struct Edited {
 
 /// What `load` does to what is there (junos.md §14.4).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LoadVerb {
     /// Both hold.
@@ -168,6 +179,7 @@ pub enum LoadVerb {
 
 /// Body of `ConfigurationLoad`. The text's format is told from its first bytes unless it is said.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Load {
     /// The editing session.
@@ -190,6 +202,7 @@ pub struct Load {
 
 /// Body of `ConfigurationRollback`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Rollback {
     /// The editing session.
@@ -200,6 +213,7 @@ pub struct Rollback {
 
 /// Query of `ConfigurationComplete`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct CompleteQuery {
     /// The candidate of this editing session; none for the active configuration.
@@ -214,6 +228,7 @@ pub struct CompleteQuery {
 
 /// One way to go on.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Completion {
     /// The word; a hint like `<1..10>` where any value goes.
@@ -226,6 +241,7 @@ pub struct Completion {
 
 /// Reply of `ConfigurationComplete`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct CompletionList {
     /// Byte of the line where the word begins that they take the place of.
@@ -240,6 +256,7 @@ pub struct CompletionList {
 
 /// Body of `ConfigurationCommit`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Commit {
     /// The editing session.
@@ -269,6 +286,7 @@ pub struct Commit {
 
 /// What a commit does to the live sessions, by exact count.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Impact {
     /// Nothing changes for them.
@@ -287,6 +305,7 @@ pub struct Impact {
 
 /// A session that a commit touches.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct ImpactedSession {
     /// Its id.
@@ -307,6 +326,7 @@ pub struct ImpactedSession {
 
 /// Reply of `ConfigurationCommit`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Committed {
     /// Revision that is active now; the same as before after a check, or where nothing changed.
@@ -327,6 +347,7 @@ pub struct Committed {
 
 /// A revision in the history.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct CommitEntry {
     /// 0 for the active one.
@@ -348,6 +369,7 @@ pub struct CommitEntry {
 
 /// A commit that waits for its time.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct PendingCommit {
     /// Seconds since 1970.
@@ -360,6 +382,7 @@ pub struct PendingCommit {
 
 /// Reply of `CommitHistory`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct CommitHistory {
     /// Newest first.
@@ -373,6 +396,7 @@ pub struct CommitHistory {
 
 /// Reply of `CommitProgress`: the paced renumbering of the last commit that asked for one.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct CommitProgress {
     /// Revision that asked for it; none where none did.
@@ -396,6 +420,7 @@ pub struct CommitProgress {
 
 /// What to do with the rescue configuration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RescueAction {
     /// The active configuration becomes it.
@@ -407,6 +432,7 @@ pub enum RescueAction {
 
 /// Body of `Rescue`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Rescue {
     /// What to do.

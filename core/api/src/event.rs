@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// The query of `Events`: a [`Selector`] and where to go on.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct EventQuery {
     /// As in [`Selector`].
@@ -70,6 +71,7 @@ impl EventKind {
 
 /// Data of the events `binding` and `ended`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Event {
     /// Position in the order of all changes; absent in the full state.
@@ -83,6 +85,7 @@ pub struct Event {
 
 /// What became of a binding.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BindingChange {
     /// Nothing: it is part of the full state.
@@ -107,6 +110,7 @@ pub enum BindingChange {
 
 /// Data of the event `synced`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Synced {
     /// Position in the order of all changes.
@@ -115,6 +119,7 @@ pub struct Synced {
 
 /// Data of the event `reset`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Reset {
     /// Why.
@@ -123,6 +128,7 @@ pub struct Reset {
 
 /// Why a stream begins anew.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ResetReason {
     /// The reader is so far behind that changes were forgotten.

@@ -10,6 +10,7 @@ pub const LEASE_INFINITE: u32 = u32::MAX;
 
 /// Body of `ImportBindings`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Import {
     /// At most [`IMPORT_MAX`].
@@ -18,6 +19,7 @@ pub struct Import {
 
 /// A binding that another server gave; the fields are named as in [`Binding`](crate::Binding).
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ImportedBinding {
     /// Leased address: a pool must have it in a range or a `host`.
@@ -43,6 +45,7 @@ pub struct ImportedBinding {
 
 /// Reply of `ImportBindings`, once all that is imported is on storage.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Imported {
     /// Bindings that are live now; those that were so before for the same client are counted.
@@ -53,6 +56,7 @@ pub struct Imported {
 
 /// A binding that was not imported.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct ImportRefused {
     /// Its place in the body, from 0.

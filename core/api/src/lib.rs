@@ -9,6 +9,8 @@ mod binding;
 mod configuration;
 mod event;
 mod import;
+#[cfg(feature = "schema")]
+mod openapi;
 mod plugin;
 mod radius;
 mod reconfigure;
@@ -26,6 +28,8 @@ pub use configuration::{
 };
 pub use event::{BindingChange, Event, EventKind, EventQuery, Reset, ResetReason, Synced};
 pub use import::{IMPORT_MAX, Import, ImportRefused, Imported, ImportedBinding, LEASE_INFINITE};
+#[cfg(feature = "schema")]
+pub use openapi::openapi;
 pub use plugin::{Plugin, PluginList};
 pub use radius::{AaaStatistics, RadiusServer, RadiusServerList};
 pub use reconfigure::{Capability, CapabilityList, PACE_DEFAULT, ReconfigureQuery, Reconfigured};

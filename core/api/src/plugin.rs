@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A plugin with its counters since the commit that loaded it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Plugin {
     /// Name in the configuration.
@@ -41,6 +42,7 @@ pub struct Plugin {
 
 /// Reply of `Plugins`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PluginList {
     /// The plugins, in configuration order.
     pub plugins: Vec<Plugin>,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// One port of a RADIUS server.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct RadiusServer {
     /// Address of the server.
@@ -27,6 +28,7 @@ pub struct RadiusServer {
 
 /// Reply of `RadiusServers`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct RadiusServerList {
     /// In the order of the configuration, the authentication port of each first.
@@ -35,6 +37,7 @@ pub struct RadiusServerList {
 
 /// Reply of `AaaStatistics`. Counters that are zero are there too.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct AaaStatistics {
     /// Newcomers that RADIUS was asked about.

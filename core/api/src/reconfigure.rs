@@ -8,6 +8,7 @@ pub const PACE_DEFAULT: u32 = 1_000;
 
 /// The query of `Reconfigure`: a [`Selector`] and how it is done.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ReconfigureQuery {
     /// As in [`Selector`].
@@ -46,6 +47,7 @@ impl ReconfigureQuery {
 
 /// Reply of `Reconfigure`, once every first attempt is on storage.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Reconfigured {
     /// Clients whose reconfiguration has begun.
@@ -60,6 +62,7 @@ pub struct Reconfigured {
 
 /// Bound clients of one vendor class, by how they were seen to answer a FORCERENEW.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Capability {
     /// Option 60 as text; absent for clients without.
@@ -83,6 +86,7 @@ pub struct Capability {
 
 /// Reply of `ReconfigureCapability`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct CapabilityList {
     /// A row a vendor class, most clients first.

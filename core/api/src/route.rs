@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A route that belongs to a session.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Route {
     /// Destination prefix.
@@ -39,6 +40,7 @@ pub struct Route {
 
 /// Which routes `Routes` lists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct RouteQuery {
     /// Those of one protocol; all where absent.
@@ -48,6 +50,7 @@ pub struct RouteQuery {
 
 /// Where a subscriber's route comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum RouteProtocol {
     /// The route to the subscriber's address.
@@ -58,6 +61,7 @@ pub enum RouteProtocol {
 
 /// Reply of `Routes`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteList {
     /// The routes.
     pub routes: Vec<Route>,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A counter with its name.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Counter {
     /// Machine name.
@@ -16,6 +17,7 @@ pub struct Counter {
 
 /// Reply of `Statistics`. Counters that are zero are there too.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Statistics {
     /// Sum of `packets_dropped`.
@@ -30,6 +32,7 @@ pub struct Statistics {
 
 /// Usage of a pool.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Pool {
     /// Name.
@@ -44,6 +47,7 @@ pub struct Pool {
 
 /// Reply of `Pools`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PoolList {
     /// The pools, in configuration order.
     pub pools: Vec<Pool>,

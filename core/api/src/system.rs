@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Reply of `Version`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Version {
     /// Program.
@@ -20,6 +21,7 @@ pub struct Version {
 
 /// Query of `Reload`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Reload {
     /// Also where live sessions lose their address or their server.
@@ -29,6 +31,7 @@ pub struct Reload {
 
 /// Reply of `Reload`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Reloaded {
     /// Active configuration revision.
@@ -39,6 +42,7 @@ pub struct Reloaded {
 
 /// Query of `Shutdown`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Shutdown {
     /// Remove all routes and neighbours of ours first.
@@ -48,6 +52,7 @@ pub struct Shutdown {
 
 /// Every reply whose status is not 200.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ApiError {
     /// What is wrong and what to do.
     pub error: String,
@@ -55,4 +60,5 @@ pub struct ApiError {
 
 /// Reply of verbs that have nothing to tell.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Empty {}

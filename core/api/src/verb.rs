@@ -225,6 +225,7 @@ impl Verb {
 /// Which bindings; the query of [`Verb::Bindings`] and [`Verb::ClearBindings`]. At most one field is set; none means
 /// all for a view, and is refused for a clear, which wants `all`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Selector {
     /// IPv4 address.

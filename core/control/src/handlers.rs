@@ -10,7 +10,7 @@ use crate::{REQUEST_MAX, backend::Backend, present};
 use axum::{
     Json, Router,
     body::{Body, Bytes},
-    extract::{Query, State, rejection::QueryRejection},
+    extract::{DefaultBodyLimit, Query, State, rejection::QueryRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
@@ -60,6 +60,8 @@ pub(crate) fn router(backend: Back, ending: watch::Receiver<()>) -> Router {
         .fold(Router::new(), |router, verb| router.route(verb.path(), admit::gate(handler(verb), verb, &server)));
     let unknown = async || Refused(StatusCode::NOT_FOUND, "no such verb".to_owned());
     let method = async || Refused(StatusCode::METHOD_NOT_ALLOWED, "this verb has another method".to_owned());
+    // Bodies are bounded at the gate.
+    let router = router.layer(DefaultBodyLimit::disable());
     router.fallback(unknown).method_not_allowed_fallback(method).with_state(server)
 }
 

@@ -34,6 +34,7 @@ pub(crate) const STEPS: &[Step] = &[
     step("doc", "the documentation builds, private items too", doc),
     step("guests", "the plugins build from source", guests),
     step("unit", "the tests of every crate", unit),
+    step("api", "the API does what its OpenAPI document says", api),
     step("sim", "the simulator's seeds and mutants", sim),
     step("crash", "the store survives a cut at each write and sync", crash),
     step("netns", "real clients and relays in network namespaces; VLANs in a User-Mode Linux guest", netns),
@@ -42,7 +43,7 @@ pub(crate) const STEPS: &[Step] = &[
 ];
 
 /// Crates whose tests have a step of their own.
-const OWN_STEP: &[&str] = &["bindery-sim", "bindery-crash", "bindery-netns"];
+const OWN_STEP: &[&str] = &["bindery-api-check", "bindery-sim", "bindery-crash", "bindery-netns"];
 
 const PURE: &[&str] = &["bindery-types", "bindery-wire", "bindery-engine"];
 
@@ -177,6 +178,10 @@ fn unit(context: &mut Context) -> Result<()> {
     }
     binaries::run(context, |package| !OWN_STEP.contains(&package), &environment)?;
     context.run(&mut cargo(&["test", "--workspace", "--doc", "--locked", "--quiet"]))
+}
+
+fn api(context: &mut Context) -> Result<()> {
+    binaries::run(context, |package| package == "bindery-api-check", &[])
 }
 
 fn sim(context: &mut Context) -> Result<()> {
