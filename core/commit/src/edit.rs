@@ -6,9 +6,10 @@ use crate::commit::conflicts;
 use crate::error::{EditError, refused};
 use crate::format;
 use bindery_api as api;
+use bindery_config::Fault;
 use bindery_config::edit::{self, Path, Source, Verb, canonical, diff};
 use bindery_config::schema::{HIDDEN, keep_hidden};
-use bindery_config::tree::Tree;
+use bindery_config::tree::{Span, Tree};
 use std::sync::Arc;
 
 /// Most commands of one request.
@@ -25,7 +26,7 @@ impl Database {
         if let [command] = commands.as_slice()
             && let Some(to) = edit_path(command)
         {
-            let path = edit::path(to, &base).map_err(|fault| refused(edit::refusal(to, &base, fault)))?;
+            let path = edit::path(to, &base).map_err(|fault| no_path(to, &base, fault))?;
             let session = self.sessions.used(*session, wall)?;
             session.path = path;
             return Ok(api::Edited { changed: 0, path: session.path.to_string() });
@@ -139,7 +140,18 @@ pub(crate) fn path_of(words: &str) -> Result<Path, EditError> {
     if words.trim().is_empty() {
         return Ok(top);
     }
-    edit::path(words, &top).map_err(|fault| refused(edit::refusal(words, &top, fault)))
+    edit::path(words, &top).map_err(|fault| no_path(words, &top, fault))
+}
+
+/// What is wrong with a path, shown as a command: then the secrets in it are hidden.
+fn no_path(words: &str, base: &Path, mut fault: Fault) -> EditError {
+    const VERB: &str = "edit ";
+    let moved = |span: Span| Span { start: span.start + VERB.len(), end: span.end + VERB.len() };
+    fault.span = moved(fault.span);
+    if let Some(other) = &mut fault.other {
+        other.0 = moved(other.0);
+    }
+    refused(edit::refusal(&format!("{VERB}{words}"), base, fault))
 }
 
 /// Puts the secrets of `before` where they are hidden.

@@ -91,7 +91,7 @@ fn texts_are_loaded_in_every_form_and_way() {
 #[test]
 fn faults_of_a_text_are_shown_with_their_place_and_change_nothing() {
     let (mut router, session) = router();
-    let text = "access {\n    adress-assignment\n}\nsystem { services { dhcp-local-server { reconfigure { token \"s3cret\"; tokn \"s3cret\" } } } }\n";
+    let text = "access {\n    adress-assignment\n}\nsystem { services { dhcp-local-server { reconfigure { token \"s3cret\"; tokn 5 } } } }\n";
     let load = Load { session, name: "terminal".to_owned(), text: text.to_owned(), ..Load::default() };
     let told = router.db.load(&load, NOON).unwrap_err().to_string();
     assert!(told.contains("--> terminal:2:5") && told.contains("2 errors in terminal"), "{told}");
@@ -130,7 +130,7 @@ fn no_error_tells_a_secret() {
     let (mut router, session) = router();
     let commands = [
         format!("{TOKEN} more"),
-        "set system services dhcp-local-server reconfigure tokn s3cret".to_owned(),
+        "set system services dhcp-local-server reconfigure tok s3cret more".to_owned(),
         "edit system services dhcp-local-server reconfigure token s3cret".to_owned(),
         format!("delete {}", &TOKEN[4..]),
     ];
