@@ -1,7 +1,7 @@
 //! Carrying out operations.
 
 use super::canonical::{sort, sort_all};
-use super::command::{Operation, Place, wrap};
+use super::command::{Fragment, Operation, Place, wrap};
 use super::find::{Index, SMALL, wanted};
 use super::identity::{identity, inside, inside_node};
 use super::merge::{Merger, protected, protected_below, protected_in};
@@ -67,6 +67,7 @@ impl<'t> Editor<'t> {
     pub(crate) fn apply(&mut self, operation: &Operation) -> Done {
         match operation {
             Operation::Set(fragment) => self.set(&fragment.0),
+            Operation::SetRange(fragments) => self.set_range(fragments),
             Operation::Delete(target) => self.delete(target),
             Operation::WildcardDelete(target) => self.wildcard_delete(target),
             Operation::Copy(from, to) => self.copy(from, to),
@@ -80,7 +81,9 @@ impl<'t> Editor<'t> {
             }
             Operation::Protect(target) => self.mark_protected(target, true),
             Operation::Unprotect(target) => self.mark_protected(target, false),
-            Operation::Replace { within, pattern, with, span } => self.replace(within, pattern, with, *span),
+            Operation::Replace { within, pattern, with, upto, span } => {
+                self.replace(within, Replacer { pattern, with, upto: *upto, count: 0 }, *span)
+            }
         }
     }
 
@@ -173,6 +176,17 @@ impl<'t> Editor<'t> {
         let mut new = new.to_vec();
         sort_all(&mut new, &ROOT);
         self.merge(new, false).into_iter().next().map_or(Ok(1), Err)
+    }
+
+    fn set_range(&mut self, fragments: &[Fragment]) -> Done {
+        let mut bytes = 0usize;
+        for fragment in fragments {
+            let added = size(&fragment.0, 0).map_err(|message| Fault::new(message, Span::default(), ""))?;
+            bytes = bytes.saturating_add(added.bytes);
+            self.may_merge(&fragment.0)?;
+        }
+        self.room(bytes, Span::default())?;
+        fragments.iter().try_fold(0, |count, fragment| Ok(count + self.set(&fragment.0)?))
     }
 
     /// That no statement on the way to what is new is protected.
@@ -416,14 +430,13 @@ impl<'t> Editor<'t> {
         Ok(1)
     }
 
-    fn replace(&mut self, within: &Path, pattern: &str, with: &str, span: Span) -> Done {
+    fn replace(&mut self, within: &Path, mut replacer: Replacer<'_>, span: Span) -> Done {
         let target = Target { path: within.clone(), value: None };
         let places = self.open(&target, true)?;
         let Some(statement) = within.statement() else { return Ok(0) };
         let Some(nodes) = self.block_at(&places) else { return Ok(0) };
         let mut new = nodes.clone();
         let old = std::mem::take(nodes);
-        let mut replacer = Replacer { pattern, with, count: 0 };
         replacer.nodes(&mut new, statement);
         sort_all(&mut new, statement);
         let mut faults = Faults::default();

@@ -1,6 +1,7 @@
 //! Commands that change a tree: from their words to operations.
 
 use super::path::{Path, Step, Target};
+use super::range::ranges;
 use super::resolve::{Resolver, named};
 use super::words::{WordKind, Words};
 use crate::error::Fault;
@@ -13,6 +14,8 @@ use crate::tree::{Argument, Node, Span};
 pub enum Operation {
     /// `set`: what is said is merged into the tree.
     Set(Fragment),
+    /// `wildcard range set`: the same for many names, or for none if one of them cannot be.
+    SetRange(Vec<Fragment>),
     /// `delete`: the statement and all in it, or one value of a list.
     Delete(Target),
     /// `wildcard delete`: all instances whose names match.
@@ -33,7 +36,8 @@ pub enum Operation {
     Protect(Target),
     /// `unprotect`: takes that away.
     Unprotect(Target),
-    /// `replace pattern A with B`: in names and values at or below the path. Secrets stay as they are.
+    /// `replace pattern A with B [upto N]`: in names and values at or below the path. The pattern is plain text, no
+    /// expression. Secrets stay as they are.
     Replace {
         /// Where.
         within: Path,
@@ -41,6 +45,8 @@ pub enum Operation {
         pattern: String,
         /// What takes its place.
         with: String,
+        /// Most values that change, from the top on.
+        upto: usize,
         /// Where both stand in the command.
         span: Span,
     },
@@ -127,12 +133,15 @@ fn read(words: &mut Resolver<'_>, base: &Path) -> Result<Operation, Fault> {
         "set" => Operation::Set(set(words, base)?),
         "delete" => Operation::Delete(words.target(base, &[], true)?),
         "wildcard" => {
-            let verb = words.need("`delete` behind `wildcard`")?;
-            if verb.text != "delete" {
-                return Err(words.fault("`wildcard` takes `delete`", verb.span));
+            let verb = words.need("`delete` or `range set` behind `wildcard`")?;
+            match &*verb.text {
+                "delete" => {
+                    words.patterns = true;
+                    Operation::WildcardDelete(words.target(base, &[], true)?)
+                }
+                "range" => set_range(words, base)?,
+                _ => return Err(words.fault("`wildcard` takes `delete` or `range set`", verb.span)),
             }
-            words.patterns = true;
-            Operation::WildcardDelete(words.target(base, &[], true)?)
         }
         "copy" => {
             let (from, to) = pair(words, base, "to", false)?;
@@ -175,6 +184,23 @@ fn set(words: &mut Resolver<'_>, base: &Path) -> Result<Fragment, Fault> {
     }
     let nodes = words.statements(within)?;
     Ok(Fragment(wrap(base, nodes)))
+}
+
+fn set_range(words: &mut Resolver<'_>, base: &Path) -> Result<Operation, Fault> {
+    let verb = words.need("`set`")?;
+    if verb.text != "set" {
+        return Err(words.fault("`wildcard range` takes `set`", verb.span));
+    }
+    let (text, place) = words.words.rest();
+    words.words.jump(place.end);
+    let lines = ranges(text).map_err(|message| words.fault(message, place))?;
+    let one = |line: &String| {
+        let mut inner = resolver(line, Span { start: 0, end: line.len() }, base);
+        let fragment = set(&mut inner, base);
+        // Where it stands in the line is not where it stands in the command.
+        fragment.map_err(|fault| Fault { span: place, other: None, ..fault })
+    };
+    Ok(Operation::SetRange(lines.iter().map(one).collect::<Result<_, _>>()?))
 }
 
 /// `nodes` in the block that `path` leads to.
@@ -256,7 +282,7 @@ fn replace(words: &mut Resolver<'_>, base: &Path) -> Result<Operation, Fault> {
         if word.text == wanted {
             return Ok(());
         }
-        Err(words.fault(format!("`{wanted}` stands here: `replace pattern A with B`"), word.span))
+        Err(words.fault(format!("`{wanted}` stands here: `replace pattern A with B upto N`"), word.span))
     };
     keyword(words, "pattern")?;
     let pattern = words.need("the text to look for")?;
@@ -267,7 +293,14 @@ fn replace(words: &mut Resolver<'_>, base: &Path) -> Result<Operation, Fault> {
     let with = words.need("what takes its place")?;
     let span = Span { start: pattern.span.start, end: with.span.end };
     let (pattern, with) = (pattern.text.into_owned(), with.text.into_owned());
-    Ok(Operation::Replace { within: base.clone(), pattern, with, span })
+    let mut upto = usize::MAX;
+    if words.words.peek()?.is_some() {
+        keyword(words, "upto")?;
+        let count = words.need("how many values change")?;
+        let number = count.text.parse().ok().filter(|number| *number > 0);
+        upto = number.ok_or_else(|| words.fault("`upto` takes a number from 1 on", count.span))?;
+    }
+    Ok(Operation::Replace { within: base.clone(), pattern, with, upto, span })
 }
 
 /// The lines of an annotation; empty text has none. A line break at the end ends the last line.

@@ -12,13 +12,13 @@ use super::words::Words;
 use crate::error::{Errors, Fault, Faults};
 use crate::form;
 use crate::schema::{ROOT, Statement, fragment, mask_commands, mask_in, mask_json};
-use crate::tree::{Node, Span, TEXT_MAX, Tree, parse, size};
+use crate::tree::{Node, Span, TEXT_MAX, Tag, Tree, parse, size};
 use std::collections::HashMap;
 
 /// What becomes of what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// Both hold; where they differ, what is loaded.
+    /// Both hold; where they differ, what is loaded. What has the tag `(delete)` is taken out, here and by `Replace`.
     Merge,
     /// It is gone.
     Override,
@@ -92,7 +92,7 @@ pub fn load(tree: &Tree, verb: Verb, source: Source<'_>, base: &Path) -> Result<
     let mut faults = match verb {
         Verb::Merge | Verb::Replace | Verb::Set | Verb::Patch => {
             if verb == Verb::Merge {
-                new.iter_mut().for_each(plain);
+                new.iter_mut().for_each(merged);
             }
             let mut editor = Editor::new(&mut loaded).map_err(|fault| refuse(source, vec![fault]))?;
             let faults = editor.merge(wrap(base, new), verb == Verb::Replace);
@@ -100,6 +100,7 @@ pub fn load(tree: &Tree, verb: Verb, source: Source<'_>, base: &Path) -> Result<
             faults
         }
         Verb::Override | Verb::Update => {
+            new.retain(|node| node.tag != Some(Tag::Delete));
             new.iter_mut().for_each(plain);
             overridden(&mut loaded, new, base)
         }
@@ -108,6 +109,14 @@ pub fn load(tree: &Tree, verb: Verb, source: Source<'_>, base: &Path) -> Result<
         faults.push(Fault::new(message, Span::default(), base.to_string()));
     }
     if faults.is_empty() { Ok(loaded) } else { Err(Errors::new(name, masked.into(), faults)) }
+}
+
+/// What only replaces is merged.
+fn merged(node: &mut Node) {
+    if node.tag == Some(Tag::Replace) {
+        node.tag = None;
+    }
+    node.children.iter_mut().for_each(merged);
 }
 
 fn refuse(source: Source<'_>, faults: Vec<Fault>) -> Errors {

@@ -28,6 +28,10 @@ impl Merger<'_> {
         let path = self.path.to_string();
         let mut pushed = false;
         for mut node in new {
+            if node.tag == Some(Tag::Delete) {
+                self.delete(nodes, &node, within, &path);
+                continue;
+            }
             let statement = within.child(&node.name);
             let found = self.index.find(nodes, within, &path, &identity(&node, Some(within)));
             match (found.and_then(|at| nodes.get_mut(at)), statement) {
@@ -47,6 +51,24 @@ impl Merger<'_> {
         } else {
             self.unsorted.entry(path).or_insert_with(|| self.path.clone());
         }
+    }
+
+    /// Takes out what is there of a statement with the tag `(delete)`.
+    fn delete(&mut self, nodes: &mut Vec<Node>, node: &Node, within: &'static Statement, path: &str) {
+        let step = Step { span: node.head_span(), ..Step::to(node, Some(within)) };
+        let (words, span) = (self.path.and(&step), step.span);
+        let found = self.index.find(nodes, within, path, &identity(node, Some(within)));
+        let Some((at, known)) = found.and_then(|at| Some((at, nodes.get(at)?))) else {
+            self.faults.push(Fault::new(format!("there is no `{words}`"), span, path));
+            return;
+        };
+        if let Some(inner) = protected_below(std::slice::from_ref(known), Some(within), &self.path) {
+            self.faults.push(protected(&inner.to_string(), &words, span));
+            return;
+        }
+        nodes.remove(at);
+        self.index.forget_below(&words);
+        self.index.forget(path);
     }
 
     fn one(&mut self, known: &mut Node, mut new: Node, statement: &'static Statement, within: &'static Statement) {
@@ -107,8 +129,9 @@ fn free(known: &mut Node, new: Node) {
     }
 }
 
-/// Takes away the tags `(replace)`: they say how to load, not what holds.
+/// Takes away the tags `(replace)` and what has the tag `(delete)`: they say how to load, not what holds.
 pub(crate) fn plain(node: &mut Node) {
+    node.children.retain(|child| child.tag != Some(Tag::Delete));
     if node.tag == Some(Tag::Replace) {
         node.tag = None;
     }

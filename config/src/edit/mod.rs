@@ -15,6 +15,7 @@ mod merge3;
 mod missing;
 mod patch;
 mod path;
+mod range;
 mod replace;
 mod resolve;
 mod words;

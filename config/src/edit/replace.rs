@@ -1,4 +1,4 @@
-//! `replace pattern A with B`.
+//! `replace pattern A with B`: plain text, so that a dot in an address is a dot.
 
 use super::identity::inside_node;
 use crate::schema::{Kind, Statement, Type};
@@ -8,6 +8,8 @@ use crate::tree::{Argument, Node, Value};
 pub(crate) struct Replacer<'a> {
     pub(crate) pattern: &'a str,
     pub(crate) with: &'a str,
+    /// Most values that change.
+    pub(crate) upto: usize,
     /// Values that changed.
     pub(crate) count: usize,
 }
@@ -43,6 +45,9 @@ impl Replacer<'_> {
     }
 
     fn value(&mut self, value: &mut Value, ty: Option<&Type>) {
+        if self.count >= self.upto {
+            return;
+        }
         let new = match value {
             Value::Text(text) if text.contains(self.pattern) => Value::Text(text.replace(self.pattern, self.with)),
             Value::Integer(number) if ty.is_some() && number.to_string().contains(self.pattern) => {

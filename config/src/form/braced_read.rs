@@ -120,22 +120,21 @@ impl<'a> Reader<'a> {
 
     /// Tags, name and values.
     pub(crate) fn head(&mut self, within: &'static Statement) -> Result<(Node, &'static Statement), Fault> {
-        let (mut inactive, mut protect, mut replace) = (false, false, false);
+        let (mut inactive, mut protect, mut tag) = (false, false, None);
         let word = loop {
             let word = self.resolver.need("a statement")?;
             match (&*word.text, word.kind) {
                 ("inactive:", WordKind::Bare) => inactive = true,
                 ("protect:", WordKind::Bare) => protect = true,
-                ("replace:", WordKind::Bare) => replace = true,
+                ("replace:", WordKind::Bare) => tag = Some(Tag::Replace),
+                ("delete:", WordKind::Bare) => tag = Some(Tag::Delete),
                 _ => break word,
             }
         };
         let statement = named(within, &word, &self.resolver.path)?;
         let mut node = self.resolver.head(statement, word.span)?;
         node.mark(inactive, protect);
-        if replace {
-            node.tag = Some(Tag::Replace);
-        }
+        node.tag = tag.or(node.tag);
         Ok((node, statement))
     }
 

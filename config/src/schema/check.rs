@@ -116,6 +116,10 @@ impl Checker<'_> {
             let fault = self.fault(format!("unknown tag `({tag})`"), node.span);
             self.faults.push(fault.help("the tags are (inactive), (protect), (protect-inactive) and (replace)"));
         }
+        if node.tag == Some(Tag::Delete) && !self.fragment {
+            let fault = self.fault("`(delete)` stands only in what is loaded into a candidate", node.span);
+            self.faults.push(fault.help("take the statement out"));
+        }
         let quiet = quiet || node.is_inactive();
         if !statement.built && !quiet {
             let fault = self.fault(format!("`{}` is not in this release", node.name), node.head_span());

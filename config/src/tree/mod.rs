@@ -145,6 +145,8 @@ pub enum Tag {
     ProtectInactive,
     /// `(replace)`: `load replace` puts it in the place of what was there.
     Replace,
+    /// `(delete)`: loading takes out what was there; an error in a configuration.
+    Delete,
     /// Anything else; an error in a configuration.
     Other(String),
 }
@@ -157,6 +159,7 @@ impl Tag {
             Self::Protect => "protect",
             Self::ProtectInactive => "protect-inactive",
             Self::Replace => "replace",
+            Self::Delete => "delete",
             Self::Other(text) => text,
         }
     }
@@ -169,6 +172,7 @@ impl From<&str> for Tag {
             "protect" => Self::Protect,
             "protect-inactive" => Self::ProtectInactive,
             "replace" => Self::Replace,
+            "delete" => Self::Delete,
             other => Self::Other(other.to_owned()),
         }
     }

@@ -331,7 +331,12 @@ impl<'t, 'l> Line<'t, 'l> {
             1 => self.out.hint("<text>", "the text to look for"),
             2 => self.out.word("with", "What takes its place", CandidateKind::Keyword),
             3 => self.out.hint("<text>", "what takes its place"),
-            4 => self.out.may_end(),
+            4 => {
+                self.out.word("upto", "Most values that change", CandidateKind::Keyword);
+                self.out.may_end();
+            }
+            5 => self.out.hint("<1..>", "most values that change, from the top on"),
+            6 => self.out.may_end(),
             _ => {}
         }
     }
@@ -340,7 +345,13 @@ impl<'t, 'l> Line<'t, 'l> {
         match self.word().map(|word| word.text.clone().into_owned()).as_deref() {
             None => {
                 self.out.word("delete", "Takes out all that match", CandidateKind::Keyword);
+                self.out.word("range", "Sets many: [0-3,7,!2] in a word is each of these", CandidateKind::Keyword);
             }
+            Some("range") => match self.word().map(|word| word.text == "set") {
+                None => self.out.word("set", "Puts statements in", CandidateKind::Keyword),
+                Some(true) => self.set(),
+                Some(false) => {}
+            },
             Some("delete") => self.existing(Say { patterns: true, ..Say::default() }, false),
             Some(_) => {}
         }
