@@ -14,6 +14,7 @@ mod kernel;
 mod network;
 mod plan;
 mod random;
+mod reader;
 mod settle;
 mod store;
 mod trace;

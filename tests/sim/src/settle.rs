@@ -230,6 +230,7 @@ impl World {
             rows = self.bindings()?;
         }
         self.auditor.view_agrees(&rows)?;
+        self.read_feed()?;
         self.auditor.all_is_told()?;
         let id = self.command(Verb::Summary)?;
         match self.take_reply(id) {

@@ -10,6 +10,7 @@ use crate::{
     kernel::{Happened, Kernel},
     plan::Plan,
     random::Random,
+    reader::Reader,
     store::{Store, StoreReport},
     trace::Trace,
 };
@@ -140,6 +141,7 @@ pub(crate) struct World {
     open_commands: BTreeSet<u64>,
     pub(crate) replies: Vec<(u64, Reply)>,
     pub(crate) steps: u64,
+    pub(crate) reader: Reader,
 }
 
 impl World {
@@ -196,6 +198,7 @@ impl World {
             open_commands: BTreeSet::new(),
             replies: Vec::new(),
             steps: 0,
+            reader: Reader::default(),
             random,
         };
         world.push(0, Event::Boot);
@@ -289,6 +292,7 @@ impl World {
         self.steps += 1;
         engine.handle(now, input, &mut self.hooks);
         engine.check_invariants();
+        self.read_feed_at_times()?;
         for (session, said) in std::mem::take(&mut self.hooks.aborted) {
             let said = match said {
                 ExhaustedVerdict::Restore => Abort::Restore,
