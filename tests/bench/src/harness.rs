@@ -1,5 +1,8 @@
 //! The comparison: every server in one network namespace, the load in another, one after the other, round by round.
 
+pub mod api;
+pub mod commits;
+pub mod configuration;
 pub mod figures;
 pub mod generator;
 pub mod hosts;

@@ -2,6 +2,8 @@
 
 use anyhow::{Context, Result, bail};
 use bindery_bench::args::parse_seconds;
+use bindery_bench::harness::commits::COMMITS;
+use bindery_bench::harness::configuration::HOSTS;
 use bindery_bench::harness::figures::Figures;
 use bindery_bench::harness::generator::Way;
 use bindery_bench::harness::hosts::RESERVATIONS;
@@ -20,7 +22,8 @@ use std::time::Duration;
 
 const HELP: &str = "\
 bindery-bench [STEP...] [options]     (root; steps: dora renew latency rss restart plugin reconfigure hooks
-                                       replace misbehave host-table profile; all but the last when none is named)
+                                       replace misbehave host-table commits config profile; all but the last when
+                                       none is named)
   compares binderyd with its peers and with the bare limits, round by round, in namespaces of its own;
   progress goes to stderr, markdown tables to stdout
 
@@ -32,6 +35,8 @@ bindery-bench [STEP...] [options]     (root; steps: dora renew latency rss resta
   --rate R              DORA/s of the open loop (2000)
   --sessions N          sessions of rss and restart (100000)
   --reservations N      reservations of host-table (1000000; Kea gets a tenth)
+  --commits N           commits of commits (100)
+  --hosts N             host statements of config (10000)
   --direct              clients on the server's link, by frames (default: relayed, by UDP)
   --variant NAME        only this server; may be repeated: bindery bindery-no-plugin kea-memfile isc-dhcpd responder,
                         and with --before: bindery-before bindery-before-no-plugin
@@ -124,6 +129,8 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Options>> {
             rate: 2000.0,
             sessions: SESSIONS,
             reservations: RESERVATIONS,
+            commits: COMMITS,
+            hosts: HOSTS,
             way: Way::Relayed,
             variants: Vec::new(),
             perf: None,
@@ -164,13 +171,15 @@ fn take(options: &mut Options, name: &str, parser: &mut lexopt::Parser) -> Resul
         "smoke" => {
             options.smoke = true;
             (settings.rounds, settings.seconds, settings.sessions, settings.rate) = (1, 0.3, 2000, 500.0);
-            settings.reservations = 20_000;
+            (settings.reservations, settings.commits, settings.hosts) = (20_000, 40, 500);
             settings.variants = vec![Variant::Responder, Variant::Bindery];
         }
         "window" => settings.window = parser.value()?.parse()?,
         "rate" => settings.rate = parser.value()?.parse()?,
         "sessions" => settings.sessions = parser.value()?.parse()?,
         "reservations" => settings.reservations = parser.value()?.parse()?,
+        "commits" => settings.commits = parser.value()?.parse()?,
+        "hosts" => settings.hosts = parser.value()?.parse()?,
         "direct" => settings.way = Way::Direct,
         "variant" => settings.variants.push(variant(&parser.value()?.string()?)?),
         "server-cpu" => options.server_cpu = parser.value()?.string()?,

@@ -19,12 +19,12 @@ const KEA_SHARE: u32 = 10;
 const FIRST: u32 = 0x0a40_0000;
 
 /// What is kept for client `number` of the generator.
-fn kept(number: u32) -> Ipv4Addr {
+pub(crate) fn kept(number: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(FIRST.wrapping_add(number))
 }
 
 /// The hardware address of client `number`.
-fn hardware_address(number: u32) -> String {
+pub(crate) fn hardware_address(number: u32) -> String {
     let [a, b, c, d, e, f] = mac(number);
     format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")
 }
@@ -84,7 +84,8 @@ impl Bench<'_> {
     }
 }
 
-fn millis(took: Duration) -> f64 {
+/// Milliseconds.
+pub(crate) fn millis(took: Duration) -> f64 {
     took.as_secs_f64() * 1000.0
 }
 

@@ -171,7 +171,7 @@ fn another_component(from: &Path, to: &Path) -> Result<()> {
     fs::write(to, bytes).with_context(|| format!("write {}", to.display()))
 }
 
-fn note(values: &mut Values, of: &str, report: &Report) {
+pub(crate) fn note(values: &mut Values, of: &str, report: &Report) {
     values.insert(format!("{of}_rate"), report.rate);
     values.insert(format!("{of}_p50_us"), report.p50_us);
     values.insert(format!("{of}_p99_us"), report.p99_us);
@@ -181,7 +181,7 @@ fn note(values: &mut Values, of: &str, report: &Report) {
 }
 
 /// A packet that got no answer, though it was repeated with success, is one that was lost.
-fn unserved(report: &Report) -> Option<String> {
+pub(crate) fn unserved(report: &Report) -> Option<String> {
     let tally = &report.tally;
     let missing = tally.lost + tally.retransmitted + tally.skipped;
     fault(report).or_else(|| (missing > 0).then(|| format!("packets without an answer: {tally:?}")))

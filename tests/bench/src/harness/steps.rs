@@ -51,13 +51,17 @@ pub enum Step {
     Misbehave,
     /// Time and memory of reservations by the million.
     HostTable,
+    /// Commits of every class while clients renew.
+    Commits,
+    /// A large configuration, and one line of it.
+    Config,
     /// Where the daemon's time goes, by perf(1).
     Profile,
 }
 
 impl Step {
     /// All of them, in the order of a whole run.
-    pub const ALL: [Step; 12] = [
+    pub const ALL: [Step; 14] = [
         Step::Dora,
         Step::Renew,
         Step::Latency,
@@ -69,6 +73,8 @@ impl Step {
         Step::Replace,
         Step::Misbehave,
         Step::HostTable,
+        Step::Commits,
+        Step::Config,
         Step::Profile,
     ];
 
@@ -87,6 +93,8 @@ impl Step {
             Step::Replace => "replace",
             Step::Misbehave => "misbehave",
             Step::HostTable => "host-table",
+            Step::Commits => "commits",
+            Step::Config => "config",
             Step::Profile => "profile",
         }
     }
@@ -98,9 +106,9 @@ impl Step {
             Step::Dora | Step::Renew | Step::Latency => &[Variant::Responder, Variant::Kea, Variant::Bindery],
             Step::Rss | Step::Restart => &[Variant::Kea, Variant::Bindery],
             Step::Plugin => &[Variant::BinderyNoPlugin, Variant::Bindery],
-            Step::HostTable => &[Variant::Kea, Variant::BinderyNoPlugin],
+            Step::HostTable | Step::Config => &[Variant::Kea, Variant::BinderyNoPlugin],
             Step::Reconfigure => &[Variant::BinderyMoving],
-            Step::Replace | Step::Profile => &[Variant::Bindery],
+            Step::Replace | Step::Commits | Step::Profile => &[Variant::Bindery],
             // Their rows are not of servers.
             Step::Hooks | Step::Misbehave => &[],
         }
@@ -124,6 +132,10 @@ pub struct Settings {
     pub way: Way,
     /// Reservations of `host-table`.
     pub reservations: u32,
+    /// Commits of `commits`.
+    pub commits: u32,
+    /// `host` statements of `config`.
+    pub hosts: u32,
     /// Variants; empty for those of each step.
     pub variants: Vec<Variant>,
     /// Where a profile is kept.
@@ -181,10 +193,11 @@ impl Bench<'_> {
                     }
                     _ => {}
                 }
-                let own = matches!(
-                    step,
-                    Step::Plugin | Step::Reconfigure | Step::Hooks | Step::Replace | Step::Misbehave | Step::HostTable
-                );
+                let own = match step {
+                    Step::Dora | Step::Renew | Step::Latency | Step::Rss | Step::Restart | Step::Profile => false,
+                    Step::Plugin | Step::Reconfigure | Step::Hooks | Step::Replace | Step::Misbehave => true,
+                    Step::HostTable | Step::Commits | Step::Config => true,
+                };
                 let chosen = match self.settings.variants.is_empty() || own {
                     true => step.variants().to_vec(),
                     false => self.settings.variants.clone(),
@@ -249,13 +262,13 @@ impl Bench<'_> {
                 self.load(step, variant, server, values)
             }
             Step::Rss | Step::Restart | Step::Reconfigure => self.fill(step, variant, server, values),
-            Step::Replace => {
-                let void = self.replace(&server, values)?;
-                server.stop()?;
-                Ok(void)
-            }
-            Step::HostTable => {
-                let void = self.host_table(variant, &server, values)?;
+            Step::Replace | Step::HostTable | Step::Commits | Step::Config => {
+                let void = match step {
+                    Step::HostTable => self.host_table(variant, &server, values)?,
+                    Step::Commits => self.commits(&server, values)?,
+                    Step::Config => self.config(variant, &server, values)?,
+                    _ => self.replace(&server, values)?,
+                };
                 server.stop()?;
                 Ok(void)
             }

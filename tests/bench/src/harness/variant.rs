@@ -6,8 +6,10 @@ use crate::harness::process::{LOOK, Process, output};
 use crate::harness::world::{SECOND_SERVER_IFL, SERVER, SERVER_IFL, World};
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
+use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -357,7 +359,7 @@ impl<'w> Server<'w> {
     /// What the daemon answers to a command of the CLI.
     fn cli(&self, words: &[&str]) -> Result<serde_json::Value> {
         let mut command = Command::new(&self.places.of(self.variant).bindery);
-        command.arg("--control").arg(self.directory.path().join("control.sock")).arg("--json").args(words);
+        command.arg("--control").arg(self.control()).arg("--json").args(words);
         Ok(serde_json::from_str(&output(&mut command)?)?)
     }
 
@@ -377,22 +379,31 @@ impl<'w> Server<'w> {
     /// They are refused.
     pub fn reserve(&self, count: u32) -> Result<Duration> {
         if self.variant == Variant::Kea {
-            let arguments = kea_configuration(self.directory.path(), self.way, hosts::kea(count));
-            let command = serde_json::json!({"command": "config-set", "arguments": arguments}).to_string();
-            let began = Instant::now();
-            let mut socket = UnixStream::connect(self.directory.path().join(KEA_SOCKET)).context("Kea's socket")?;
-            socket.write_all(command.as_bytes())?;
-            let mut answer = String::new();
-            socket.read_to_string(&mut answer)?;
-            let took = began.elapsed();
-            let answer: serde_json::Value = serde_json::from_str(&answer)?;
-            let done = answer.get("result").and_then(serde_json::Value::as_i64) == Some(0);
-            return if done { Ok(took) } else { bail!("Kea: {answer}") };
+            return self.kea("config-set", count);
         }
         fs::write(self.directory.path().join("hosts.csv"), hosts::csv(count))?;
         let began = Instant::now();
         self.commit(&with_host_table(7200))?;
         Ok(began.elapsed())
+    }
+
+    /// Sends Kea its configuration with `count` reservations by its control socket, to take it over or to test it;
+    /// returns how long that took.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn kea(&self, command: &str, count: u32) -> Result<Duration> {
+        let arguments = kea_configuration(self.directory.path(), self.way, hosts::kea(count));
+        let command = serde_json::json!({"command": command, "arguments": arguments}).to_string();
+        let began = Instant::now();
+        let mut socket = UnixStream::connect(self.directory.path().join(KEA_SOCKET)).context("Kea's socket")?;
+        socket.write_all(command.as_bytes())?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        let took = began.elapsed();
+        let answer: serde_json::Value = serde_json::from_str(&answer)?;
+        let done = answer.get("result").and_then(serde_json::Value::as_i64) == Some(0);
+        if done { Ok(took) } else { bail!("Kea: {answer}") }
     }
 
     /// Commits another lease time beside the same `host-table`; returns how long that took.
@@ -421,6 +432,33 @@ impl<'w> Server<'w> {
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// The socket of the daemon's API.
+    #[must_use]
+    pub fn control(&self) -> PathBuf {
+        self.directory.path().join("control.sock")
+    }
+
+    /// The addresses of all bindings, as the daemon's API lists them.
+    ///
+    /// # Errors
+    /// The CLI fails, or its answer has no list.
+    pub fn addresses(&self) -> Result<BTreeSet<Ipv4Addr>> {
+        let reply = self.cli(&["show", "dhcp", "server", "binding"])?;
+        let bindings = reply.get("bindings").and_then(serde_json::Value::as_array).context("no list of bindings")?;
+        let address = |row: &serde_json::Value| row.get("allocated-address")?.as_str()?.parse().ok();
+        bindings.iter().map(|row| address(row).with_context(|| format!("no address in {row}"))).collect()
+    }
+
+    /// The addresses that the daemon's routes in the kernel lead to.
+    ///
+    /// # Errors
+    /// ip(8) fails.
+    pub fn routed(&self) -> Result<BTreeSet<Ipv4Addr>> {
+        let text = output(&mut self.world.ip_server(&["-4", "route", "show", "proto", PROTOCOL]))?;
+        let address = |line: &str| line.split_whitespace().next()?.parse().ok();
+        text.lines().map(|line| address(line).with_context(|| format!("no host route: {line}"))).collect()
     }
 
     /// Begins to reconfigure every client, as fast as it goes; returns how many, once each first attempt is durable.
