@@ -6,6 +6,7 @@ mod edits;
 mod examples;
 mod expectations;
 mod grown;
+mod messages;
 mod properties;
 mod sessions;
 mod table;
