@@ -7,7 +7,7 @@ use crate::{
 };
 use rustyline::{
     Cmd, ConditionalEventHandler, Config, Editor as Rusty, Event, EventContext, EventHandler, KeyCode, KeyEvent,
-    Modifiers, Movement, RepeatCount, error::ReadlineError, history::MemHistory,
+    Modifiers, RepeatCount, error::ReadlineError, history::MemHistory,
 };
 use std::{
     io,
@@ -84,30 +84,26 @@ impl ConditionalEventHandler for Bound {
             Key::Help => Some(self.shared.ask(pos, self.shared.complete(typed, &self.shared.daemon).help())),
             Key::Tab => {
                 let found = self.shared.complete(typed, &self.shared.daemon);
-                Some(match found.extension(typed) {
-                    Some(text) => replace(typed, found.start, text),
-                    None => self.shared.ask(pos, found.help()),
-                })
+                let text = found.extension(typed);
+                let typed = text.and_then(|text| missing(typed, found.start, &text));
+                Some(typed.unwrap_or_else(|| self.shared.ask(pos, found.help())))
             }
             Key::Space => {
                 let at_word = pos == line.len() && !quoted && !typed.ends_with(char::is_whitespace) && pos > 0;
                 let found = at_word.then(|| self.shared.complete(typed, &Schema(self.shared.daemon.clone())))?;
                 let text = found.extension(typed)?;
                 // What is only longer, not whole, is no word yet: the blank stays a blank.
-                text.ends_with(' ').then(|| replace(typed, found.start, text))
+                text.ends_with(' ').then(|| missing(typed, found.start, &text))?
             }
         }
     }
 }
 
-/// Puts `text` in the place of what is typed from `start` on.
-fn replace(typed: &str, start: usize, text: String) -> Cmd {
-    let begun = typed.get(start..).unwrap_or_default();
-    match RepeatCount::try_from(begun.chars().count()) {
-        Ok(count @ 1..) => Cmd::Replace(Movement::BackwardChar(count), Some(text)),
-        Ok(0) => Cmd::Insert(1, text),
-        Err(_) => Cmd::Noop,
-    }
+/// What is missing of `text`, which takes the place of what is typed from `start` on. None where that begins otherwise:
+/// without the quotes that the word needs.
+fn missing(typed: &str, start: usize, text: &str) -> Option<Cmd> {
+    let rest = text.strip_prefix(typed.get(start..)?)?;
+    (!rest.is_empty()).then(|| Cmd::Insert(1, rest.to_owned()))
 }
 
 /// The line editor.

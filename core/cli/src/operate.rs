@@ -99,6 +99,7 @@ fn query(verb: Verb, command: &Parsed) -> Result<Vec<(&'static str, String)>, Mi
                 return Err(Mistake::Incomplete { before: "show route protocol".to_owned(), expected });
             }
         }
+        Verb::Reload if command.has("force") => query.push(("force", "true".to_owned())),
         Verb::Shutdown if command.has("withdraw-routes") => query.push(("withdraw-routes", "true".to_owned())),
         _ => {}
     }

@@ -6,7 +6,7 @@ use crate::{
     words,
 };
 use std::{
-    io::{self, BufRead, Read},
+    io::{self, BufRead},
     process::ExitCode,
 };
 
@@ -68,7 +68,7 @@ pub(crate) fn stdin(console: &mut Console) -> ExitCode {
     run(console, io::stdin().lock())
 }
 
-fn run(console: &mut Console, input: impl Read + BufRead) -> ExitCode {
+fn run(console: &mut Console, input: impl BufRead) -> ExitCode {
     let mut script = Script { input, line: 0 };
     let (mut chunk, mut begun) = (String::new(), 0);
     loop {

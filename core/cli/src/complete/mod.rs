@@ -128,7 +128,7 @@ pub(crate) fn complete(line: &str, place: &Place, live: &dyn Live) -> Completion
     let (Some((begin, part)), first) = (parts.last().copied(), parts.len() == 1) else { return Completions::default() };
     let mut typed = words::words(part);
     let begun = match typed.last() {
-        Some(word) if word.end == part.len() && !(word.quoted && !words::is_quoted(part)) => typed.pop(),
+        Some(word) if word.end == part.len() && (!word.quoted || words::is_quoted(part)) => typed.pop(),
         _ => None,
     };
     let start = begin + begun.as_ref().map_or(part.len(), |word| word.start);
@@ -226,8 +226,21 @@ impl Asked<'_> {
             return own;
         };
         let told = list.completions.into_iter();
-        let told = told.map(|found| Item { word: found.word, help: found.help, literal: found.literal });
-        let items = own.items.into_iter().chain(told).collect();
+        let told: Vec<Item> =
+            told.map(|found| Item { word: found.word, help: found.help, literal: found.literal }).collect();
+        // The schema tells what kind of value may stand there; which there are, only the running system knows.
+        let live: Vec<Item> = told
+            .iter()
+            .filter(|item| !item.literal)
+            .flat_map(|hint| match hint.word.as_str() {
+                "<interface>" => self.live.values(Value::Interface, self.begun),
+                "<MAC address>" => self.live.values(Value::Mac, self.begun),
+                "<file>" => live::files(self.begun),
+                _ => Vec::new(),
+            })
+            .filter(|item| told.iter().all(|known| known.word != item.word))
+            .collect();
+        let items = own.items.into_iter().chain(told).chain(live).collect();
         Completions { start, items, cut: list.cut, enter: list.complete }
     }
 

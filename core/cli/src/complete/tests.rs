@@ -24,9 +24,11 @@ impl Live for Fake {
             help: format!("{verb} at [{}]", place.path),
             literal: true,
         };
+        let hint = |word: &str| bindery_api::Completion { word: word.to_owned(), ..Default::default() };
+        let words = words.map(completion);
         Some(CompletionList {
             start: start as u64,
-            completions: words.map(completion).collect(),
+            completions: words.chain(line.contains(" interface ").then(|| hint("<interface>"))).collect(),
             cut: false,
             complete: begun.is_empty() && verb != "set",
         })
@@ -75,6 +77,7 @@ fn lines_and_how_they_go_on() {
         "#",
         "#set ",
         "#set po",
+        "#set interface e",
         "#wild",
         "#top ",
         "#top set sy",

@@ -100,8 +100,9 @@ pub(crate) const OPERATIONAL: &[Entry] = &[
     plain(
         "request system reload",
         Action::Ask(Verb::Reload),
-        "Loads the changed configuration file; no session is dropped",
-    ),
+        "Loads the changed configuration file; refused where live sessions would lose what they have",
+    )
+    .takes(&[flag("force", "Also where live sessions lose their address or their server")]),
     plain(
         "request system shutdown",
         Action::Ask(Verb::Shutdown),

@@ -140,8 +140,8 @@ fn answer(request: &Request, lines: &mut Vec<String>) -> Answer {
             }
         }
         "/v1/configuration" => {
-            let text: String = lines.iter().map(|line| format!("{line};\\n")).collect();
-            (200, format!(r#"{{"text":"{text}"}}"#))
+            let text: String = lines.iter().map(|line| format!("{line};\n")).collect();
+            (200, serde_json::json!({ "text": text }).to_string())
         }
         "/v1/configuration/commit" => {
             lines.clear();

@@ -50,6 +50,7 @@ fn queries_of_verbs() {
         Some("/v1/dhcp/server/reconfigure") => {
             (200, r#"{"started":2,"ignored":0,"cleared":0,"not-configured":0}"#.to_owned())
         }
+        Some("/v1/system/reload") => (200, r#"{"revision":3,"changes":[]}"#.to_owned()),
         Some("/v1/routes") => (200, r#"{"routes":[]}"#.to_owned()),
         _ => (403, r#"{"error":"permission denied: this needs permission configure"}"#.to_owned()),
     });
@@ -59,6 +60,7 @@ fn queries_of_verbs() {
         "clear dhcp server binding 02:00:00:00:00:01",
         "request dhcp server reconfigure all refresh pace 5",
         "show route protocol access",
+        "request system reload force",
     ] {
         let ended = fake.run(&["-c", line], "");
         assert_eq!(ended.status, 0, "{line}: {}", ended.err);
@@ -71,6 +73,7 @@ fn queries_of_verbs() {
         POST /v1/dhcp/server/bindings/clear?mac=02%3A00%3A00%3A00%3A00%3A01
         POST /v1/dhcp/server/reconfigure?all=true&refresh=true&pace=5
         GET /v1/routes?protocol=access
+        POST /v1/system/reload?force=true
         POST /v1/system/shutdown?withdraw-routes=true
     "]]
     .assert_eq(&fake.asked());

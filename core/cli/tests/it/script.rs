@@ -23,7 +23,7 @@ fn a_commit_from_the_command_line() {
         -- stderr
         -- status 0
     "#]]
-    .assert_eq(&ended.shown().replace("\\\"", "\""));
+    .assert_eq(&ended.shown());
     expect![[r#"
         POST /v1/configuration/sessions/open {"mode":"shared","hold":true}
         POST /v1/configuration/edit {"session":7,"commands":["set system x \"a; b\""]}
