@@ -9,11 +9,12 @@ use crate::harness::process::LOOK;
 use crate::harness::steps::Bench;
 use crate::harness::variant::Server;
 use crate::report::{Report, float};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Commits of a whole run.
@@ -24,6 +25,8 @@ const LOAD: f64 = 2.5;
 const COMMIT_EVERY: Duration = Duration::from_millis(100);
 /// One change of so many is checked first.
 const CHECK_EVERY: u32 = 4;
+/// Number of the first client that holds a lease and does not renew: they are `--sessions`.
+const IDLE: u32 = 1_000_000;
 /// Shortest calm before the commits, seconds.
 const SECONDS_MIN: f64 = 1.0;
 
@@ -191,22 +194,23 @@ impl Commits<'_> {
 }
 
 impl Bench<'_> {
-    /// Renewals while nothing is committed, then while commits follow each other.
+    /// Renewals beside `--sessions` that are silent, while nothing is committed, then while commits follow each other.
     pub(crate) fn commits(&self, server: &Server<'_>, values: &mut BTreeMap<String, f64>) -> Result<Option<String>> {
+        let (idle, acked) = (server.directory().join("idle"), server.directory().join("acked"));
+        self.fill_idle(&idle)?;
         let seconds = self.settings.seconds.max(SECONDS_MIN);
         let calm = self.renewers(&format!("--seconds {seconds}")).run(self.stop, || Ok(()))?;
         let api = Api::at(&server.control());
         let before = api.active()?;
         let mut commits =
             Commits { editing: api.open()?, done: 0, revision: 0, changed: 0, times: Times::default(), void: None };
-        let acked = server.directory().join("acked");
         let report = self.load_during(&mut commits, &format!("--acked {}", acked.display()))?;
         // What was changed is taken back again.
         let wanted = self.settings.commits.next_multiple_of(2);
         let Commits { done, changed, times, void, .. } = commits;
         values.insert("commits".into(), f64::from(done));
-        values.insert("clients".into(), float(report.bound));
-        values.insert("most_changed".into(), float(changed));
+        values.insert("renewing".into(), float(report.bound));
+        values.insert("sessions_changed".into(), float(changed));
         times.note(values);
         note(values, "calm", &calm);
         note(values, "load", &report);
@@ -215,7 +219,21 @@ impl Bench<'_> {
         let other = (before != after).then(|| format!("the configuration is another one:\n{before}\n{after}"));
         let few = (done != wanted).then(|| format!("{done} of {wanted} commits"));
         let void = void.or(few).or(other).or_else(|| unserved(&calm)).or_else(|| unserved(&report));
-        Ok(void.or(disagreement(server, &fs::read_to_string(&acked)?)?))
+        Ok(void.or(disagreement(server, &(fs::read_to_string(&idle)? + &fs::read_to_string(&acked)?))?))
+    }
+
+    /// Clients that take a lease and are silent then; their addresses go to `acked`.
+    fn fill_idle(&self, acked: &Path) -> Result<()> {
+        let (sessions, window) = (self.settings.sessions.max(1), self.settings.window);
+        let mut asks = self.asks();
+        asks.first = IDLE;
+        asks.words(&format!("--clients {sessions} --count {sessions} --seconds 600 --window {window}"));
+        asks.words(&format!("--acked {}", acked.display()));
+        let report = asks.run(self.stop, || Ok(()))?;
+        if report.bound != u64::from(sessions) {
+            bail!("{} of {sessions} clients have a lease", report.bound);
+        }
+        Ok(())
     }
 
     /// The load while there are commits to do; it ends with them.
