@@ -2,8 +2,8 @@
 
 use super::read::{At, Spanned};
 use super::{
-    AllowLeasequery, Driver, Group, Interface, Model, Overrides, Policies, Reconfigure, authentication, plugins, pools,
-    radius, shipped,
+    AllowLeasequery, Driver, Group, Interface, Model, Overrides, Policies, Reconfigure, authentication, login, plugins,
+    pools, radius, shipped,
 };
 use crate::sources::Secrets;
 use crate::tree::Tree;
@@ -14,12 +14,13 @@ impl Model {
     /// Reads what `tree` says; what is at fault reads as absent.
     pub(crate) fn read(tree: &Tree, secrets: &Secrets) -> Self {
         let top = At::top(tree, secrets);
-        let server =
-            top.child("system").and_then(|at| at.child("services")).and_then(|at| at.child("dhcp-local-server"));
+        let system = top.child("system");
+        let server = system.and_then(|at| at.child("services")).and_then(|at| at.child("dhcp-local-server"));
         let access = top.child("access");
         let assignment = access.and_then(|at| at.child("address-assignment"));
         let routes = top.child("routing-options").and_then(|at| at.child("access-internal"));
         let mut model = Self {
+            login: system.and_then(login::login).unwrap_or_default(),
             overrides: server.and_then(overrides),
             groups: server.map(|at| at.all("group").filter_map(group).collect()).unwrap_or_default(),
             pools: assignment.map(|at| at.all("pool").filter_map(pools::pool).collect()).unwrap_or_default(),

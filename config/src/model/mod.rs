@@ -5,6 +5,7 @@
 mod authentication;
 mod build;
 mod constraints;
+mod login;
 mod options;
 mod plugins;
 mod pools;
@@ -16,6 +17,7 @@ mod shipped;
 
 pub use authentication::{AccessBinding, Authentication, IncludeClientId, IncludeOption82, UsernameInclude};
 pub(crate) use constraints::{constraints, read_host_tables};
+pub use login::{Login, LoginClass, LoginUser, PREDEFINED, Permission, permission_of};
 pub use plugins::{FlatSetting, Grants, OnFailure, PluginConfig, Setting, flatten};
 pub use radius::{
     AccessProfile, Accounting, AccountingStatistics, AuthenticationMethod, DisconnectClient, RadiusOptions,
@@ -38,6 +40,8 @@ use std::{collections::BTreeMap, sync::Arc};
 /// The whole configuration as it was written.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
+    /// `system login`.
+    pub login: Login,
     /// `system services dhcp-local-server overrides`.
     pub overrides: Option<Overrides>,
     /// `system services dhcp-local-server reconfigure`.

@@ -1,12 +1,13 @@
-//! `system`: `services` and `processes dhcp-service`.
+//! `system`: `login`, `services` and `processes dhcp-service`.
 
 use super::later::{self, container, flag, leaf, named, word};
-use super::{Statement, Type, dhcp_local_server};
+use super::{Apply, Statement, Type, Word, dhcp_local_server};
 
 /// The section.
 pub(super) const SYSTEM: Statement = Statement::container(
     "system",
     &[
+        LOGIN,
         Statement::container(
             "services",
             &[dhcp_local_server::DHCP_LOCAL_SERVER, later::any("dhcp"), SUBSCRIBER_MANAGEMENT],
@@ -16,6 +17,44 @@ pub(super) const SYSTEM: Statement = Statement::container(
     ],
     "The router as a whole.",
 );
+
+const LOGIN: Statement = Statement::container(
+    "login",
+    &[
+        Statement::named(
+            "class",
+            Type::Name(64),
+            &[Statement::list(
+                "permissions",
+                Type::Word(&[
+                    Word { name: "view", built: true },
+                    Word { name: "clear", built: true },
+                    Word { name: "configure", built: true },
+                ]),
+                "view clear",
+                "What its users may do: look; end sessions and reset counters; change the configuration and end the \
+                 daemon. Each has what is before it.",
+            )
+            .apply(Apply::Hot)
+            .mandatory()],
+            "A class of users. The classes `super-user` (configure), `operator` (clear), `read-only` (view) and \
+             `unauthorized` (nothing) are there without it.",
+        )
+        .apply(Apply::Hot),
+        Statement::named(
+            "user",
+            Type::Name(64),
+            &[Statement::leaf("class", Type::Name(64), "operator", "What the user may do, by class.")
+                .apply(Apply::Hot)
+                .mandatory()],
+            "A user of the system, by name. Root and the user that the daemon runs as may do everything; whoever stands \
+             not here may look.",
+        )
+        .apply(Apply::Hot),
+    ],
+    "Who may do what by way of the control socket.",
+)
+.apply(Apply::Hot);
 
 const SUBSCRIBER_MANAGEMENT: Statement = container(
     "subscriber-management",

@@ -86,7 +86,8 @@ fn the_reference_is_up_to_date() {
 
 /// A configuration with a place for every statement: `%PATH%` marks where the statements of a block go.
 const BASE: &str = r#"
-system { services { dhcp-local-server {
+system { login { class c0 { permissions view }; user u0 { class c0 } }
+services { dhcp-local-server {
     %system services dhcp-local-server%
     overrides { interface-client-limit 7; %system services dhcp-local-server overrides% }
     reconfigure { %system services dhcp-local-server reconfigure% }
@@ -187,7 +188,8 @@ fn effect(edit: &Edit) -> String {
             )
         })
         .collect();
-    format!("{:?} {:?} {plugins:?} {}", loaded.engine, loaded.system, access(&loaded))
+    let login = bindery_config::model::permission_of(&loaded.model.login, "u0");
+    format!("{:?} {:?} {plugins:?} {} {login:?}", loaded.engine, loaded.system, access(&loaded))
 }
 
 enum Edit {
@@ -388,6 +390,8 @@ impl Edits {
             (format!("{SERVER} group access-profile"), "access-profile p1", "access-profile p0"),
             (format!("{SERVER} authentication username-include user-prefix"), "user-prefix one", "user-prefix x"),
             (format!("{SERVER} group authentication username-include user-prefix"), "user-prefix two", "user-prefix x"),
+            ("system login class permissions".to_owned(), "permissions view", "permissions clear view"),
+            ("system login user class".to_owned(), "class c0 }", "class super-user }"),
             ("routing-options access-internal driver path".to_owned(), "plane.so", "other.so"),
             ("plugins plugin path".to_owned(), "a.wasm", "c.wasm"),
         ] {
@@ -435,5 +439,28 @@ fn a_default_that_is_written_changes_nothing() {
         };
         let edit = Edit::Put(block.to_owned(), format!("{name} {value}"));
         assert_eq!(effect(&edit), base, "the default of `{path}` is not {default}");
+    }
+}
+
+#[test]
+fn users_may_do_what_their_class_says() {
+    use bindery_config::model::{Permission, permission_of};
+    let text = "system { login {
+        class night { permissions clear }
+        class all { permissions configure view }
+        user a { class night }; user b { class all }; user c { class super-user }; user d { class operator }
+        user e { class read-only }; user f { class unauthorized }
+    } }";
+    let login = bindery_config::load("login", text).unwrap().model.login;
+    for (user, permission) in [
+        ("a", Some(Permission::Clear)),
+        ("b", Some(Permission::Configure)),
+        ("c", Some(Permission::Configure)),
+        ("d", Some(Permission::Clear)),
+        ("e", Some(Permission::View)),
+        ("f", None),
+        ("nobody", Some(Permission::View)),
+    ] {
+        assert_eq!(permission_of(&login, user), permission, "{user}");
     }
 }

@@ -1,6 +1,7 @@
 //! What must hold between statements, checked at commit.
 
 mod host_table;
+mod login;
 mod radius;
 
 pub(crate) use host_table::read_host_tables;
@@ -28,6 +29,7 @@ pub(crate) fn constraints(model: &Model, faults: &mut Faults) {
     informs(model, faults);
     reconfigures(model, faults);
     radius::radius(model, faults);
+    login::login(model, faults);
     for pool in &model.pools {
         let mut pool = PoolCheck { pool, path: pool_path(pool), faults };
         pool.ranges();
