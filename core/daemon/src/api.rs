@@ -12,9 +12,11 @@ use crate::{
 use bindery_api::{
     AaaStatistics, ConfigurationReply, ConfigurationRequest, Counter, Permission, Plugin, RadiusServerList, Reloaded,
 };
+use bindery_config::model::{Permission as Configured, permission_of};
 use bindery_control::{Answer, Backend, ConfigurationError, ReloadError, Requestor};
 use bindery_engine::command::{Reply, Verb};
 use bindery_plugin_host::{BreakerState, Failure};
+use nix::unistd::User;
 use std::sync::{Arc, Weak};
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -93,8 +95,25 @@ impl Backend for Daemon {
 
     fn permission(&self, requestor: Requestor) -> Answer<'_, Option<Permission>> {
         let own = nix::unistd::geteuid().as_raw();
-        let all = requestor.uid.is_some_and(|uid| uid == 0 || uid == own);
-        Box::pin(async move { Some(if all { Permission::Configure } else { Permission::View }) })
+        Box::pin(async move {
+            let uid = requestor.uid?;
+            if uid == 0 || uid == own {
+                return Some(Permission::Configure);
+            }
+            let active = Arc::clone(self.configuration.lock().await.active());
+            let login = &active.model.login;
+            if login.users.is_empty() {
+                return Some(Permission::View);
+            }
+            // Names may come from a server on the network. Who cannot be named may be one who is kept out.
+            let user = tokio::task::spawn_blocking(move || User::from_uid(uid.into())).await.ok()?.ok()?;
+            let permission = user.map_or(Some(Configured::View), |user| permission_of(login, &user.name))?;
+            Some(match permission {
+                Configured::View => Permission::View,
+                Configured::Clear => Permission::Clear,
+                Configured::Configure => Permission::Configure,
+            })
+        })
     }
 
     fn configuration(

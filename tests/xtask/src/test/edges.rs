@@ -36,10 +36,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("bindery-daemon", EVERYTHING),
     ("bindery-sim", &["bindery-types", "bindery-wire", "bindery-engine"]),
     ("bindery-crash", &["bindery-types", "bindery-wire", "bindery-engine", "bindery-store"]),
-    (
-        "bindery-api-check",
-        &["bindery-types", "bindery-engine", "bindery-config", "bindery-api", "bindery-control"],
-    ),
+    ("bindery-api-check", &["bindery-types", "bindery-engine", "bindery-config", "bindery-api", "bindery-control"]),
     ("bindery-netns", &["bindery-types", "bindery-wire"]),
     ("bindery-bench", &["bindery-types", "bindery-wire"]),
     ("bindery-xtask", &[]),
