@@ -124,10 +124,10 @@ pub(crate) fn report(failure: &Failure, line: Option<usize>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let text = failure.to_string();
-    let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+    let place = line.map(|line| format!(" line {line}:")).unwrap_or_default();
     // What the daemon says in several lines has its columns.
-    let gap = if text.contains('\n') && failure.is_rendered() { "\n" } else { "" };
-    eprintln!("bindery: {place}{gap}{}", text.trim_end());
+    let gap = if text.trim_end().contains('\n') && failure.is_rendered() { "\n" } else { " " };
+    eprintln!("bindery:{place}{gap}{}", text.trim_end());
     match failure {
         Failure::Usage(_) => ExitCode::from(EXIT_USAGE),
         Failure::Client(_) | Failure::Local(_) => ExitCode::FAILURE,

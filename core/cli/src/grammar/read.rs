@@ -111,6 +111,9 @@ pub(crate) fn walk(mode: Mode, words: &[Word]) -> Result<Step, Mistake> {
     }
 }
 
+/// Words that give way: `conf` means `configure` to every operator, and `se` means `set`.
+const YIELDING: [&str; 2] = ["config", "sessions"];
+
 /// The word of `next` that `word` is, or is the unique beginning of.
 fn choose(word: &Word, next: &[&'static str]) -> Result<&'static str, Mistake> {
     let text = word.text.as_str();
@@ -120,6 +123,9 @@ fn choose(word: &Word, next: &[&'static str]) -> Result<&'static str, Mistake> {
     let mut begun: Vec<&'static str> = next.iter().copied().filter(|c| c.starts_with(text)).collect();
     begun.sort_unstable();
     begun.dedup();
+    if begun.iter().any(|candidate| !YIELDING.contains(candidate)) {
+        begun.retain(|candidate| !YIELDING.contains(candidate));
+    }
     match begun.as_slice() {
         _ if word.quoted => {}
         [one] => return Ok(one),
@@ -323,6 +329,11 @@ mod tests {
             nope
             show nope
             set cli screen-length 40
+            conf
+            se c sc 0
+            config
+            sess import kea x.csv
+            conf import kea x
             #set system services
             #commit confirmed 5 comment \"a b\" and-quit
             #commit confirmed and-quit

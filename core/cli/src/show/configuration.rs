@@ -27,7 +27,9 @@ pub(crate) fn history(history: &CommitHistory) -> String {
 /// When, who and how, without the number.
 pub(crate) fn commit_line(entry: &CommitEntry) -> String {
     let confirm = entry.confirm_by.map(|at| format!(" commit confirmed, rollback at {}", time(at)));
-    format!("{} by {} via {}{}", time(entry.date_time), entry.user, entry.client, confirm.unwrap_or_default())
+    // What the daemon did of itself was nobody.
+    let by = if entry.user.is_empty() { String::new() } else { format!(" by {}", entry.user) };
+    format!("{}{by} via {}{}", time(entry.date_time), entry.client, confirm.unwrap_or_default())
 }
 
 /// `show system commit progress`.
@@ -226,7 +228,11 @@ mod tests {
             ..CommitEntry::default()
         };
         let text = history(&CommitHistory {
-            commits: vec![entry(0, ""), CommitEntry { confirm_by: Some(60), ..entry(1, "why") }],
+            commits: vec![
+                entry(0, ""),
+                CommitEntry { confirm_by: Some(60), ..entry(1, "why") },
+                CommitEntry { user: String::new(), ..entry(2, "") },
+            ],
             pending: None,
             rescue: true,
         });
@@ -236,6 +242,7 @@ mod tests {
             lines[1].starts_with("1   ") && lines[1].contains("via cli commit confirmed, rollback at 1970"),
             "{text}"
         );
-        assert_eq!(lines[2..], ["    why", "rescue configuration: saved"]);
+        assert!(lines[3].starts_with("2   1970-01-01 ") && !lines[3].contains(" by "), "{text}");
+        assert_eq!([lines[2], lines[4]], ["    why", "rescue configuration: saved"]);
     }
 }

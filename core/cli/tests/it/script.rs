@@ -42,7 +42,7 @@ fn a_script_stops_at_the_first_error_and_says_where() {
     expect![[r"
         Entering configuration mode
         -- stderr
-        bindery: line 4: 
+        bindery: line 4:
         line 1, column 8:
           delete nothing
                  ^^^^^^^
