@@ -425,6 +425,7 @@ fn shorten(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn faults(text: &str) -> Vec<String> {
         let faults = HostTable::parse(text.as_bytes()).unwrap_err();
@@ -518,6 +519,52 @@ mod tests {
         assert_eq!((faults(&wrong).len(), faults(&twice).len()), (TABLE_FAULTS_MAX, TABLE_FAULTS_MAX));
         let shown = faults(&format!("hardware-address,ip-address\n{},10.0.0.1\n", "x".repeat(1000)));
         assert!(shown[0].len() < 150, "{}", shown[0]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_in_either_form_is_read(
+            kept in prop::collection::btree_map(any::<u32>(), any::<[u8; 6]>(), 1..50),
+            ending in prop_oneof![Just("\n"), Just("\r\n"), Just(" \n\n# x\n")],
+        ) {
+            let mut by_mac = HashMap::new();
+            let entries: Vec<(Ipv4Addr, MacAddr)> = kept
+                .into_iter()
+                .filter(|(address, mac)| by_mac.insert(*mac, *address).is_none())
+                .map(|(address, mac)| (Ipv4Addr::from_bits(address), MacAddr(mac)))
+                .collect();
+            let line = |csv: bool| entries.iter().rev().map(move |(address, mac)| match csv {
+                true => format!("{address},\"n\",{mac}{ending}"),
+                false => format!("{{\"ip-address\":\"{address}\",\"hardware-address\":\"{mac}\"}}{ending}"),
+            });
+            let csv: String = std::iter::once(format!("ip-address,name,hardware-address{ending}")).chain(line(true)).collect();
+            for text in [csv, line(false).collect()] {
+                let table = HostTable::parse(text.as_bytes()).unwrap();
+                prop_assert_eq!(table.reservations().iter().collect::<Vec<_>>(), entries.clone());
+                for (address, mac) in &entries {
+                    let line = text.lines().nth(table.line_of(*address).unwrap() as usize - 1).unwrap();
+                    prop_assert!(line.contains(&mac.to_string()), "{line}");
+                }
+            }
+        }
+
+        #[test]
+        fn whatever_stands_in_a_file_is_read_or_refused(
+            parts in prop::collection::vec(prop_oneof![
+                Just("hardware-address,ip-address\n"), Just("name,"), Just("02:00:00:00:00:01"), Just("10.0.0.1"),
+                Just(","), Just("\""), Just("\n"), Just("\r\n"), Just("{\"ip-address\":\""), Just("\":"), Just("}"),
+                Just("#"), Just(" "), Just("\u{e4}"), Just("\0"),
+            ], 0..40),
+            noise in any::<[u8; 3]>(),
+        ) {
+            let mut bytes = parts.concat().into_bytes();
+            bytes.extend(noise);
+            if let Err(faults) = HostTable::parse(&bytes) {
+                prop_assert!((1..=TABLE_FAULTS_MAX).contains(&faults.len()));
+                let lines = bytes.split(|byte| *byte == b'\n').count() as u32;
+                prop_assert!(faults.iter().all(|fault| (1..=lines).contains(&fault.line)), "{faults:?}");
+            }
+        }
     }
 
     #[test]
