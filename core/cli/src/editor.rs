@@ -3,7 +3,7 @@
 use crate::{
     complete::{self, Completions, Daemon, Live, Place, Schema},
     history::History,
-    words,
+    pager, terminal, words,
 };
 use rustyline::{
     Cmd, ConditionalEventHandler, Config, Editor as Rusty, Event, EventContext, EventHandler, KeyCode, KeyEvent,
@@ -48,7 +48,8 @@ impl Shared {
         found
     }
 
-    fn ask(&self, pos: usize, help: String) -> Cmd {
+    fn ask(&self, pos: usize, found: &Completions) -> Cmd {
+        let help = found.help(terminal::size().1);
         *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some((pos, help));
         Cmd::AcceptLine
     }
@@ -81,12 +82,12 @@ impl ConditionalEventHandler for Bound {
         let quoted = words::is_quoted(typed);
         match self.key {
             Key::Help if quoted => None,
-            Key::Help => Some(self.shared.ask(pos, self.shared.complete(typed, &self.shared.daemon).help())),
+            Key::Help => Some(self.shared.ask(pos, &self.shared.complete(typed, &self.shared.daemon))),
             Key::Tab => {
                 let found = self.shared.complete(typed, &self.shared.daemon);
                 let text = found.extension(typed);
                 let typed = text.and_then(|text| missing(typed, found.start, &text));
-                Some(typed.unwrap_or_else(|| self.shared.ask(pos, found.help())))
+                Some(typed.unwrap_or_else(|| self.shared.ask(pos, &found)))
             }
             Key::Space => {
                 let at_word = pos == line.len() && !quoted && !typed.ends_with(char::is_whitespace) && pos > 0;
@@ -162,7 +163,7 @@ impl Editor {
                 }
                 return Ok(Typed::Line(line));
             };
-            print!("{help}");
+            pager::show(&help, terminal::size())?;
             let (left, right) = line.split_at_checked(pos).unwrap_or((&line, ""));
             self.initial = (left.to_owned(), right.to_owned());
         }

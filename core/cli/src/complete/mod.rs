@@ -87,8 +87,8 @@ impl Completions {
         (common.len() > begun.len() && common.starts_with(begun)).then(|| common.to_owned())
     }
 
-    /// The list that `?` shows.
-    pub(crate) fn help(&self) -> String {
+    /// The list that `?` shows, a line each of `columns`.
+    pub(crate) fn help(&self, columns: usize) -> String {
         if self.items.is_empty() && !self.enter {
             return "No valid completions\n".to_owned();
         }
@@ -104,12 +104,23 @@ impl Completions {
         let mut text = String::from("Possible completions:\n");
         for (word, help) in rows {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{}", format!("  {word:<width$} {help}").trim_end());
+            let _ = writeln!(text, "{}", shortened(format!("  {word:<width$} {help}").trim_end(), columns));
         }
         if self.cut {
             text.push_str("  ...\n");
         }
         text
+    }
+}
+
+/// A line that fits: its first sentence, or what of it fits.
+fn shortened(line: &str, columns: usize) -> String {
+    let fits = |line: &str| line.chars().count() <= columns;
+    let sentence = line.split_once(". ").map_or(line, |(first, _)| first);
+    match (fits(line), fits(sentence)) {
+        (true, _) => line.to_owned(),
+        (_, true) => format!("{sentence}."),
+        _ => line.chars().take(columns.saturating_sub(3)).chain("...".chars()).collect(),
     }
 }
 

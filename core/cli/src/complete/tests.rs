@@ -43,7 +43,7 @@ fn shown(line: &str) -> String {
     let line = line.trim_start_matches('#');
     let place = Place { mode, session: None, path: path.to_owned() };
     let found = complete(line, &place, &Fake);
-    format!("==== {line}[{}]\n-> {:?}\n{}", found.start, found.extension(line), found.help())
+    format!("==== {line}[{}]\n-> {:?}\n{}", found.start, found.extension(line), found.help(100))
 }
 
 #[test]
@@ -124,4 +124,14 @@ fn only_what_is_certain_is_typed() {
     assert_eq!(found(vec![literal("a b")], 0).extension("a"), Some("\"a b\" ".into()));
     assert_eq!(found(vec![Item::hint("<name>", ""), literal("old")], 0).extension("o"), Some("old".into()));
     assert_eq!(found(Vec::new(), 0).extension("x"), None);
+}
+
+#[test]
+fn help_fits_the_terminal() {
+    let items = vec![Item::hint("<x>", "One sentence. And another."), Item::hint("<y>", "One that is long")];
+    let found = Completions { items, ..Completions::default() };
+    let lines = |columns| found.help(columns).lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    let begin = |word: &str| format!("  {word:<20} ");
+    assert_eq!(lines(80), [begin("<x>") + "One sentence. And another.", begin("<y>") + "One that is long"]);
+    assert_eq!(lines(37), [begin("<x>") + "One sentence.", begin("<y>") + "One that is..."]);
 }
