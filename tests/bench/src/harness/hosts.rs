@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// Reservations of `host-table`.
 pub const RESERVATIONS: u32 = 1_000_000;
-/// Kea gets one of so many: it takes 2.7 KB for each.
+/// Kea gets one of so many: each takes 2.7 KB there.
 const KEA_SHARE: u32 = 10;
 /// What the first client keeps; the others follow. Outside of every range.
 const FIRST: u32 = 0x0a40_0000;
