@@ -59,7 +59,7 @@ fn try_all(begin: fn() -> Router, step: Step) {
     let (changes, after) = (router.disk.changes(), state(&router.disk));
     assert!(changes > 0 && before != after);
     for at in 0..changes {
-        for fault in [Fault::Refused(at), Fault::Doubtful(at), Fault::Stopped(at)] {
+        for fault in [Fault::Refused(at), Fault::Doubtful(at), Fault::Stopped(at), Fault::Stuck(at)] {
             let copy = disk.copy();
             let (db, file) = (copy.database().unwrap(), router.file.clone());
             let mut again = Router { disk: copy, file, wall: NOON, db };
@@ -181,18 +181,28 @@ fn the_end_of_a_renumbering() {
 #[test]
 fn a_commit_that_failed_half_is_no_danger_to_the_next() {
     let mut router = old();
-    // The record is written and cannot be taken away: the number is never used for another text.
-    router.disk.fail(Fault::Doubtful(1));
-    let mut failed = router.disk.clone();
     let before = router.db.revision();
+    // The record is written, nobody knows it, and it cannot be taken away.
+    router.disk.fail(Fault::Stuck(1));
     assert!(!record(&mut router, None));
     assert_eq!(router.db.revision(), before);
-    bindery_commit::Storage::write(&mut failed, "unused", b"").unwrap();
+    // The next commit ends between its text and its record: that text must not stand behind the other's record.
     router.disk.fail(Fault::Stopped(1));
-    let text = pools(&[("half", 3)]);
     let recording = router.recording("admin", "cli");
-    assert!(router.db.record(&loaded(&text), recording).is_err());
+    assert!(router.db.record(&loaded(&pools(&[("half", 3)])), recording).is_err());
     router.disk.fail(Fault::None);
     let found = state(&router.disk);
-    assert_eq!(found.0, before);
+    assert_eq!((found.0, found.1.as_str()), (before + 1, new().text()), "it is there whole");
+    // The daemon that knows nothing of it goes on, and takes it away.
+    goes_on(router, Fault::Stuck(1));
+}
+
+#[test]
+fn a_commit_that_is_said_to_have_failed_does_not_boot() {
+    let mut router = old();
+    let before = state(&router.disk);
+    router.disk.fail(Fault::Doubtful(1));
+    assert!(!record(&mut router, None));
+    router.disk.fail(Fault::None);
+    assert_eq!(state(&router.disk), before);
 }

@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     Doubtful(usize),
     /// This change and all behind it are not done: the machine has stopped.
     Stopped(usize),
+    /// This change is done and is said not to be, and all behind it are not done.
+    Stuck(usize),
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +85,7 @@ impl Disk {
                 Fault::Refused(fault) if fault == at => (false, false),
                 Fault::Doubtful(fault) if fault == at => (true, false),
                 Fault::Stopped(fault) if fault <= at => (false, false),
+                Fault::Stuck(fault) if fault <= at => (fault == at, false),
                 _ => (true, true),
             };
             if done {

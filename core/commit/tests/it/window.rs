@@ -2,7 +2,7 @@
 
 use crate::router::{NOON, Router, loaded, pool, pools};
 use bindery_api::Mode;
-use bindery_commit::{EditError, Recording, Window};
+use bindery_commit::{EXPIRED, EditError, KeptFile, Recording, Window};
 
 /// A router with revision 2 waiting for ten minutes, and a shared session.
 fn waiting() -> (Router, u64) {
@@ -107,8 +107,7 @@ fn what_a_start_records_in_the_time_to_confirm_waits_as_well() {
     let text = router.db.active().text().to_owned();
     router.db = router.disk.database().unwrap();
     // A plugin's component is another one since.
-    let plugin =
-        bindery_commit::KeptFile { kind: "plugin".into(), name: "p".into(), hash: [1; 32], path: "p.wasm".into() };
+    let plugin = KeptFile { kind: "plugin".into(), name: "p".into(), hash: [1; 32], path: "p.wasm".into() };
     let recording = Recording { files: vec![plugin], ..router.recording("", "file") };
     assert_eq!(router.db.record(&loaded(&text), recording).unwrap(), 3);
     assert_eq!(router.db.window(), Some(Window { revision: 3, fallback: 1, deadline_wall: NOON + 600, minutes: 10 }));
@@ -166,4 +165,21 @@ fn a_renumbering_goes_on_until_it_is_at_its_end() {
     assert_eq!(router.db.plan(), None);
     router.restart();
     assert_eq!(router.db.plan(), None);
+}
+
+#[test]
+fn what_comes_back_as_what_is_there_waits_no_more() {
+    let text = pools(&[("p1", 1)]);
+    let mut router = Router::new(&text);
+    // Only the component of a plugin is another one; and the old one is not there any more when the time is over.
+    let plugin = KeptFile { kind: "plugin".into(), name: "p".into(), hash: [1; 32], path: "p.wasm".into() };
+    let recording = Recording { files: vec![plugin], ..router.recording("admin", "cli") };
+    let confirmed = Recording { confirmed: Some(10), ..recording.clone() };
+    assert_eq!(router.apply(None, loaded(&text), confirmed).unwrap(), 2);
+    assert_eq!(router.db.window().map(|window| window.fallback), Some(1));
+    let same = router.db.record(&loaded(&text), recording.clone()).unwrap();
+    assert!(same == 2 && router.db.window().is_some(), "a start, say: nobody has confirmed");
+    let expired = Recording { via: EXPIRED.to_owned(), ..recording };
+    assert_eq!(router.db.record(&loaded(&text), expired).unwrap(), 2);
+    assert_eq!(router.db.window(), None);
 }
