@@ -10,7 +10,7 @@ pub(super) const ACCESS: Statement = Statement::container(
         Statement::container(
             "address-assignment",
             &[
-                Statement::named("pool", Type::Name(63), POOL, "A pool of addresses."),
+                Statement::named("pool", Type::Name(63), POOL, "A pool of addresses.").apply(Apply::AffectsSessions),
                 leaf("high-utilization", Type::Integer(2, 99)),
                 leaf("abated-utilization", Type::Integer(1, 98)),
                 leaf("high-utilization-v6", Type::Integer(2, 99)),

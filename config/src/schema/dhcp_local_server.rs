@@ -21,7 +21,8 @@ pub(super) const DHCP_LOCAL_SERVER: Statement = Statement::container(
         )
         .default("ip-address-first"),
         OVERRIDES,
-        Statement::named("group", Type::Name(64), GROUP, "What holds for the clients of some interfaces."),
+        Statement::named("group", Type::Name(64), GROUP, "What holds for the clients of some interfaces.")
+            .apply(Apply::AffectsSessions),
         later::TRACEOPTIONS,
         later::INTERFACE_TRACEOPTIONS,
         flag("duplicate-clients-on-interface"),
@@ -108,7 +109,7 @@ const OVERRIDES: Statement = Statement::container(
             "64",
             "Most bindings on one interface; DISCOVERs beyond it are dropped.",
         ),
-        Statement::flag("no-arp", "Makes no permanent neighbour entry for a bound client.").apply(Apply::Hot),
+        Statement::flag("no-arp", "Makes no permanent neighbour entry for a bound client."),
         Statement::container(
             "process-inform",
             &[Statement::leaf(

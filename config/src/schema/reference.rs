@@ -9,7 +9,17 @@ pub fn reference() -> String {
     let mut out = String::from(
         "# Configuration reference\n\nMade from the schema table; `UPDATE_EXPECT=1 cargo test -p bindery-config` writes it anew.\n\n\
          How to read a line: the statement and its value; `default`; what a change does to live sessions; the clause it \
-         comes from. A statement that must be written is marked *mandatory*.\n\n## Statements\n\n",
+         comes from. A statement that must be written is marked *mandatory*. Statements stand in the braces of the one \
+         that they are indented below.\n\n\
+         What a change does to live sessions, of a statement with a name also what it does to make or end it: *hot* holds \
+         from the next packet on, for all; *new sessions only* holds for bindings made later, and a live session has it \
+         from its next renewal on, or never needs it; *affects sessions* may end or change live sessions, and the commit \
+         says which. None of them restarts the daemon.\n\n\
+         A secret is the text itself, or where it is kept: `file:PATH` is the first line of that file, a relative path \
+         starts at the folder of the configuration file; `credential:NAME` is the first line of a credential that systemd \
+         gives the daemon (`LoadCredential=NAME:PATH` in its unit). Both are read at each commit, so a secret that \
+         changes in its file holds from the next commit on. A secret is never shown; where it is kept is.\n\n\
+         ## Statements\n\n",
     );
     for statement in ROOT.children().iter().filter(|statement| statement.built) {
         entry(&mut out, statement, 0);
@@ -43,7 +53,7 @@ fn entry(out: &mut String, statement: &Statement, level: usize) {
     if !statement.example.is_empty() {
         let _ = write!(out, " Like `{} {}`.", statement.name, statement.example);
     }
-    if matches!(statement.kind, Kind::Leaf(_) | Kind::LeafList(_) | Kind::Flag) {
+    if !matches!(statement.kind, Kind::Container(_) | Kind::Select(_)) {
         let _ = write!(out, " [{}]", statement.apply.as_str());
     }
     if statement.ordered {

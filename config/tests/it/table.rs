@@ -2,7 +2,7 @@
 
 use crate::access::access;
 use crate::expectations::{Tables, expect};
-use bindery_config::schema::{Kind, ROOT, Statement, reference};
+use bindery_config::schema::{Apply, Kind, ROOT, Statement, reference};
 use bindery_config::{load_with, tree};
 use bindery_engine::policy::Stage;
 use std::collections::BTreeMap;
@@ -61,6 +61,25 @@ fn names_are_unique_among_siblings() {
         statement.children().iter().for_each(|child| walk(child, depth + 1));
     }
     walk(&ROOT, 0);
+}
+
+/// Who ends an instance ends all that is in it.
+#[test]
+fn an_instance_is_no_milder_than_what_is_in_it() {
+    let rank = |statement: &Statement| match statement.apply {
+        Apply::Hot => 0,
+        Apply::NewSessionsOnly => 1,
+        Apply::AffectsSessions => 2,
+    };
+    let all = built();
+    for (path, statement) in all.iter().filter(|(_, it)| matches!(it.kind, Kind::Named(..)) && !it.partial) {
+        let inner = all.iter().filter(|(other, it)| {
+            !matches!(it.kind, Kind::Container(_) | Kind::Select(_)) && other.starts_with(&format!("{path} "))
+        });
+        for (other, it) in inner {
+            assert!(rank(it) <= rank(statement), "{path} is {:?}, {other} is {:?}", statement.apply, it.apply);
+        }
+    }
 }
 
 #[test]
