@@ -285,7 +285,7 @@ fn line() -> impl Strategy<Value = String> {
 }
 
 /// The paths of all statements that are in the table, and whether each is inactive.
-fn all(nodes: &[Node], base: &Path, found: &mut Vec<(Path, bool)>) {
+pub(crate) fn all(nodes: &[Node], base: &Path, found: &mut Vec<(Path, bool)>) {
     for node in nodes {
         let path = base.child(node);
         let Some(statement) = path.statement() else { continue };

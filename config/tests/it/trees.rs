@@ -1,9 +1,11 @@
 //! Configurations made from edited trees, and secrets that are kept elsewhere.
 
-use bindery_config::edit::{Path, apply, command};
+use bindery_config::edit::{Path, apply, canonical, command, complete_command};
+use bindery_config::form;
 use bindery_config::tree::{Span, Tree, parse, print};
 use bindery_config::{Loaded, NoSources, SecretReference, Sources, load, load_with, schema};
 
+use crate::edits::all;
 use crate::grown;
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -159,6 +161,55 @@ proptest! {
             }
             (Err(read), Err(made)) => prop_assert_eq!(read.to_string(), made.to_string()),
             (read, made) => prop_assert!(false, "{:?} {:?}", read.is_ok(), made.is_ok()),
+        }
+    }
+
+    #[test]
+    fn however_it_is_edited_a_tree_stays_one(
+        first in grown::tree(),
+        other in grown::tree(),
+        steps in proptest::collection::vec((0usize..14, any::<prop::sample::Index>(), 0usize..4), 1..20),
+    ) {
+        let mut tree = first;
+        canonical(&mut tree);
+        let lines: Vec<String> = form::set(&other).lines().map(str::to_owned).collect();
+        for (verb, which, name) in steps {
+            let mut paths = Vec::new();
+            all(&tree.nodes, &Path::default(), &mut paths);
+            let path = if paths.is_empty() { "policy".to_owned() } else { which.get(&paths).0.to_string() };
+            let name = ["a", "new", "10", "\"b c\""][name];
+            let line = match verb {
+                0 => format!("delete {path}"),
+                1 => format!("deactivate {path}"),
+                2 => format!("activate {path}"),
+                3 => format!("protect {path}"),
+                4 => format!("unprotect {path}"),
+                5 => format!("annotate {path} \"a note\\n  of two lines\""),
+                6 => format!("copy {path} to {name}"),
+                7 => format!("rename {path} to {name}"),
+                8 => format!("insert {path} before {name}"),
+                9 => format!("insert {path} after {name}"),
+                10 => format!("replace pattern a with {name} upto 2"),
+                11 => format!("wildcard delete {path}"),
+                12 => format!("wildcard range set access address-assignment pool p[1-3] family inet range r[1-2] low 192.0.2.{name}"),
+                _ if lines.is_empty() => continue,
+                _ => which.get(&lines).clone(),
+            };
+            let before = tree.clone();
+            let done = command(&line, &Path::default()).and_then(|operation| apply(&mut tree, &operation));
+            if done.is_err() {
+                prop_assert_eq!(&tree, &before, "{}", line);
+            }
+            let mut sorted = tree.clone();
+            canonical(&mut sorted);
+            prop_assert_eq!(&sorted, &tree, "{}", &line);
+            let text = print(&tree);
+            let parsed = parse("f", &text).map_err(|errors| TestCaseError::fail(format!("{line}: {errors}")))?;
+            prop_assert_eq!(&parsed, &tree, "{}", &line);
+            complete_command(&tree, &Path::default(), &line);
+        }
+        if let Ok(made) = Loaded::from_tree("f", tree.clone(), &kept(b"Hush")) {
+            prop_assert_eq!(made.text(), print(&tree));
         }
     }
 }
