@@ -76,7 +76,8 @@ fn what_is_not_committed_is_told_at_the_end() {
 fn going_about() {
     let fake = configuring();
     let script = "configure; edit access; edit pool p family inet; show; exit; show; top edit group g; show; up; show;\
-        edit group g sub; up 2; top set policy x; set y; top show; run show version | count; exit configuration-mode";
+        edit group g sub; up 2; top set policy x; set y; top show; edit access group g;\
+        up; show; top; run show version | count; exit configuration-mode";
     let ended = fake.run(&["-c", script], "");
     assert_eq!(ended.status, 0, "{}", ended.shown());
     expect![[r#"
@@ -98,6 +99,11 @@ fn going_about() {
         POST /v1/configuration/edit {"session":7,"commands":["set policy x"]}
         POST /v1/configuration/edit {"session":7,"commands":["set y"]}
         GET /v1/configuration?format=braced&session=7
+        POST /v1/configuration/edit {"session":7,"commands":["edit access group g"]}
+        POST /v1/configuration/edit {"session":7,"commands":["edit access group"]}
+        POST /v1/configuration/edit {"session":7,"commands":["edit access"]}
+        GET /v1/configuration?format=braced&path=access&session=7
+        POST /v1/configuration/edit {"session":7,"commands":["edit"]}
         GET /v1/version
         GET /v1/configuration/sessions
         POST /v1/configuration/sessions/close {"session":7}
