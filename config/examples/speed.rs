@@ -29,6 +29,9 @@ fn main() {
     shortest("print", || print(&edited));
     shortest("hash", || hash(&text));
     shortest("Loaded::from_tree, clone included", || Loaded::from_tree("speed.kdl", edited.clone(), &NoSources));
+    let grouped = format!("groups g {{ policy }}\napply-groups g\n{text}");
+    let grouped = parse("speed.kdl", &grouped).unwrap_or_else(|errors| panic!("{errors}"));
+    shortest("the same with a group", || Loaded::from_tree("speed.kdl", grouped.clone(), &NoSources));
     let base = Path::default();
     let begun = "set access address-assignment pool p family inet host h5";
     shortest("complete_command", || complete_command(&edited, &base, begun));
