@@ -315,7 +315,7 @@ fn unlink(value: &mut Value) {
     }
 }
 
-/// The text with `Name` in place of [`Name`] and [`Name`](path).
+/// The text with names in place of links to them, with or without a path in parentheses.
 fn without_links(text: &str) -> String {
     let mut parts = text.split("[`");
     let mut plain = parts.next().unwrap_or_default().to_owned();

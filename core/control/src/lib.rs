@@ -1,9 +1,9 @@
 //! The control socket: the verbs of the API, answered by the engine and the daemon.
 //!
-//! HTTP/JSON on a UNIX socket; the peer's credentials decide what it may do. What this crate never does: decide about
-//! packets, touch the session table (it asks by paged commands), link the plugin runtime.
+//! HTTP/JSON on any [`Listener`], which is a UNIX socket; the peer's credentials decide what it may do. What this crate
+//! never does: decide about packets, touch the session table (it asks by paged commands), link the plugin runtime.
 //!
-//! Read [`Backend`] first, then [`serve`].
+//! Read [`Backend`] first, then [`serve()`].
 
 mod backend;
 mod handlers;
