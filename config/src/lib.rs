@@ -28,6 +28,7 @@ use bindery_engine::config::Config;
 use error::Faults;
 use model::Model;
 use sha2::{Digest, Sha256};
+use sources::Secrets;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -53,6 +54,7 @@ pub struct Loaded {
     pub hash: Hash,
     name: String,
     text: Arc<str>,
+    secrets: Arc<Secrets>,
 }
 
 /// Reads the configuration `text`; `name` is how messages call it, the file's name.
@@ -91,7 +93,8 @@ fn build(name: &str, tree: Tree, text: Arc<str>, sources: &dyn Sources) -> Resul
     });
     let effective = expanded.as_ref().unwrap_or(&tree);
     schema::check(effective, &mut faults);
-    let mut model = Model::read(effective, &sources::secrets(effective, sources, &mut faults));
+    let secrets = sources::secrets(effective, sources, &mut faults);
+    let mut model = Model::read(effective, &secrets);
     model::read_host_tables(&mut model, sources, &mut faults);
     model::constraints(&model, &mut faults);
     if !faults.is_empty() {
@@ -107,6 +110,7 @@ fn build(name: &str, tree: Tree, text: Arc<str>, sources: &dyn Sources) -> Resul
         expanded,
         model,
         text,
+        secrets: Arc::new(secrets),
     })
 }
 
@@ -166,6 +170,11 @@ impl Loaded {
         let (span, within) = setting.map_or((plugin.path_span, ""), |setting| (setting.span, " settings"));
         let path = format!("plugins plugin {}{within}", plugin.name);
         self.refuse(Fault::new(format!("plugin `{}`: {message}", plugin.name), span, path))
+    }
+
+    /// The secrets kept elsewhere that both refer to, and that have changed there.
+    pub fn changed_secrets<'a>(&'a self, old: &'a Self) -> impl Iterator<Item = &'a SecretReference> {
+        self.secrets.changed(&old.secrets)
     }
 
     /// The sections in which this differs from `old`; a pool whose table of reservations has another content is one.

@@ -94,6 +94,13 @@ impl Secrets {
             Some(reference) => self.0.get(&reference).cloned(),
         }
     }
+
+    /// References that these and `other` have, whose secrets are others.
+    pub(crate) fn changed<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a SecretReference> {
+        self.0.iter().filter_map(|(reference, secret)| {
+            other.0.get(reference).is_some_and(|before| before != secret).then_some(reference)
+        })
+    }
 }
 
 /// Reads each secret that an active statement of `tree` refers to, once; adds a fault for each place of one that cannot

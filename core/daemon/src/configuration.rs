@@ -10,7 +10,7 @@ use bindery_api::{
     Commit, CommitProgress, Committed, CompleteQuery, Completion, CompletionList, ConfigurationReply as Reply,
     ConfigurationRequest as Request, EditingSessionList, Empty, Impact, Rescue, RescueAction, Text,
 };
-use bindery_commit::{EditError, Scheduled};
+use bindery_commit::{Database, EditError, Scheduled};
 use bindery_config::edit;
 use bindery_control::{ConfigurationError, Requestor};
 use bindery_engine::impact::ImpactCounts;
@@ -70,12 +70,15 @@ pub(crate) async fn answer(
     requestor: Requestor,
     request: Request,
 ) -> Result<Reply, ConfigurationError> {
-    let held = Arc::clone(&daemon.configuration).lock_owned().await;
+    let mut held = Arc::clone(&daemon.configuration).lock_owned().await;
     let done = match request {
-        Request::Commit(order) => committed(daemon, held, requestor, order).await,
+        Request::Commit(order) => {
+            let request = Request::Commit(order.clone());
+            admit(&mut held.database, requestor, &request).map_err(|Refused(error)| error)?;
+            committed(daemon, held, requestor, order).await
+        }
         Request::Progress => progress(daemon, held).await,
         Request::Stop => {
-            let mut held = held;
             stop(&mut held)?;
             progress(daemon, held).await
         }
@@ -85,11 +88,44 @@ pub(crate) async fn answer(
     done.map_err(|Refused(error)| error)
 }
 
+/// The editing session that a request is about.
+fn session_of(request: &Request) -> Option<u64> {
+    match request {
+        Request::Show(query) => query.session,
+        Request::Complete(query) => query.session,
+        Request::Close(of) | Request::Update(of) => Some(of.session),
+        Request::Edit(edit) => Some(edit.session),
+        Request::Load(load) => Some(load.session),
+        Request::Rollback(to) => Some(to.session),
+        Request::Commit(commit) => Some(commit.session),
+        Request::Open(_)
+        | Request::Sessions
+        | Request::History
+        | Request::ClearPending
+        | Request::Progress
+        | Request::Stop
+        | Request::Rescue(_) => None,
+    }
+}
+
+/// An editing session is used by whoever opened it, and ended by root too. It is in use then.
+fn admit(database: &mut Database, requestor: Requestor, request: &Request) -> Result<(), Refused> {
+    let wall = clock::now().wall.0;
+    database.sweep(wall, &process::is_alive);
+    let Some(session) = session_of(request) else { return Ok(()) };
+    let owner = database.owner(session)?;
+    let may = requestor.uid == Some(owner.uid) || requestor.uid == Some(0);
+    if !may {
+        return Err(refused(format!("editing session {session} is {}'s", owner.user)));
+    }
+    Ok(database.touch(session, wall)?)
+}
+
 /// What the database answers alone.
 fn database(held: &mut commit::Configuration, requestor: Requestor, request: Request) -> Result<Reply, Refused> {
     let wall = clock::now().wall.0;
     let database = &mut held.database;
-    database.sweep(wall, &process::is_alive);
+    admit(database, requestor, &request)?;
     let done = Ok(Reply::Done(Empty {}));
     Ok(match request {
         Request::Show(query) => Reply::Text(Text { text: database.show(&query)? }),
@@ -135,7 +171,7 @@ fn database(held: &mut commit::Configuration, requestor: Requestor, request: Req
 }
 
 /// How the line of an operator may go on.
-fn complete(database: &bindery_commit::Database, query: &CompleteQuery) -> Result<CompletionList, Refused> {
+fn complete(database: &Database, query: &CompleteQuery) -> Result<CompletionList, Refused> {
     let tree = match query.session {
         Some(session) => database.candidate(session)?,
         None => &database.active().tree,

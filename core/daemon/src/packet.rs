@@ -272,7 +272,7 @@ impl PacketThread {
     fn reconfigure_as_asked(&mut self, now: Now, commands: &mut Commands) {
         let requests: Vec<_> = self.plugins.take_reconfigure_requests().collect();
         for (session, purpose) in requests {
-            let verb = Verb::Reconfigure { filter: Filter::Session(session), cursor: Cursor::START, purpose };
+            let verb = Verb::Reconfigure { filter: Filter::Session(session), cursor: Cursor::START, purpose, most: 1 };
             let id = commands.of_a_plugin(session);
             self.engine.handle(now, Input::Command { id, verb }, &mut self.plugins);
         }

@@ -112,7 +112,9 @@ async fn run(daemon: &Daemon, revision: u64, pace: u32, stop: &AtomicBool) -> En
             Some(0) => return End::Stopped("no pool has a free address: the clients would get none".to_owned()),
             Some(_) => {}
         }
-        let verb = Verb::Reconfigure { filter: Filter::Displaced, cursor: at, purpose: Purpose::Renumber };
+        // Ten times a second, so that clients do not come back in one burst.
+        let most = pace.div_ceil(10);
+        let verb = Verb::Reconfigure { filter: Filter::Displaced, cursor: at, purpose: Purpose::Renumber, most };
         let Some(Reply::Reconfigured(page)) = ask(&daemon.inbox, verb).await else { return End::Ended };
         if page.failed {
             return End::Stopped("the session database cannot be written".to_owned());

@@ -158,29 +158,53 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     Ok(())
 }
 
-/// The configuration that boots (design §6): the newest revision, unless the file was changed since.
+/// The configuration that boots (design §6): the newest revision, unless the file was edited since. A router must not
+/// stay dark for a slip in an edit that nobody has loaded yet: then the newest revision boots, and the fault is told.
 fn boot(recorded: &Recorded) -> Result<(Prepared, Booted), StartError> {
-    let Recorded { host, file, sources, database, .. } = recorded;
+    let Recorded { file, database, .. } = recorded;
+    let wall = clock::now().wall.0;
     let read = file.read();
-    let name = file.path().display().to_string();
-    let (booted, name, text, warnings) = match database.boot(read.as_deref().ok(), clock::now().wall.0)? {
-        Boot::Revision { text, warnings, .. } => (Booted::Newest, name, text, warnings),
-        Boot::File { text, warnings } => (Booted::File, name, text, warnings),
-        Boot::Expired { to, text, warnings, .. } => (Booted::Expired, format!("revision {to}"), text, warnings),
+    let refused = match database.boot(read.as_deref().ok(), wall)? {
         Boot::Nothing => {
             let source = read.err().unwrap_or_else(|| io::ErrorKind::NotFound.into());
             return Err(Refusal::Read { path: file.path().into(), source }.into());
         }
+        chosen => match prepare_boot(recorded, chosen) {
+            Ok((prepared, booted)) => return Ok((prepared, booted)),
+            Err((Booted::File, refused)) => refused,
+            Err((_, refused)) => return Err(refused.into()),
+        },
+    };
+    let newest = database.boot(None, wall)?;
+    if matches!(newest, Boot::Nothing) {
+        return Err(refused.into());
+    }
+    tracing::error!("{refused}\nthe file was edited and is refused; the newest revision boots");
+    let (prepared, _) = prepare_boot(recorded, newest).map_err(|(_, refused)| refused)?;
+    Ok((prepared, Booted::FileRefused))
+}
+
+/// Prepares what was chosen to boot.
+fn prepare_boot(recorded: &Recorded, chosen: Boot) -> Result<(Prepared, Booted), (Booted, Refusal)> {
+    let Recorded { host, file, sources, database, .. } = recorded;
+    let name = file.path().display().to_string();
+    let (booted, name, text, warnings) = match chosen {
+        Boot::Revision { text, warnings, .. } => (Booted::Newest, name, text, warnings),
+        Boot::File { text, warnings } => (Booted::File, name, text, warnings),
+        Boot::Expired { to, text, warnings, .. } => (Booted::Expired, format!("revision {to}"), text, warnings),
+        Boot::Nothing => (Booted::File, name, String::new(), Vec::new()),
     };
     for warning in warnings {
         tracing::warn!("{warning}");
     }
     let loaded = match booted {
         Booted::File => bindery_config::load_with(&name, &text, sources),
-        Booted::Newest | Booted::Expired => bindery_config::load_with(&name, &text, &sources.recorded(database, &text)),
+        _ => bindery_config::load_with(&name, &text, &sources.recorded(database, &text)),
     };
-    let loaded = loaded.map_err(Refusal::from)?;
-    Ok((prepare::prepare(host, loaded, file.base(), Some(recorded.kept()))?, booted))
+    let refuse = |refused: Refusal| (booted, refused);
+    let loaded = loaded.map_err(|errors| refuse(errors.into()))?;
+    let prepared = prepare::prepare(host, loaded, file.base(), Some(recorded.kept())).map_err(refuse)?;
+    Ok((prepared, booted))
 }
 
 /// The engine with what the database holds and the interfaces that are there.

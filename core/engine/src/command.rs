@@ -52,6 +52,8 @@ pub enum Verb {
         cursor: Cursor,
         /// What for.
         purpose: Purpose,
+        /// Most clients that are begun with; a page may begin with fewer.
+        most: u32,
     },
     /// A RADIUS Disconnect-Request (RFC 5176 §3.1) for the one bound session that matches.
     Disconnect {

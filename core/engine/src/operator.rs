@@ -65,8 +65,8 @@ impl Engine {
                 Reply::Routes { rows, next }
             }
             Verb::Pools => Reply::Pools(self.pools.usage()),
-            Verb::Reconfigure { filter, cursor, purpose } => {
-                return self.reconfigure_page(turn, id, &filter, cursor, purpose);
+            Verb::Reconfigure { filter, cursor, purpose, most } => {
+                return self.reconfigure_page(turn, id, (&filter, cursor), purpose, most);
             }
             Verb::Impact { prospect, cursor, rows } => self.impact_page(turn, &prospect, cursor, rows),
             Verb::Capability { cursor } => self.capability_page(cursor),
@@ -258,7 +258,14 @@ impl Engine {
     }
 
     /// Starts the reconfiguration of one page. The answer comes when its first attempts are durable.
-    fn reconfigure_page(&mut self, turn: Turn, id: CommandId, filter: &Filter, cursor: Cursor, purpose: Reconfigure) {
+    fn reconfigure_page(
+        &mut self,
+        turn: Turn,
+        id: CommandId,
+        (filter, cursor): (&Filter, Cursor),
+        purpose: Reconfigure,
+        most: u32,
+    ) {
         let mut reply = Reconfigured::default();
         let room = self.rings.commits.len() + PAGE_MAX <= COMMITS_MAX;
         if self.rings.store_down || !room {
@@ -268,8 +275,14 @@ impl Engine {
         }
         let (slots, next) = self.select(filter, cursor);
         reply.next = next;
+        // The few sessions of one hardware address are no pages: they are begun with at once.
+        let most = if matches!(filter, Filter::Mac(_)) { u32::MAX } else { most.max(1) };
         let mut waiting = 0;
         for slot in slots {
+            if waiting == most {
+                reply.next = Some(Cursor(slot.0));
+                break;
+            }
             match self.trigger(turn, slot, purpose, id) {
                 Started::Waiting => {
                     waiting += 1;

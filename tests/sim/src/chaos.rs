@@ -271,7 +271,7 @@ impl World {
             }
             filter => {
                 self.auditor.asked(what.clone(), wanted);
-                Verb::Reconfigure { filter, cursor, purpose }
+                Verb::Reconfigure { filter, cursor, purpose, most: u32::MAX }
             }
         };
         self.trace.note(self.now, || format!("{verb:?}"));

@@ -38,7 +38,9 @@ pub(super) async fn reconfigure(
     let (mut sum, mut cursor) = (Reconfigured::default(), Some(Cursor::START));
     let began = tokio::time::Instant::now();
     while let Some(at) = cursor {
-        let verb = Ask::Reconfigure { filter: filter.clone(), cursor: at, purpose };
+        // Ten times a second, so that clients do not come back in one burst.
+        let most = pace.div_ceil(10);
+        let verb = Ask::Reconfigure { filter: filter.clone(), cursor: at, purpose, most };
         let Reply::Reconfigured(page) = server.ask(verb).await? else {
             return Err(ending());
         };

@@ -21,7 +21,7 @@ use crate::{
     routes::{self, RoutesError},
     sources::FileSources,
 };
-use bindery_commit::{Database, EditError, KeptFile, Recording};
+use bindery_commit::{Database, EXPIRED, EditError, KeptFile, Recording};
 use bindery_config::{Hash, Loaded, PluginConfig};
 use bindery_engine::config::PluginId;
 use bindery_netlink::{RouteHandle, RouteThread};
@@ -124,6 +124,8 @@ pub(crate) enum Booted {
     Newest,
     /// It is the file's.
     File,
+    /// It is the newest revision, since the file was edited and is at fault: the file stays for its author.
+    FileRefused,
     /// The time to confirm another one had run out.
     Expired,
 }
@@ -157,13 +159,13 @@ impl Configuration {
             radius,
         };
         let (by, via) = match booted {
-            Booted::Newest | Booted::File => ("", "file"),
-            Booted::Expired => ("", "confirm-expired"),
+            Booted::Newest | Booted::File | Booted::FileRefused => ("", "file"),
+            Booted::Expired => ("", EXPIRED),
         };
         // What is the newest revision already, text and plugins, is not recorded again.
         configuration.record(prepared, &Order { by: by.to_owned(), via, ..Order::default() })?;
         configuration.database.started(Arc::new(prepared.loaded.clone()));
-        if booted != Booted::File {
+        if matches!(booted, Booted::Newest | Booted::Expired) {
             for warning in configuration.write_file(&[]) {
                 tracing::warn!("{warning}");
             }
@@ -234,6 +236,11 @@ impl Configuration {
         let loaded = match &order.what {
             What::Candidate(session) => {
                 let tree = self.database.propose(*session)?;
+                if !self.database.is_changed(*session)? {
+                    // The active text as it is: how an editor has laid it out is no change.
+                    let active = self.database.active().text();
+                    return self.prepare_text(&self.file.path().display().to_string(), active);
+                }
                 let name = self.file.path().display().to_string();
                 Loaded::from_tree(&name, tree, &self.sources).map_err(Refusal::from)?
             }
@@ -246,9 +253,17 @@ impl Configuration {
                     return Err(CommitError::Unconfirmed(window.revision));
                 }
                 let (name, text) = self.file_text()?;
-                bindery_config::load_with(&name, &text, &self.sources).map_err(Refusal::from)?
+                return self.prepare_text(&name, &text);
             }
         };
+        self.prepare_loaded(loaded)
+    }
+
+    fn prepare_text(&self, name: &str, text: &str) -> Result<Prepared, CommitError> {
+        self.prepare_loaded(bindery_config::load_with(name, text, &self.sources).map_err(Refusal::from)?)
+    }
+
+    fn prepare_loaded(&self, loaded: Loaded) -> Result<Prepared, CommitError> {
         let kept = Kept { copies: &self.copies, stores: &self.stores, database: &self.database };
         Ok(prepare::prepare(&self.host, loaded, self.file.base(), Some(kept))?)
     }
@@ -327,9 +342,10 @@ pub(crate) async fn commit(held: Held, inbox: &Inbox, order: Order) -> Result<(H
     let old = Arc::clone(held.active());
     let mut changes: Vec<String> = prepared.loaded.changes_since(&old).iter().map(ToString::to_string).collect();
     changes.extend(changed_components(&held.components, &prepared.components));
-    changes.extend(changed_tables(&old, &prepared.loaded));
+    changes.extend(prepared.loaded.changed_secrets(&old).map(|secret| format!("{secret}: another secret")));
     let mut outcome = Outcome { revision: held.revision(), changes, ..Outcome::default() };
-    if outcome.changes.is_empty() && (order.check || order.confirmed.is_none()) && prepared.loaded.hash == old.hash {
+    let same = outcome.changes.is_empty() && prepared.loaded.hash == old.hash;
+    if same && (order.check || order.confirmed.is_none() || held.database.window().is_none()) {
         // Plugins keep their instances and counters.
         return unchanged(held, &order, outcome).await;
     }
@@ -369,7 +385,8 @@ pub(crate) async fn commit(held: Held, inbox: &Inbox, order: Order) -> Result<(H
 
 /// The end of a commit that changes nothing: whoever says `commit` confirms what is there.
 async fn unchanged(held: Held, order: &Order, mut outcome: Outcome) -> Result<(Held, Outcome), CommitError> {
-    if !order.confirms {
+    // Taken back to what is there already: nothing is left to be confirmed.
+    if !order.confirms && order.via != EXPIRED {
         return Ok((held, outcome));
     }
     let (by, wall) = (order.by.clone(), clock::now().wall.0);
@@ -437,12 +454,4 @@ fn former(old: &Loaded, components: &[Component], new: &Prepared) -> Vec<Option<
 fn changed_components<'a>(old: &'a [Component], new: &'a [Component]) -> impl Iterator<Item = String> + 'a {
     let changed = new.iter().filter(|new| old.iter().any(|old| old.name == new.name && old.hash != new.hash));
     changed.map(|component| format!("plugins plugin {}: another component", component.name))
-}
-
-/// Pools whose table of reservations has another content under the same name.
-fn changed_tables<'a>(old: &'a Loaded, new: &'a Loaded) -> impl Iterator<Item = String> + 'a {
-    let changed = new.host_tables().filter(|(pool, path, table)| {
-        old.host_tables().any(|(of, at, before)| of == *pool && at == *path && before.hash() != table.hash())
-    });
-    changed.map(|(pool, path, _)| format!("access address-assignment pool {pool}: {path} has other reservations"))
 }

@@ -3,6 +3,7 @@
 
 use super::{CommitError, Order, What, commit};
 use crate::{api::Daemon, clock, process};
+use bindery_commit::EXPIRED;
 use std::sync::Arc;
 use tokio::time::{Duration, Instant, MissedTickBehavior};
 
@@ -47,7 +48,7 @@ async fn take_back(daemon: &Daemon) -> Result<(), CommitError> {
     let (true, Some((number, text))) = (held.window_is_over(), held.database.fallback()?) else { return Ok(()) };
     let order = Order {
         what: What::Text { name: format!("revision {number}"), text },
-        via: "confirm-expired",
+        via: EXPIRED,
         comment: format!("nobody confirmed revision {}: back to revision {number}", held.revision()),
         force: true,
         ..Order::default()

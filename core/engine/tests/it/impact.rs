@@ -390,7 +390,8 @@ fn displaced(lab: &mut Lab) -> Vec<Ipv4Addr> {
 }
 
 fn renumber(lab: &mut Lab) -> Reconfigured {
-    let verb = Verb::Reconfigure { filter: Filter::Displaced, cursor: Cursor::START, purpose: Purpose::Renumber };
+    let verb =
+        Verb::Reconfigure { filter: Filter::Displaced, cursor: Cursor::START, purpose: Purpose::Renumber, most: 256 };
     let Some(Reply::Reconfigured(done)) = lab.command(verb) else { panic!("no answer") };
     done
 }
@@ -484,7 +485,8 @@ fn a_reconfiguration_that_runs_is_counted_where_its_rules_change() {
     let mut lab = Lab::new(rules(8));
     lab.lease(1);
     lab.lease(2);
-    let verb = Verb::Reconfigure { filter: Filter::Mac(mac(1)), cursor: Cursor::START, purpose: Purpose::Renumber };
+    let verb =
+        Verb::Reconfigure { filter: Filter::Mac(mac(1)), cursor: Cursor::START, purpose: Purpose::Renumber, most: 256 };
     lab.command(verb);
     for (new, disturbed) in [(rules(8), 0), (rules(3), 1), (config(), 1)] {
         let counts = forecast(&mut lab, Prospect::new(Arc::new(new))).0;

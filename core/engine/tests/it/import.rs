@@ -254,7 +254,7 @@ fn an_imported_client_that_was_not_heard_yet_is_not_without_a_place() {
     let displaced = Verb::Bindings { filter: Filter::Displaced, cursor: Cursor::START };
     assert_eq!(lab.command(displaced), Some(Reply::Bindings { rows: Vec::new(), next: None }));
     // Nor can it be told to move: nobody knows by whose settings, nor what server it heard last.
-    let verb = Verb::Reconfigure { filter: Filter::All, cursor: Cursor::START, purpose: Purpose::Renumber };
+    let verb = Verb::Reconfigure { filter: Filter::All, cursor: Cursor::START, purpose: Purpose::Renumber, most: 256 };
     let none = Reconfigured { not_configured: 1, ..Reconfigured::default() };
     assert_eq!(lab.command(verb), Some(Reply::Reconfigured(none)));
 }

@@ -53,7 +53,7 @@ fn lab_with(verdict: ExhaustedVerdict) -> Lab {
 
 fn reconfigure(lab: &mut Lab, filter: Filter, purpose: Purpose) -> Reconfigured {
     lab.replies.clear();
-    let verb = Verb::Reconfigure { filter, cursor: Cursor::START, purpose };
+    let verb = Verb::Reconfigure { filter, cursor: Cursor::START, purpose, most: 256 };
     lab.input(Input::Command { id: CommandId(77), verb });
     match lab.replies.pop() {
         Some((CommandId(77), Reply::Reconfigured(done))) => done,
@@ -141,7 +141,7 @@ fn it_leaves_when_it_is_durable() {
     let address = lab.lease(1);
     lab.prompt = false;
     lab.replies.clear();
-    let verb = Verb::Reconfigure { filter: Filter::All, cursor: Cursor::START, purpose: Purpose::Renumber };
+    let verb = Verb::Reconfigure { filter: Filter::All, cursor: Cursor::START, purpose: Purpose::Renumber, most: 256 };
     lab.input(Input::Command { id: CommandId(1), verb });
     assert!(lab.heard.is_empty() && lab.replies.is_empty());
     assert_eq!(view(&mut lab, address).1.phase, Phase::Idle, "memory follows storage");
@@ -152,11 +152,30 @@ fn it_leaves_when_it_is_durable() {
 }
 
 #[test]
+fn a_pace_begins_with_no_more_than_it_says() {
+    let mut lab = lab();
+    for number in 1..=5 {
+        lab.lease(number);
+    }
+    let (mut cursor, mut begun) = (Some(Cursor::START), Vec::new());
+    while let Some(at) = cursor {
+        lab.replies.clear();
+        let verb = Verb::Reconfigure { filter: Filter::All, cursor: at, purpose: Purpose::Renumber, most: 2 };
+        lab.input(Input::Command { id: CommandId(1), verb });
+        let [(_, Reply::Reconfigured(page))] = lab.replies[..] else { panic!("{:?}", lab.replies) };
+        begun.push(page.started);
+        cursor = page.next;
+    }
+    assert_eq!(begun, [2, 2, 1]);
+    assert_eq!(forcerenews(&mut lab).len(), 5, "each once");
+}
+
+#[test]
 fn a_failed_write_fails_the_command_and_sends_nothing() {
     let mut lab = lab();
     let address = lab.lease(1);
     lab.prompt = false;
-    let verb = Verb::Reconfigure { filter: Filter::All, cursor: Cursor::START, purpose: Purpose::Renumber };
+    let verb = Verb::Reconfigure { filter: Filter::All, cursor: Cursor::START, purpose: Purpose::Renumber, most: 256 };
     lab.replies.clear();
     lab.input(Input::Command { id: CommandId(1), verb });
     lab.input(Input::StoreFailed);

@@ -8,6 +8,7 @@ mod bad_input;
 mod clients;
 mod clock;
 mod commit;
+mod commit_crash;
 mod crash;
 mod direct;
 mod disconnect;
