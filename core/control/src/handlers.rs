@@ -265,6 +265,15 @@ async fn shutdown(
     Ok(Json(Empty {}))
 }
 
+/// What a body says, which is an object: a list of its values would be taken too, in an order that nobody promises.
+fn json_body<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
+    let refused = |why: &dyn std::fmt::Display| bad(format!("the body is not what this verb wants: {why}"));
+    if body.trim_ascii_start().first().is_some_and(|byte| *byte == b'[') {
+        return Err(refused(&"a list, not an object"));
+    }
+    serde_json::from_slice(body).map_err(|error| refused(&error))
+}
+
 fn json(row: &impl serde::Serialize) -> String {
     // Strings and numbers always have a JSON form.
     serde_json::to_string(row).unwrap_or_default()

@@ -1,6 +1,6 @@
 //! The verbs of the configuration: each hands its query or body to the backend.
 
-use super::{Refused, Server, bad};
+use super::{Refused, Server, bad, json_body as json};
 use crate::{backend::ConfigurationError, peer::Peer};
 use axum::{
     Extension, Json,
@@ -51,9 +51,6 @@ fn read_query(verb: Verb, uri: &Uri) -> Result<Request, Refused> {
 }
 
 fn read_body(verb: Verb, body: &[u8]) -> Result<Request, Refused> {
-    fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refused> {
-        serde_json::from_slice(body).map_err(|error| bad(format!("the body is not what this verb wants: {error}")))
-    }
     match verb {
         Verb::ConfigurationOpen => json(body).map(Request::Open),
         Verb::ConfigurationClose => json(body).map(Request::Close),

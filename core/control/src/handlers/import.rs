@@ -1,6 +1,6 @@
 //! `request dhcp server binding import`.
 
-use super::{Refused, Server, bad, ending};
+use super::{Refused, Server, bad, ending, json_body};
 use axum::{Json, body::Bytes, extract::State, http::StatusCode};
 use bindery_api::{IMPORT_MAX, Import, ImportRefused, Imported, ImportedBinding, LEASE_INFINITE};
 use bindery_engine::command::{ImportedBinding as Row, PAGE_MAX, Reply, Verb as Ask};
@@ -11,8 +11,13 @@ const _: () = assert!(IMPORT_MAX == PAGE_MAX);
 
 /// Rows that cannot be read are refused beside those that the engine refuses; the answer comes when all else is durable.
 pub(super) async fn import(State(server): State<Server>, body: Bytes) -> Result<Json<Imported>, Refused> {
-    let Import { bindings } =
-        serde_json::from_slice(&body).map_err(|error| bad(format!("the body is not what this verb wants: {error}")))?;
+    let Import { bindings } = json_body(&body)?;
+    // As with bodies: a list of values is no binding.
+    let shape: serde_json::Value = json_body(&body)?;
+    let rows = shape.get("bindings").and_then(serde_json::Value::as_array);
+    if !rows.is_some_and(|rows| rows.iter().all(serde_json::Value::is_object)) {
+        return Err(bad("the body is not what this verb wants: a binding is an object"));
+    }
     if bindings.len() > IMPORT_MAX {
         return Err(bad(format!("{} bindings at once: give at most {IMPORT_MAX}", bindings.len())));
     }

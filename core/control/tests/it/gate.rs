@@ -52,7 +52,8 @@ async fn bodies_are_json_without_unknown_fields() {
     for (body, said) in [
         (&b""[..], "EOF"),
         (b"{", "EOF"),
-        (b"[1]", "invalid"),
+        (b"[1]", "a list, not an object"),
+        (b" [1,\"\",[\"set system\"]]", "a list, not an object"),
         (br#"{"session":1,"commands":[],"sesion":2}"#, "unknown field `sesion`"),
         (br#"{"session":-1,"commands":[]}"#, "invalid value"),
         (br#"{"commands":[]}"#, "missing field `session`"),
@@ -61,6 +62,10 @@ async fn bodies_are_json_without_unknown_fields() {
         let text = served.post(edit, body).await.error(400);
         assert!(text.contains(said), "{text}");
     }
+    served.post(Verb::ConfigurationOpen.path(), b"[]").await.error(400);
+    let row = br#"{"bindings":[["10.0.0.1","02:00:00:00:00:01",60,null,null,null,null]]}"#;
+    let text = served.post(Verb::ImportBindings.path(), row).await.error(400);
+    assert!(text.ends_with("a binding is an object"), "{text}");
     let deep = "[".repeat(100_000);
     served.post(edit, deep.as_bytes()).await.error(400);
     for path in ["/v1/configuration?formt=set", "/v1/configuration?session=x", "/v1/configuration/complete"] {
