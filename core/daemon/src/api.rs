@@ -2,7 +2,7 @@
 
 use crate::{
     aaa_status,
-    commit::{self, Configuration, Order, What},
+    commit::{self, CommitError, Configuration, Order, What},
     configuration,
     copies::hex,
     packet::{Inbox, Message},
@@ -43,7 +43,11 @@ impl Daemon {
             }
             Err(error) => {
                 tracing::error!("reload refused, the active configuration stays: {error}");
-                Err(ReloadError(error.to_string()))
+                let hint = match &error {
+                    CommitError::Sessions(_) => "; of the file: `request system reload force`",
+                    _ => "",
+                };
+                Err(ReloadError(format!("{error}{hint}")))
             }
         }
     }

@@ -237,7 +237,9 @@ async fn committed(daemon: &Arc<Daemon>, held: Held, requestor: Requestor, wante
             renumber::begin(daemon, &mut held.renumbering, (outcome.revision, pace, outcome.blast.hit()));
         }
     }
-    let message = match (check, wanted.confirmed) {
+    // Where nothing has changed there is nothing to come back from.
+    let confirmed = wanted.confirmed.filter(|_| held.database.window().is_some());
+    let message = match (check, confirmed) {
         (true, _) => "configuration check succeeds".to_owned(),
         (false, Some(minutes)) => format!(
             "commit confirmed will be automatically rolled back in {minutes} minutes unless confirmed\ncommit complete"
@@ -271,9 +273,8 @@ async fn scheduled(daemon: &Daemon, held: Held, order: Order, at: &str) -> Resul
     let What::Candidate(session) = order.what else { return Err(refused("no candidate")) };
     let (user, comment, force, renumber) = (order.by.clone(), order.comment.clone(), order.force, order.renumber);
     let (held, outcome) = commit::commit(held, &daemon.inbox, order).await?;
-    let hit = outcome.blast.counts.displaces();
-    if hit > 0 && !force && renumber.is_none() {
-        return Err(CommitError::Sessions(hit).into());
+    if outcome.blast.counts.displaces() > 0 && !force && renumber.is_none() {
+        return Err(CommitError::Sessions(outcome.blast.counts).into());
     }
     let (_held, kept) = blocking(held, move |held| -> Result<(), Refused> {
         let text = bindery_config::tree::print(&held.database.propose(session)?);

@@ -26,6 +26,16 @@ pub(crate) enum RoutesError {
     Driver(#[from] bindery_plugin_native::LoadError),
 }
 
+/// How often routes are reconciled.
+pub(crate) fn interval(system: &System) -> Duration {
+    Duration::from_secs(u64::from(system.reconcile_interval_secs))
+}
+
+/// Whether a route thread of the one goes on for the other.
+pub(crate) fn are_same(one: &System, other: &System) -> bool {
+    one.route_protocol == other.route_protocol && one.driver == other.driver
+}
+
 /// Starts a route thread. Until it is seeded it changes nothing in the kernel. `base` is where a driver's relative path
 /// starts.
 ///
@@ -33,7 +43,7 @@ pub(crate) enum RoutesError {
 /// [`RoutesError`].
 pub(crate) fn start(system: &System, base: &Path, inbox: &Inbox) -> Result<RouteThread, RoutesError> {
     let plane = PlaneSettings { protocol: system.route_protocol, ..PlaneSettings::default() };
-    let sweep_interval = Duration::from_secs(u64::from(system.reconcile_interval_secs));
+    let sweep_interval = interval(system);
     let inbox = inbox.clone();
     let settings = RouteThreadSettings { plane, sweep_interval };
     let on_event = move |event| inbox.send(Message::Route(event));

@@ -23,7 +23,7 @@ use crate::{
 };
 use bindery_commit::{Database, EXPIRED, EditError, KeptFile, Recording};
 use bindery_config::{Hash, Loaded, PluginConfig};
-use bindery_engine::config::PluginId;
+use bindery_engine::{config::PluginId, impact::ImpactCounts};
 use bindery_netlink::{RouteHandle, RouteThread};
 use bindery_plugin_host::{Host, Stores};
 use bindery_radius::{dynamic::Counters, shell::Handle as RadiusHandle};
@@ -50,11 +50,12 @@ pub(crate) enum CommitError {
     Dynamic(#[from] PortError),
     /// Live sessions would lose their address.
     #[error(
-        "{} would lose their address or their server: `commit force` does it all the same, `commit renumber pace N` \
-         moves N of them a second, `commit check sessions` lists them",
-        sessions(*.0)
+        "{} would lose address or server ({}): `commit force` does it all the same, `commit renumber pace N` moves N of \
+         them a second, `commit check sessions` lists them",
+        sessions(.0.displaces()),
+        counts(.0)
     )]
-    Sessions(u64),
+    Sessions(ImpactCounts),
     /// The configuration waits for a confirmation.
     #[error(
         "revision {0} waits to be confirmed: confirm it by `commit`, or let its time run out, before the file is loaded"
@@ -69,8 +70,14 @@ pub(crate) enum CommitError {
 }
 
 /// A number of sessions in words.
-pub(crate) fn sessions(count: u64) -> String {
+fn sessions(count: u64) -> String {
     if count == 1 { "1 live session".to_owned() } else { format!("{count} live sessions") }
+}
+
+/// What becomes of the live sessions, in words.
+fn counts(counts: &ImpactCounts) -> String {
+    let ImpactCounts { kept, changed, moved, dropped, .. } = counts;
+    format!("{kept} keep all they have, {changed} get other values, {moved} move, {dropped} are dropped")
 }
 
 /// The configuration of the running daemon.
@@ -355,14 +362,14 @@ pub(crate) async fn commit(held: Held, inbox: &Inbox, order: Order) -> Result<(H
     if order.check {
         return unchanged(held, &order, outcome).await;
     }
-    let hit = outcome.blast.counts.displaces();
-    if hit > 0 && !order.force && order.renumber.is_none() {
-        return Err(CommitError::Sessions(hit));
+    if outcome.blast.counts.displaces() > 0 && !order.force && order.renumber.is_none() {
+        return Err(CommitError::Sessions(outcome.blast.counts));
     }
     order.renumber = order.renumber.filter(|_| outcome.blast.hit() > 0);
     let (system, before) = (&prepared.loaded.system, &old.system);
     // Started now, so that nothing refuses once the revision is recorded.
-    let routes = if system == before { None } else { Some(routes::start(system, held.file.base(), inbox)?) };
+    let routes =
+        if routes::are_same(system, before) { None } else { Some(routes::start(system, held.file.base(), inbox)?) };
     let dynamic = held.dynamic.prepare(&prepared.loaded.model, &prepared.aaa.radius.nas)?;
     let withdraw = system.route_protocol != before.route_protocol;
     let ready = Ready { prepared, routes, dynamic, withdraw };
@@ -409,6 +416,8 @@ async fn apply(mut held: Held, inbox: &Inbox, order: &Order, ready: Ready) -> Re
     inbox.send(Message::Configure(Arc::clone(&loaded.engine), plugins, aaa, done));
     applied.await.map_err(|_| CommitError::Ending)?;
     held.dynamic.apply(dynamic);
+    // Routes do not wait for another interval alone.
+    held.routes.handle().sweep_every(routes::interval(&loaded.system));
     if let Some(next) = next {
         let old = std::mem::replace(&mut held.routes, next);
         routes::replace(old, &held.routes, withdraw, inbox).await.ok_or(CommitError::Ending)?;
