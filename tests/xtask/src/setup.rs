@@ -65,6 +65,7 @@ const PACKAGES: &[Package] = &[
     package("tshark", "tshark", Purpose::Test, "judges each captured packet"),
     package("nftables", "nft", Purpose::Test, "loses packets on purpose, judges the table of counters"),
     package("strace", "strace", Purpose::Test, "sees when a sync returned"),
+    package("tmux", "tmux", Purpose::Test, "a terminal to type at the CLI in"),
     package("util-linux", "setpriv", Purpose::Test, "runs the daemon without its privileges"),
     // Debian has it for no other processor; the test that wants it says that it skips.
     #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
