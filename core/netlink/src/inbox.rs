@@ -11,6 +11,7 @@ use std::{
     collections::{HashMap, VecDeque},
     os::fd::{AsFd, BorrowedFd},
     sync::{Mutex, MutexGuard, PoisonError, mpsc::Sender},
+    time::Duration,
 };
 
 /// Operations beyond which those to one destination are merged. At 250,000 routes a second they are a quarter of a
@@ -34,6 +35,8 @@ pub(crate) enum Request {
     Seed(Vec<Route>),
     /// Reconcile now.
     Sweep,
+    /// Reconcile so often from here on.
+    SweepEvery(Duration),
     /// Read what was counted.
     ReadCounters(Vec<Destination>, CountersDone),
     /// Carry out what waits, then remove every route and neighbour of ours and set none any more; how many routes were

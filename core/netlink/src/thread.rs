@@ -21,6 +21,9 @@ use std::{
     time::Duration,
 };
 
+/// Shortest time from one reconciliation to the next.
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
+
 /// How the route thread works.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RouteThreadSettings {
@@ -93,6 +96,11 @@ impl RouteHandle {
     /// Reconciles now; [`RouteEvent::Swept`] tells when it is done.
     pub fn sweep(&self) {
         self.inbox.request(Request::Sweep);
+    }
+
+    /// Reconciles so often from here on, at least a second apart; one that is due sooner than that stays due.
+    pub fn sweep_every(&self, interval: Duration) {
+        self.inbox.request(Request::SweepEvery(interval.max(INTERVAL_MIN)));
     }
 
     /// Reads what the plane has counted for each of `of`, in order, and hands it to `done` on the route thread: `None`
@@ -189,7 +197,7 @@ impl RouteThread {
         let links = Links::open(&plane)?;
         let inbox =
             Inbox::new().map_err(|errno| OpenError::System { what: "making an eventfd", errno }).map(Arc::new)?;
-        let interval = sweep_interval.max(Duration::from_secs(1));
+        let interval = sweep_interval.max(INTERVAL_MIN);
         let worker = Worker::new(plane, links, Arc::clone(&inbox), interval, Box::new(on_event));
         let thread = thread::Builder::new()
             .name("routes".into())

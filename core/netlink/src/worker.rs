@@ -128,6 +128,7 @@ impl<F: Fib> Worker<F> {
                 self.sweep_now();
             }
             Request::Sweep => self.sweep_now(),
+            Request::SweepEvery(interval) => self.sweep_every(interval),
             Request::ReadCounters(of, done) => self.read_counters(&of, done),
             Request::Withdraw(done) => {
                 self.carry_out_waiting();
@@ -141,6 +142,12 @@ impl<F: Fib> Worker<F> {
             }
             Request::Stop => self.stopping = true,
         }
+    }
+
+    /// Another interval; a sweep that would be due later by the old one is due by this one.
+    fn sweep_every(&mut self, interval: Duration) {
+        self.interval = interval;
+        self.next_sweep = self.next_sweep.map(|due| due.min(Instant::now() + interval));
     }
 
     fn read_counters(&mut self, of: &[Destination], done: CountersDone) {

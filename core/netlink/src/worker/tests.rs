@@ -175,6 +175,26 @@ fn faults_of_a_sweep_put_it_off() {
     });
 }
 
+/// Another interval brings the next sweep forward, never puts it off, and starts none before the seed.
+#[test]
+fn another_interval_needs_no_other_thread() {
+    in_namespace("another_interval_needs_no_other_thread", || {
+        let (mut worker, events) = worker(|_, _| {});
+        worker.handle_request(Request::SweepEvery(Duration::from_secs(1)));
+        assert_eq!(worker.next_sweep, None);
+        worker.handle_request(Request::Seed(vec![]));
+        while !events.try_iter().any(|event| matches!(event, RouteEvent::Swept(_))) {
+            worker.advance_sweep();
+        }
+        let due = worker.next_sweep.unwrap();
+        worker.handle_request(Request::SweepEvery(Duration::from_secs(3600)));
+        assert_eq!(worker.next_sweep, Some(due));
+        worker.next_sweep = Some(due + Duration::from_secs(3600));
+        worker.handle_request(Request::SweepEvery(Duration::from_secs(2)));
+        assert!(worker.next_sweep.unwrap() <= Instant::now() + Duration::from_secs(2));
+    });
+}
+
 /// However many links and addresses a run of notifications is about, the wanted routes are looked through once.
 #[test]
 fn many_link_events_cost_one_scan() {
