@@ -128,12 +128,18 @@ impl Backend for Daemon {
         Box::pin(async move {
             let own = self.own.upgrade();
             let own = own.ok_or_else(|| ConfigurationError::Unavailable("the daemon is ending".to_owned()))?;
-            configuration::answer(&own, requestor, request).await
+            let answer = async move { configuration::answer(&own, requestor, request).await };
+            let ending = || Err(ConfigurationError::Unavailable("the daemon is ending".to_owned()));
+            to_the_end(answer).await.unwrap_or_else(ending)
         })
     }
 
     fn reload(&self, force: bool) -> Answer<'_, Result<Reloaded, ReloadError>> {
-        Box::pin(self.reload(force))
+        Box::pin(async move {
+            let ending = || ReloadError("the daemon is ending".to_owned());
+            let own = self.own.upgrade().ok_or_else(ending)?;
+            to_the_end(async move { own.reload(force).await }).await.unwrap_or_else(|| Err(ending()))
+        })
     }
 
     fn revision(&self) -> Answer<'_, u64> {
@@ -154,6 +160,12 @@ impl Backend for Daemon {
             let _ = self.end.try_send(());
         })
     }
+}
+
+/// Carries out what must not end between two of its steps, even if nobody waits for it any more: the server drops what
+/// answers a peer that has gone. None when the daemon is ending.
+async fn to_the_end<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    tokio::spawn(work).await.ok()
 }
 
 fn plugin(component: &Component, Seen { stats, deferred }: Seen) -> Plugin {
@@ -186,5 +198,25 @@ fn plugin(component: &Component, Seen { stats, deferred }: Seen) -> Plugin {
         p99_ns: nanos(stats.time_p99),
         memory_bytes: u64::try_from(stats.memory_bytes).unwrap_or(u64::MAX),
         last_failure: stats.last_failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_goes_on() {
+        let (go, gone) = oneshot::channel::<()>();
+        let (done, ended) = oneshot::channel();
+        let mut answer = Box::pin(to_the_end(async move {
+            let _ = gone.await;
+            let _ = done.send(());
+        }));
+        let waits = std::future::poll_fn(|context| std::task::Poll::Ready(answer.as_mut().poll(context).is_pending()));
+        assert!(waits.await);
+        drop(answer);
+        go.send(()).unwrap();
+        ended.await.unwrap();
     }
 }

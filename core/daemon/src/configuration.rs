@@ -79,7 +79,8 @@ pub(crate) async fn answer(
         }
         Request::Progress => progress(daemon, held).await,
         Request::Stop => {
-            stop(&mut held)?;
+            let (held, stopped) = blocking(held, stop).await;
+            stopped?;
             progress(daemon, held).await
         }
         // Trees and disks take their time: neither the API nor RADIUS waits for them.
@@ -187,7 +188,7 @@ fn complete(database: &Database, query: &CompleteQuery) -> Result<CompletionList
 }
 
 /// Ends the renumbering, for good.
-fn stop(held: &mut Held) -> Result<(), ConfigurationError> {
+fn stop(held: &mut commit::Configuration) -> Result<(), ConfigurationError> {
     if held.renumbering.stop("the operator has stopped it") {
         let revision = held.revision();
         held.database.finish_plan(revision, "stopped").map_err(|error| Refused::from(error).0)?;
@@ -213,9 +214,11 @@ async fn committed(daemon: &Arc<Daemon>, held: Held, requestor: Requestor, wante
     if wanted.confirmed.is_some() {
         held.database.may_confirm(wanted.session)?;
     }
+    // Names may come from a server on the network.
+    let (held, by) = blocking(held, move |_| process::who(requestor).user).await;
     let order = Order {
         what: What::Candidate(wanted.session),
-        by: process::who(requestor).user,
+        by,
         via: "cli",
         comment: wanted.comment,
         check: wanted.check || wanted.at.is_some(),
@@ -233,9 +236,7 @@ async fn committed(daemon: &Arc<Daemon>, held: Held, requestor: Requestor, wante
     if !check {
         tracing::info!(revision = outcome.revision, changes = ?outcome.changes, "committed");
         daemon.told(&outcome.warnings);
-        if let Some(pace) = renumber.filter(|_| outcome.blast.hit() > 0) {
-            renumber::begin(daemon, &mut held.renumbering, (outcome.revision, pace, outcome.blast.hit()));
-        }
+        renumber::begin_of(daemon, &mut held, &outcome, renumber);
     }
     // Where nothing has changed there is nothing to come back from.
     let confirmed = wanted.confirmed.filter(|_| held.database.window().is_some());

@@ -18,15 +18,6 @@ pub(crate) struct ConfigFile {
     path: PathBuf,
 }
 
-/// What became of the file at a commit.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Written {
-    /// It holds the committed text.
-    Done,
-    /// It does; what an editor had put there meanwhile is in this file now.
-    Aside(PathBuf),
-}
-
 impl ConfigFile {
     /// The file at `path`.
     pub(crate) fn new(path: PathBuf) -> Self {
@@ -59,28 +50,37 @@ impl ConfigFile {
         self.read().ok().map(|text| bindery_config::hash(&text))
     }
 
-    /// Makes `text` what it holds, whole or not at all. A text that none of `known` is the hash of was written by an
-    /// editor since the last commit: it is kept beside.
+    /// Keeps what an editor has put there since the last commit beside it, before a commit writes over it; where it is
+    /// now. A text that one of `known` is the hash of is no edit.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub(crate) fn keep_edit(&self, known: &[Hash]) -> io::Result<Option<PathBuf>> {
+        let Ok(edited) = self.read() else { return Ok(None) };
+        if known.contains(&bindery_config::hash(&edited)) {
+            return Ok(None);
+        }
+        let path = self.real();
+        let aside = beside(&path, ".edited");
+        replace(&path, &aside, edited.as_bytes())?;
+        Ok(Some(aside))
+    }
+
+    /// Makes `text` what it holds, whole or not at all.
     ///
     /// # Errors
     /// The file system's; the file is as it was.
-    pub(crate) fn write(&self, text: &str, known: &[Hash]) -> io::Result<Written> {
-        // A link stays one.
-        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
-        let mut written = Written::Done;
-        if let Ok(edited) = self.read() {
-            let hash = bindery_config::hash(&edited);
-            if hash == bindery_config::hash(text) {
-                return Ok(written);
-            }
-            if !known.contains(&hash) {
-                let aside = beside(&path, ".edited");
-                replace(&path, &aside, edited.as_bytes())?;
-                written = Written::Aside(aside);
-            }
+    pub(crate) fn write(&self, text: &str) -> io::Result<()> {
+        if self.hash() == Some(bindery_config::hash(text)) {
+            return Ok(());
         }
-        replace(&path, &path, text.as_bytes())?;
-        Ok(written)
+        let path = self.real();
+        replace(&path, &path, text.as_bytes())
+    }
+
+    /// Where it is: a link stays one.
+    fn real(&self) -> PathBuf {
+        fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone())
     }
 }
 
@@ -120,22 +120,23 @@ mod tests {
         std::os::unix::fs::symlink(&target, &path).unwrap();
         let file = ConfigFile::new(path.clone());
         let known = [bindery_config::hash("a")];
-        assert_eq!(file.write("b", &known).unwrap(), Written::Done);
+        assert_eq!(file.keep_edit(&known).unwrap(), None);
+        file.write("b").unwrap();
         assert_eq!(fs::read_to_string(&target).unwrap(), "b");
         assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o640);
         assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
 
         fs::write(&target, "by hand").unwrap();
-        let Written::Aside(aside) = file.write("c", &[bindery_config::hash("b")]).unwrap() else { panic!("kept") };
+        let aside = file.keep_edit(&[bindery_config::hash("b")]).unwrap().unwrap();
         assert_eq!(fs::read_to_string(aside).unwrap(), "by hand");
+        file.write("c").unwrap();
         assert_eq!(file.hash(), Some(bindery_config::hash("c")));
-        assert_eq!(file.write("c", &[]).unwrap(), Written::Done, "nothing to do");
     }
 
     #[test]
     fn a_file_that_cannot_be_written_is_said_so() {
         let file = ConfigFile::new("/proc/bindery.kdl".into());
-        assert!(file.write("a", &[]).is_err());
+        assert!(file.write("a").is_err());
         assert!(file.read().is_err() && file.hash().is_none());
         assert_eq!(ConfigFile::new("bindery.kdl".into()).base(), Path::new("."));
     }

@@ -4,6 +4,7 @@
 
 use crate::{
     api::Daemon,
+    commit::{Held, Outcome},
     packet::{Inbox, Message},
 };
 use bindery_api::CommitProgress;
@@ -65,8 +66,16 @@ impl Renumbering {
     }
 }
 
+/// Begins to move the sessions that a commit displaces, where it asked for that: `pace` of them a second.
+pub(crate) fn begin_of(daemon: &Arc<Daemon>, held: &mut Held, outcome: &Outcome, pace: Option<u32>) {
+    let hit = outcome.blast.hit();
+    if let Some(pace) = pace.filter(|_| hit > 0) {
+        begin(daemon, &mut held.renumbering, (outcome.revision, pace, hit));
+    }
+}
+
 /// Begins to move `total` sessions, `pace` a second, on behalf of `revision`.
-pub(crate) fn begin(daemon: &Arc<Daemon>, renumbering: &mut Renumbering, (revision, pace, total): (u64, u32, u64)) {
+fn begin(daemon: &Arc<Daemon>, renumbering: &mut Renumbering, (revision, pace, total): (u64, u32, u64)) {
     let stop = renumbering.begin(revision, pace, total);
     let daemon = Arc::clone(daemon);
     tokio::spawn(async move {

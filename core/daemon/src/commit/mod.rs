@@ -13,7 +13,7 @@ use crate::{
     clock,
     copies::{Copies, Kept},
     dynamic::{Dynamic, PortError, Update},
-    file::{ConfigFile, Written},
+    file::ConfigFile,
     packet::{Inbox, Message},
     prepare::{self, Component, Prepared, Refusal},
     radius::Radius,
@@ -169,13 +169,14 @@ impl Configuration {
             Booted::Newest | Booted::File | Booted::FileRefused => ("", "file"),
             Booted::Expired => ("", EXPIRED),
         };
+        let overwrites = matches!(booted, Booted::Newest | Booted::Expired);
+        let edit = if overwrites { configuration.keep_edit() } else { None };
         // What is the newest revision already, text and plugins, is not recorded again.
         configuration.record(prepared, &Order { by: by.to_owned(), via, ..Order::default() })?;
         configuration.database.started(Arc::new(prepared.loaded.clone()));
-        if matches!(booted, Booted::Newest | Booted::Expired) {
-            for warning in configuration.write_file(&[]) {
-                tracing::warn!("{warning}");
-            }
+        let written = if overwrites { configuration.write_file() } else { None };
+        for warning in edit.into_iter().chain(written) {
+            tracing::warn!("{warning}");
         }
         configuration.follow_window();
         Ok(configuration)
@@ -310,20 +311,27 @@ impl Configuration {
         self.sources.prune(&self.database);
     }
 
-    /// Writes the active text to the file; what the operator should know of it. `known` are texts that are no edits.
-    fn write_file(&self, known: &[Hash]) -> Vec<String> {
+    /// Keeps an edit of the file that nobody has loaded, before it is recorded that the file is to be written over; what
+    /// the operator should know of it.
+    fn keep_edit(&self) -> Option<String> {
         let path = self.file.path().display();
-        let known: Vec<Hash> = known.iter().copied().chain(self.database.file_hashes()).collect();
-        match self.file.write(self.database.active().text(), &known) {
-            Ok(Written::Done) => Vec::new(),
-            Ok(Written::Aside(aside)) => vec![format!(
+        let known: Vec<Hash> = self.database.file_hashes();
+        match self.file.keep_edit(&known) {
+            Ok(None) => None,
+            Ok(Some(aside)) => Some(format!(
                 "{path} was edited since the last commit and never loaded: that text is in {} now",
                 aside.display()
-            )],
-            Err(error) => {
-                vec![format!("{path} cannot be written: {error}: the revision boots from the state directory")]
-            }
+            )),
+            // Then it cannot be written over either, which is told when that is tried.
+            Err(_) => None,
         }
+    }
+
+    /// Writes the active text to the file; what the operator should know of it.
+    fn write_file(&self) -> Option<String> {
+        let path = self.file.path().display();
+        let error = self.file.write(self.database.active().text()).err()?;
+        Some(format!("{path} cannot be written: {error}: the revision boots from the state directory"))
     }
 }
 
@@ -373,18 +381,23 @@ pub(crate) async fn commit(held: Held, inbox: &Inbox, order: Order) -> Result<(H
     let dynamic = held.dynamic.prepare(&prepared.loaded.model, &prepared.aaa.radius.nas)?;
     let withdraw = system.route_protocol != before.route_protocol;
     let ready = Ready { prepared, routes, dynamic, withdraw };
-    let known = old.hash;
     let (held, recorded) = blocking(held, move |held| {
+        let edit = if matches!(order.what, What::File) { None } else { held.keep_edit() };
         let revision = held.record(&ready.prepared, &order);
         held.prune();
-        revision.map(|revision| (revision, ready, order))
+        revision.map(|revision| (revision, edit, ready, order))
     })
     .await;
-    let (revision, ready, order) = recorded?;
+    let (revision, edit, ready, order) = recorded?;
     outcome.revision = revision;
+    outcome.warnings.extend(edit);
     let held = apply(held, inbox, &order, ready).await?;
-    let (mut held, warnings) = blocking(held, move |held| held.write_file(&[known])).await;
-    outcome.warnings.extend(warnings);
+    let (mut held, written) = match order.what {
+        // It says so already; what an editor puts there meanwhile is the next commit's.
+        What::File => (held, None),
+        _ => blocking(held, |held| held.write_file()).await,
+    };
+    outcome.warnings.extend(written);
     held.follow_window();
     held.renumbering.stop("another commit has taken its place");
     Ok((held, outcome))

@@ -2,7 +2,7 @@
 //! has come is done, editing sessions whose owner has gone end.
 
 use super::{CommitError, Order, What, commit};
-use crate::{api::Daemon, clock, process};
+use crate::{api::Daemon, clock, process, renumber};
 use bindery_commit::EXPIRED;
 use std::sync::Arc;
 use tokio::time::{Duration, Instant, MissedTickBehavior};
@@ -66,9 +66,10 @@ async fn take_back(daemon: &Daemon) -> Result<(), CommitError> {
 }
 
 /// The time of a scheduled commit has come. One that is refused now is not tried again.
-async fn do_scheduled(daemon: &Daemon) -> Result<(), CommitError> {
+async fn do_scheduled(daemon: &Arc<Daemon>) -> Result<(), CommitError> {
     let held = Arc::clone(&daemon.configuration).lock_owned().await;
     let Some(scheduled) = held.database.scheduled().cloned() else { return Ok(()) };
+    let pace = scheduled.renumber;
     let order = Order {
         what: What::Text { name: "the scheduled commit".to_owned(), text: scheduled.text.clone() },
         by: scheduled.user.clone(),
@@ -82,9 +83,10 @@ async fn do_scheduled(daemon: &Daemon) -> Result<(), CommitError> {
     let (held, taken) = super::blocking(held, |held| held.database.unschedule()).await;
     taken?;
     match commit(held, &daemon.inbox, order).await {
-        Ok((_held, outcome)) => {
+        Ok((mut held, outcome)) => {
             tracing::info!(revision = outcome.revision, changes = ?outcome.changes, "the scheduled commit is done");
             daemon.told(&outcome.warnings);
+            renumber::begin_of(daemon, &mut held, &outcome, pace);
         }
         Err(error) => tracing::error!("the scheduled commit of {} is refused: {error}", scheduled.user),
     }

@@ -6,11 +6,13 @@ use crate::reconfigure::{Subscriber, reconfigure};
 use anyhow::{Context, Result, ensure};
 use bindery_netns::client::Options;
 use bindery_netns::packet::{Message, kind, option};
+use bindery_netns::process::capture;
 use bindery_netns::simclient::{SimClients, mac};
 use bindery_netns::wait::until_within;
-use bindery_netns::{Client, ClientKind, Daemon, until};
+use bindery_netns::{Client, ClientKind, Daemon, Sent, until};
 use serde_json::Value;
 use std::net::Ipv4Addr;
+use std::process::Command;
 use std::time::Duration;
 
 /// The pool's attributes, as words of a command.
@@ -40,6 +42,11 @@ fn rebind(clients: &SimClients, number: u32, address: Ipv4Addr, xid: u32) -> Res
 fn newest(daemon: &Daemon) -> Result<Value> {
     let history = daemon.cli(&["show", "system", "commit"])?;
     history.pointer("/commits/0").cloned().with_context(|| format!("no commits: {history}"))
+}
+
+/// How far the renumbering is.
+fn progress(daemon: &Daemon) -> Result<Value> {
+    daemon.cli(&["show", "system", "commit", "progress"])
 }
 
 fn field<'a>(value: &'a Value, name: &str) -> &'a str {
@@ -176,5 +183,79 @@ fn a_paced_commit_moves_clients() -> Result<()> {
     access.agree(moved, mac)?;
     access.database_is_kernel()?;
     drop(client);
+    Ok(())
+}
+
+#[test]
+fn a_broken_edit_of_the_file_keeps_nothing_from_booting() -> Result<()> {
+    let Some(mut access) = Access::new(&[], &Config::default())? else { return Ok(()) };
+    let clients = SimClients::open(&access.client, "c0")?;
+    access.daemon.script(&format!("configure; set {ATTRIBUTES} maximum-lease-time 1200; commit and-quit"))?;
+    let lease = clients.lease(mac(1), 1)?;
+    let file = access.daemon.folder().join("bindery.kdl");
+    std::fs::write(&file, "system { servises }")?;
+    access.daemon.kill();
+    access.daemon.restart(&access.server)?;
+    ensure!(granted(&clients, 2)? == 1200, "the newest revision boots");
+    access.agree(lease.address, mac(1))?;
+    ensure!(std::fs::read_to_string(&file)? == "system { servises }", "the edit is not lost");
+    let refused = access.daemon.cli(&["request", "system", "reload"]).err().map(|error| format!("{error:#}"));
+    ensure!(refused.as_ref().is_some_and(|text| text.contains("did you mean `services`")), "{refused:?}");
+
+    let said =
+        access.daemon.script(&format!("configure; set {ATTRIBUTES} maximum-lease-time 1300; commit and-quit"))?;
+    ensure!(said.contains("bindery.kdl.edited"), "where the edit went is told: {said}");
+    ensure!(granted(&clients, 3)? == 1300, "the commit");
+    Ok(())
+}
+
+#[test]
+fn a_commit_for_later_is_done_then_over_kill_9() -> Result<()> {
+    let Some(mut access) = Access::new(&["date"], &Config::default())? else { return Ok(()) };
+    let clients = SimClients::open(&access.client, "c0")?;
+    let time = capture(Command::new("date").args(["-d", "+8 seconds", "+%F %T"]))?;
+    let said = access
+        .daemon
+        .script(&format!("configure; set {ATTRIBUTES} maximum-lease-time 1200; commit at \"{}\"; exit", time.trim()))?;
+    ensure!(said.contains("commit at will be executed at"), "{said}");
+    let history = access.daemon.cli(&["show", "system", "commit"])?;
+    ensure!(history.pointer("/pending/user").and_then(Value::as_str) == Some("root"), "{history}");
+    let refused = access.daemon.refused("configure; commit")?;
+    ensure!(refused.contains("waits for its time"), "{refused}");
+    access.daemon.kill();
+    access.daemon.restart(&access.server)?;
+    until("the scheduled commit", || (field(&newest(&access.daemon).ok()?, "client") == "at").then_some(()))?;
+    ensure!(granted(&clients, 1)? == 1200, "the new lease time");
+    Ok(())
+}
+
+/// The plan of a renumbering stands in the record: a restart goes on with it.
+#[test]
+fn a_paced_commit_goes_on_after_kill_9() -> Result<()> {
+    let config = reconfigure("attempts 8").range("10.0.0.10", "10.0.0.19");
+    let Some(mut access) = Access::new(&[], &config)? else { return Ok(()) };
+    let clients = SimClients::open(&access.client, "c0")?;
+    for number in 1..=5 {
+        clients.lease(mac(number), number * 16)?;
+    }
+    access
+        .daemon
+        .script(&format!("configure; set {RANGE} low 10.0.0.100 high 10.0.0.119; commit renumber pace 1 and-quit"))?;
+    access.daemon.kill();
+    access.daemon.restart(&access.server)?;
+    let asked = |sent: &Sent| sent.message.kind() == kind::FORCERENEW;
+    for number in 1..=5 {
+        access.capture.wait("a FORCERENEW", 0, |sent| asked(sent) && sent.message.chaddr == mac(number))?;
+    }
+    until("all to be asked", || (field(&progress(&access.daemon).ok()?, "state") == "complete").then_some(()))?;
+    let all = progress(&access.daemon)?;
+    ensure!(all.get("left") == Some(&Value::from(5)), "nobody has moved: {all}");
+    // A further start does not begin anew.
+    access.daemon.kill();
+    access.daemon.restart(&access.server)?;
+    let none = progress(&access.daemon)?;
+    ensure!(field(&none, "state") == "none", "{none}");
+    // They are told to move and are served until they do.
+    ensure!(access.server.routes()?.len() == 5, "{:?}", access.server.routes()?);
     Ok(())
 }
