@@ -2,7 +2,7 @@
 //! a confirmation that does not come, and `kill -9`.
 
 use crate::access::{Access, Config};
-use crate::reconfigure::{Subscriber, reconfigure};
+use crate::reconfigure::{Subscriber, after, reconfigure};
 use anyhow::{Context, Result, ensure};
 use bindery_netns::client::Options;
 use bindery_netns::packet::{Message, kind, option};
@@ -258,4 +258,27 @@ fn a_paced_commit_goes_on_after_kill_9() -> Result<()> {
     // They are told to move and are served until they do.
     ensure!(access.server.routes()?.len() == 5, "{:?}", access.server.routes()?);
     Ok(())
+}
+
+/// A commit, and the daemon's death behind it, take nothing from a client that is being moved.
+#[test]
+fn a_commit_during_a_reconfiguration_lets_it_go_on() -> Result<()> {
+    let Some(mut access) = Access::new(&[], &reconfigure("attempts 8"))? else { return Ok(()) };
+    let clients = SimClients::open(&access.client, "c0")?;
+    let lease = clients.lease(mac(1), 1)?;
+    let forced = |sent: &Sent| sent.message.kind() == kind::FORCERENEW;
+    access.daemon.cli(&["request", "dhcp", "server", "reconfigure", "all"])?;
+    let first = access.capture.wait("a FORCERENEW", 0, forced)?;
+    access.daemon.script(&format!("configure; set {ATTRIBUTES} maximum-lease-time 1200; commit and-quit"))?;
+    let second = after(&access.capture, "the next attempt", &first, forced)?;
+    access.daemon.kill();
+    access.daemon.restart(&access.server)?;
+    after(&access.capture, "the attempt after it", &second, forced)?;
+    let nak = rebind(&clients, 1, lease.address, 300)?;
+    ensure!(nak == kind::NAK, "its renewal is the success, and moves it: {nak}");
+    access.gone(lease.address)?;
+    let moved = clients.lease(mac(1), 301)?;
+    ensure!(moved.address != lease.address, "{} again", moved.address);
+    access.agree(moved.address, mac(1))?;
+    access.database_is_kernel()
 }
