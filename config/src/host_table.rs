@@ -287,8 +287,11 @@ impl Reader {
         }
     }
 
+    /// Keeps a fault, if there is room: the last line that is looked at may have more of them than one.
     fn fault(&mut self, line: u32, column: Option<u32>, message: String) {
-        self.faults.push(TableFault { line, column, message });
+        if self.faults.len() < TABLE_FAULTS_MAX {
+            self.faults.push(TableFault { line, column, message });
+        }
     }
 
     fn csv<'a>(&mut self, line: u32, text: &'a [u8], columns: Columns, fields: &mut Vec<Cow<'a, [u8]>>) {
@@ -517,6 +520,9 @@ mod tests {
         let wrong = format!("hardware-address,ip-address\n{}", "x,y\n".repeat(1000));
         let twice = format!("hardware-address,ip-address\n{}", "02:00:00:00:00:01,10.0.0.1\n".repeat(1000));
         assert_eq!((faults(&wrong).len(), faults(&twice).len()), (TABLE_FAULTS_MAX, TABLE_FAULTS_MAX));
+        // The last line that is looked at has two faults, of which one is too many.
+        let odd = format!("hardware-address,ip-address\n02:00:00:00:00:01,y\n{}", "x,y\n".repeat(1000));
+        assert_eq!(faults(&odd).len(), TABLE_FAULTS_MAX);
         let shown = faults(&format!("hardware-address,ip-address\n{},10.0.0.1\n", "x".repeat(1000)));
         assert!(shown[0].len() < 150, "{}", shown[0]);
     }
