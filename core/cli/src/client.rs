@@ -24,11 +24,19 @@ const ANSWER_MAX: Duration = Duration::from_secs(300);
 /// After this an operator at a terminal is told that work is going on.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What is to be done where nobody could be asked.
+fn unreached(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => "the socket is for its owner and its group: become one of them",
+        _ => "is binderyd running? Its socket is given by --control",
+    }
+}
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     /// Nobody listens.
-    #[error("{}: {source}: is binderyd running? Its socket is given by --control", path.display())]
+    #[error("{}: {source}: {}", path.display(), unreached(source))]
     Connect { path: PathBuf, source: io::Error },
     /// The daemon refused.
     #[error("{0}")]

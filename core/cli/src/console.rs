@@ -58,11 +58,11 @@ pub(crate) enum Flow {
 
 /// Whoever can be asked for more than a command.
 pub(crate) trait Operator {
-    /// Asks a question; `yes` is what Enter means.
+    /// Asks a question; `enter` is what Enter means.
     ///
     /// # Errors
     /// The terminal is gone.
-    fn confirm(&mut self, question: &str) -> io::Result<bool>;
+    fn confirm(&mut self, question: &str, enter: bool) -> io::Result<bool>;
 
     /// Reads a text up to its end (Ctrl-D). None where it was broken off.
     ///

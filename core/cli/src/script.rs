@@ -21,7 +21,7 @@ struct Script<R> {
 }
 
 impl<R: BufRead> Operator for Script<R> {
-    fn confirm(&mut self, _question: &str) -> io::Result<bool> {
+    fn confirm(&mut self, _question: &str, _enter: bool) -> io::Result<bool> {
         Ok(true)
     }
 

@@ -19,21 +19,24 @@ struct Person {
 }
 
 impl Operator for Person {
-    fn confirm(&mut self, question: &str) -> io::Result<bool> {
+    fn confirm(&mut self, question: &str, enter: bool) -> io::Result<bool> {
         loop {
             match self.editor.line(question)? {
                 Typed::Line(line) => match line.trim().to_lowercase().as_str() {
-                    "" | "y" | "ye" | "yes" => return Ok(true),
+                    "" => return Ok(enter),
+                    "y" | "ye" | "yes" => return Ok(true),
                     "n" | "no" => return Ok(false),
                     _ => {}
                 },
                 Typed::Interrupt => return Ok(false),
-                Typed::End => return Ok(true),
+                Typed::End => return Ok(enter),
             }
         }
     }
 
     fn text(&mut self) -> io::Result<Option<String>> {
+        // Between two lines the terminal would eat a Ctrl-D that comes with them, as programs send it.
+        let _keys = terminal::Keys::take()?;
         let mut text = String::new();
         loop {
             match self.editor.line("")? {

@@ -1,7 +1,7 @@
 //! Configuration mode: changing the candidate, loading, saving, committing.
 
 use crate::{
-    client::Ask,
+    client::{Ask, ClientError},
     console::{Console, Failure, Flow, Operator},
     grammar::{self, Action, Mistake, Parsed},
     pipe::Pipes,
@@ -30,7 +30,7 @@ impl Console {
         let of = OfSession { session: self.editing()?.session };
         match command.entry.action {
             Action::Edit(grammar::Edit::Edit) => return self.edit(command),
-            Action::Edit(grammar::Edit::Command) => self.change(command, pipes)?,
+            Action::Edit(grammar::Edit::Command) => self.change(command, pipes, operator)?,
             Action::Show => self.show(command, pipes)?,
             Action::Load(verb) => self.load(verb, command, pipes, operator)?,
             Action::Save => self.save(command, pipes)?,
@@ -50,8 +50,12 @@ impl Console {
     }
 
     /// `set` and its like: the daemon reads the words behind the verb.
-    fn change(&self, command: &Parsed, pipes: &Pipes) -> Result<(), Failure> {
+    fn change(&self, command: &Parsed, pipes: &Pipes, operator: &mut dyn Operator) -> Result<(), Failure> {
         let editing = self.editing()?;
+        let all = command.entry.words == "delete" && command.tail.is_empty();
+        if all && !operator.confirm("Delete everything under this level? [yes,no] (no) ", false)? {
+            return Ok(());
+        }
         let line = format!("{} {}", command.entry.words, command.tail);
         let commands = vec![line.trim_end().to_owned()];
         let edit = Edit { session: editing.session, path: editing.path.clone(), commands };
@@ -91,8 +95,13 @@ impl Console {
         let path = if command.has("relative") { editing.path.clone() } else { String::new() };
         let load = Load { session: editing.session, path, verb, format, name: source.to_owned(), text };
         let ask = Ask::of(Verb::ConfigurationLoad).body(&load)?;
-        self.reply(&ask, pipes, |_: &Edited| "load complete\n".to_owned())?;
-        Ok(())
+        let loaded = self.reply(&ask, pipes, |_: &Edited| "load complete\n".to_owned());
+        loaded.map(drop).map_err(|failure| match (failure, wrong_verb(verb, &load.text)) {
+            (Failure::Client(ClientError::Refused(text)), Some(hint)) => {
+                Failure::Client(ClientError::Refused(format!("{}\n{hint}", text.trim_end())))
+            }
+            (failure, _) => failure,
+        })
     }
 
     /// `save`: what `show` shows here, in a file. Secrets are not in it.
@@ -123,6 +132,28 @@ impl Console {
             self.close()?;
         }
         Ok(())
+    }
+}
+
+/// What is to be typed where a text that was refused is of another kind than the verb takes. The first line tells.
+fn wrong_verb(verb: LoadVerb, text: &str) -> Option<&'static str> {
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
+    let begins = |words: &[&str]| words.iter().any(|word| first.split_whitespace().next() == Some(word));
+    let is = if begins(&["set", "delete", "activate", "deactivate", "annotate", "protect", "rename", "insert"]) {
+        LoadVerb::Set
+    } else if begins(&["[edit", "[edit]"]) {
+        LoadVerb::Patch
+    } else {
+        LoadVerb::Merge
+    };
+    match (is, verb) {
+        (LoadVerb::Set, LoadVerb::Set) | (LoadVerb::Patch, LoadVerb::Patch) => None,
+        (LoadVerb::Set, _) => Some("The text has commands: `load set` reads those"),
+        (LoadVerb::Patch, _) => Some("The text is a comparison: `load patch` reads those"),
+        (_, LoadVerb::Set | LoadVerb::Patch) if first.ends_with(['{', ';', '}']) || begins(&["/*", "//"]) => {
+            Some("The text has statements: `load merge` and `load override` read those")
+        }
+        _ => None,
     }
 }
 

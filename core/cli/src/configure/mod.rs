@@ -70,7 +70,7 @@ impl Console {
                     Mode::Shared => "Exit with uncommitted changes? [yes,no] (yes) ",
                     Mode::Exclusive | Mode::Private => "Discard uncommitted changes? [yes,no] (yes) ",
                 };
-                if !operator.confirm(question)? {
+                if !operator.confirm(question, true)? {
                     return Ok(Flow::Stay);
                 }
             } else {

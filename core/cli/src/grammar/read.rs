@@ -55,6 +55,9 @@ pub(crate) enum Mistake {
     /// The command goes on.
     #[error("`{before}` goes on with {expected}")]
     Incomplete { before: String, expected: String },
+    /// An argument without the one that it goes with.
+    #[error("`{word}` goes with `{with}` only: say `{before} {with} {word}`")]
+    Alone { word: String, with: String, before: String },
     /// Two arguments that exclude each other.
     #[error("`{before}` takes only one of {expected}")]
     Several { before: String, expected: String },
@@ -223,6 +226,13 @@ fn refused(entry: &Entry, found: &Arguments, word: &Word, mistake: Mistake) -> M
     if matches!(mistake, Mistake::Ambiguous { .. }) {
         return mistake;
     }
+    let alone = |argument: &&Argument| {
+        argument.name == word.text && !argument.after.is_empty() && !found.given.contains_key(argument.after)
+    };
+    if let Some(alone) = entry.arguments.iter().find(alone) {
+        let (with, before) = (alone.after.to_owned(), entry.words.to_owned());
+        return Mistake::Alone { word: word.text.clone(), with, before };
+    }
     // A second one of a class tells more than the word itself.
     let known = entry.arguments.iter().find(|argument| match argument.kind {
         Kind::Bare(value) => value.accepts(&word.text),
@@ -258,8 +268,9 @@ pub(crate) fn parse(mode: Mode, line: &str) -> Result<Parsed, Mistake> {
     let rest = words.get(step.read..).unwrap_or_default();
     let found = arguments(entry, rest)?;
     let incomplete = |expected: String| Mistake::Incomplete { before: entry.words.to_owned(), expected };
-    if let Some(argument) = found.wants {
-        return Err(incomplete(argument.form()));
+    if let Some(Argument { name, kind: Kind::Named(value), .. }) = found.wants {
+        let before = format!("{} {name}", entry.words);
+        return Err(Mistake::Incomplete { before, expected: value.hint().to_owned() });
     }
     let required = |argument: &&Argument| argument.class == entry.needs;
     if entry.needs != 0 && !entry.arguments.iter().filter(required).any(|a| found.given.contains_key(a.name)) {
@@ -322,6 +333,7 @@ mod tests {
             show system rollback 3 compare 1
             show system rollback
             monitor dhcp server pool \"a b\"
+            monitor dhcp server interface
             show version extra
             re
             sho
@@ -339,6 +351,7 @@ mod tests {
             #commit confirmed and-quit
             #commit renumber pace 100 sessions
             #commit pace 100
+            #commit comment
             #commit force renumber
             #commit c
             #load merge terminal relative json

@@ -219,6 +219,9 @@ impl Entry {
         }
         forms.extend(match self.tail {
             Tail::None => None,
+            Tail::Statement if matches!(self.action, Action::Show | Action::ShowConfiguration) => {
+                Some("[STATEMENT...]".to_owned())
+            }
             Tail::Statement => Some("STATEMENT...".to_owned()),
             Tail::Operational => Some("COMMAND...".to_owned()),
             Tail::Configure => Some("[COMMAND...]".to_owned()),

@@ -148,6 +148,9 @@ fn answer(request: &Request, lines: &mut Vec<String>) -> Answer {
             ok(r#"{"revision":8,"message":"commit complete","changes":[],"impact":
                 {"kept":3,"changed":0,"moved":0,"dropped":1,"displaced":0,"reconfiguring":0}}"#)
         }
+        "/v1/configuration/load" if body.contains("refused") => {
+            (422, r#"{"error":"error: it is refused\n\n1 error"}"#.to_owned())
+        }
         "/v1/configuration/load" => ok(r#"{"changed":3}"#),
         "/v1/version" => ok(r#"{"name":"binderyd","version":"1","api":1,"revision":4,"uptime":9}"#),
         "/v1/configuration/sessions/close" | "/v1/configuration/rollback" | "/v1/system/configuration/rescue" => {

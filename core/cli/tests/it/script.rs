@@ -167,3 +167,31 @@ fn a_saved_candidate() {
     assert!(ended.out.contains("Wrote 2 lines of configuration to '"), "{}", ended.shown());
     assert_eq!(std::fs::read_to_string(file).unwrap(), "a;\nb;\n");
 }
+
+#[test]
+fn a_text_of_another_kind_than_the_verb_takes() {
+    let fake = configuring();
+    let told = |verb: &str, text: &str| {
+        let ended = fake.run(&[], &format!("configure\nload {verb} terminal\n{text}\n"));
+        assert_eq!(ended.status, 1, "{}", ended.shown());
+        ended.err.lines().last().map(str::to_owned).unwrap_or_default()
+    };
+    let (commands, comparison, statements) = ("# x\nset refused", "[edit policy]\n+ refused;", "refused {\n}");
+    assert_eq!(told("merge", commands), "The text has commands: `load set` reads those");
+    assert_eq!(told("override", comparison), "The text is a comparison: `load patch` reads those");
+    for verb in ["set", "patch"] {
+        let hint = "The text has statements: `load merge` and `load override` read those";
+        assert_eq!(told(verb, statements), hint, "{verb}");
+    }
+    for (verb, text) in [("set", commands), ("patch", comparison), ("replace", statements)] {
+        assert_eq!(told(verb, text), "1 error", "{verb}");
+    }
+}
+
+#[test]
+fn a_script_may_delete_everything_here() {
+    let fake = configuring();
+    fake.run(&["-c", "configure; edit a; delete"], "");
+    let asked = fake.asked();
+    assert!(asked.contains(r#"edit {"session":7,"path":"a","commands":["delete"]}"#), "{asked}");
+}
