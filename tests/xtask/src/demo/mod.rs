@@ -87,7 +87,7 @@ pub(crate) fn run(client: Option<&str>) -> Result<()> {
 }
 
 fn step(number: u32, what: &str) {
-    println!("\n==> {number}/7 {what}");
+    println!("\n==> {number}/8 {what}");
 }
 
 /// The programs and the plugin.
@@ -144,6 +144,9 @@ fn play(lab: &Lab, client: Client, built: &Built, interrupt: &Interrupt) -> Resu
 
     step(7, "after the restart");
     show(lab, built, address)?;
+
+    step(8, "a change says whom it touches before it is made");
+    change(lab, built, address)?;
     drop((running, daemon));
     Ok(())
 }
@@ -224,6 +227,28 @@ fn show(lab: &Lab, built: &Built, address: Ipv4Addr) -> Result<()> {
     }
     println!("\n    $ ip route show {address}");
     print_route(lab, address)
+}
+
+/// A change that would take the client's address, which is only checked, and one that harms nobody, which is committed.
+fn change(lab: &Lab, built: &Built, address: Ipv4Addr) -> Result<()> {
+    let pool = "access address-assignment pool demo-v4 family inet";
+    let bindery = |commands: &str| {
+        println!("\n    $ bindery -c '{commands}'");
+        let text = shell::capture(Command::new(&built.cli).arg("--control").arg(control(lab)).args(["-c", commands]))?;
+        println!("{}", indented(&text));
+        Ok::<_, anyhow::Error>(text)
+    };
+    let moved = bindery(&format!(
+        "configure; set {pool} range clients low 192.0.2.100; commit check sessions; rollback 0; exit"
+    ))?;
+    if !moved.contains(&address.to_string()) {
+        bail!("the check does not know that {address} would move");
+    }
+    bindery(&format!(
+        "configure; set {pool} dhcp-attributes maximum-lease-time 2h; show | compare; commit comment demo and-quit"
+    ))?;
+    bindery("show system commit")?;
+    Ok(())
 }
 
 fn print_route(lab: &Lab, address: Ipv4Addr) -> Result<()> {
