@@ -52,6 +52,16 @@ impl fmt::Debug for Boot {
 }
 
 impl Database {
+    /// The newest revision as what boots, whatever the file says and however long it has waited to be confirmed.
+    ///
+    /// # Errors
+    /// The recorded text is gone or damaged, or cannot be read.
+    pub fn boot_newest(&self) -> Result<Boot, EditError> {
+        let Some(newest) = self.ring.newest() else { return Ok(Boot::Nothing) };
+        let (number, text) = (newest.number, self.ring.text(newest.number)?);
+        Ok(Boot::Revision { number, text, warnings: Vec::new() })
+    }
+
     /// What boots at `wall`, where the configuration file holds `file`; none where it cannot be read.
     ///
     /// The newest revision does while the file says what it said when that was recorded, or what the daemon wrote into

@@ -106,6 +106,11 @@ impl Database {
         self.ring.kept_hash(kind, text, name)
     }
 
+    /// The hash that the file `name` of this kind had when this revision was recorded; none if it has no such file.
+    pub fn hash_in(&self, revision: u64, kind: &str, name: &str) -> Option<[u8; 32]> {
+        self.ring.hash_in(revision, kind, name)
+    }
+
     /// The hashes of all files of this kind that a revision needs.
     ///
     /// # Errors

@@ -263,6 +263,12 @@ impl Ring {
         record.files.iter().find(|file| file.kind == kind && file.name == name).map(|file| file.hash)
     }
 
+    /// The hash that a file had when this revision was recorded.
+    pub(crate) fn hash_in(&self, number: u64, kind: &str, name: &str) -> Option<[u8; 32]> {
+        let mut files = self.record_of(number)?.files.iter();
+        files.find(|file| file.kind == kind && file.name == name).map(|file| file.hash)
+    }
+
     /// The hashes of the files of this kind that any record on storage names.
     pub(crate) fn kept_hashes(&self, kind: &str) -> io::Result<Vec<[u8; 32]>> {
         let mut hashes = Vec::new();

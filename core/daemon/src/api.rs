@@ -12,19 +12,24 @@ use crate::{
 use bindery_api::{
     AaaStatistics, ConfigurationReply, ConfigurationRequest, Counter, Permission, Plugin, RadiusServerList, Reloaded,
 };
-use bindery_config::model::{Permission as Configured, permission_of};
+use bindery_config::{
+    Loaded,
+    model::{Permission as Configured, permission_of},
+};
 use bindery_control::{Answer, Backend, ConfigurationError, ReloadError, Requestor};
 use bindery_engine::command::{Reply, Verb};
 use bindery_plugin_host::{BreakerState, Failure};
 use nix::unistd::User;
 use std::sync::{Arc, Weak};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 /// What the API's verbs are answered from.
 pub(crate) struct Daemon {
     pub(crate) inbox: Inbox,
     /// Held for a whole commit: one at a time.
     pub(crate) configuration: Arc<Mutex<Configuration>>,
+    /// The active revision and configuration: to be seen while that is held.
+    pub(crate) active: watch::Receiver<(u64, Arc<Loaded>)>,
     /// Itself, for tasks that outlive a request.
     pub(crate) own: Weak<Self>,
     pub(crate) end: mpsc::Sender<()>,
@@ -104,7 +109,7 @@ impl Backend for Daemon {
             if uid == 0 || uid == own {
                 return Some(Permission::Configure);
             }
-            let active = Arc::clone(self.configuration.lock().await.active());
+            let active = Arc::clone(&self.active.borrow().1);
             let login = &active.model.login;
             if login.users.is_empty() {
                 return Some(Permission::View);
@@ -143,7 +148,7 @@ impl Backend for Daemon {
     }
 
     fn revision(&self) -> Answer<'_, u64> {
-        Box::pin(async { self.configuration.lock().await.revision() })
+        Box::pin(async { self.active.borrow().0 })
     }
 
     fn shutdown(&self, withdraw: bool) -> Answer<'_, ()> {

@@ -271,6 +271,13 @@ fn check(wanted: &Commit) -> Result<(), Refused> {
 async fn scheduled(daemon: &Daemon, held: Held, order: Order, at: &str) -> Result<Reply, Refused> {
     let wall = clock::now().wall.0;
     let time = schedule::read(at, wall).map_err(refused)?;
+    if let Some(window) = held.database.window() {
+        // Its time would come before or after the end of that one, which it would confirm or undo.
+        return Err(refused(format!(
+            "revision {} waits to be confirmed: no commit is kept for later before: `commit` confirms it",
+            window.revision
+        )));
+    }
     let What::Candidate(session) = order.what else { return Err(refused("no candidate")) };
     let (user, comment, force, renumber) = (order.by.clone(), order.comment.clone(), order.force, order.renumber);
     let (held, outcome) = commit::commit(held, &daemon.inbox, order).await?;

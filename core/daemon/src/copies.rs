@@ -103,12 +103,17 @@ pub(crate) struct Kept<'a> {
     pub(crate) copies: &'a Copies,
     pub(crate) stores: &'a Stores,
     pub(crate) database: &'a Database,
+    /// The revision that comes back: with the components that it had, whatever their files hold by now.
+    pub(crate) revision: Option<u64>,
 }
 
 impl Kept<'_> {
-    /// The component that the plugin `name` had when this very text was recorded.
+    /// The component that the plugin `name` had when this very text was recorded, or in the revision that comes back.
     pub(crate) fn component(&self, text: bindery_config::Hash, name: &str) -> Option<Vec<u8>> {
-        let hash = self.database.kept_hash("plugin", text, name)?;
+        let hash = match self.revision {
+            Some(revision) => self.database.hash_in(revision, "plugin", name),
+            None => self.database.kept_hash("plugin", text, name),
+        }?;
         self.copies.read(&hash).inspect_err(|error| tracing::warn!(name, %error, "no copy of the component")).ok()
     }
 }

@@ -4,7 +4,7 @@ use bindery_config::Hash;
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown},
     path::{Path, PathBuf},
 };
@@ -39,10 +39,8 @@ impl ConfigFile {
     /// # Errors
     /// The file system's; a file that is no text, or larger than any configuration.
     pub(crate) fn read(&self) -> io::Result<String> {
-        if fs::metadata(&self.path)?.len() > TEXT_MAX {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "larger than 64 MiB: this is no configuration"));
-        }
-        fs::read_to_string(&self.path)
+        let text = String::from_utf8(read(&self.path)?);
+        text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "this is no text in UTF-8"))
     }
 
     /// The hash of its text; none where it cannot be read.
@@ -56,13 +54,17 @@ impl ConfigFile {
     /// # Errors
     /// The file system's.
     pub(crate) fn keep_edit(&self, known: &[Hash]) -> io::Result<Option<PathBuf>> {
-        let Ok(edited) = self.read() else { return Ok(None) };
-        if known.contains(&bindery_config::hash(&edited)) {
+        let path = self.real();
+        // What is no text is an edit too: of somebody whose editor writes another encoding.
+        let edited = match read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            done => done?,
+        };
+        if std::str::from_utf8(&edited).is_ok_and(|text| known.contains(&bindery_config::hash(text))) {
             return Ok(None);
         }
-        let path = self.real();
         let aside = beside(&path, ".edited");
-        replace(&path, &aside, edited.as_bytes())?;
+        replace(&path, &aside, &edited)?;
         Ok(Some(aside))
     }
 
@@ -82,6 +84,16 @@ impl ConfigFile {
     fn real(&self) -> PathBuf {
         fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone())
     }
+}
+
+/// What a file holds that is no larger than any configuration.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(TEXT_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > TEXT_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "larger than 64 MiB: this is no configuration"));
+    }
+    Ok(bytes)
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {
@@ -131,6 +143,13 @@ mod tests {
         assert_eq!(fs::read_to_string(aside).unwrap(), "by hand");
         file.write("c").unwrap();
         assert_eq!(file.hash(), Some(bindery_config::hash("c")));
+
+        fs::write(&target, b"caf\xe9").unwrap();
+        assert!(file.read().unwrap_err().to_string().contains("UTF-8"));
+        let aside = file.keep_edit(&[bindery_config::hash("c")]).unwrap().unwrap();
+        assert_eq!(fs::read(aside).unwrap(), b"caf\xe9", "no text, and an edit all the same");
+        fs::remove_file(&target).unwrap();
+        assert_eq!(file.keep_edit(&[]).unwrap(), None);
     }
 
     #[test]

@@ -136,20 +136,27 @@ pub(crate) fn prepare(host: &Host, loaded: Loaded, base: &Path, kept: Option<Kep
     Ok(Prepared { plugins: Plugins::new(plugins).observing(observers), aaa: Arc::new(aaa), components, loaded })
 }
 
-/// Loads a plugin; from the copy of its component, if the file is gone but the text is a recorded one.
+/// Loads a plugin; from the copy of its component, if the file is gone but the text is a recorded one, or if that
+/// revision comes back.
 fn load(
     host: &Host,
     loaded: &Loaded,
     spec: &PluginSpec,
     kept: Option<Kept<'_>>,
 ) -> Result<(Plugin, Cow<'static, [u8]>), LoadError> {
+    let copy = || kept.and_then(|kept| kept.component(loaded.hash, &spec.name));
+    let of_copy = |copy: Vec<u8>| PluginSpec { source: Source::Embedded(copy.into()), ..spec.clone() };
+    let comes_back = kept.is_some_and(|kept| kept.revision.is_some()) && matches!(spec.source, Source::File(_));
+    if let Some(copy) = comes_back.then(copy).flatten() {
+        return host.load_with_bytes(&of_copy(copy));
+    }
     let error = match host.load_with_bytes(spec) {
         Err(error) if matches!(error.reason, LoadReason::NotFound(_) | LoadReason::Io { .. }) => error,
         done => return done,
     };
-    let Some(copy) = kept.and_then(|kept| kept.component(loaded.hash, &spec.name)) else { return Err(error) };
+    let Some(copy) = copy() else { return Err(error) };
     tracing::warn!("{error}; its copy in the state directory is used");
-    host.load_with_bytes(&PluginSpec { source: Source::Embedded(copy.into()), ..spec.clone() })
+    host.load_with_bytes(&of_copy(copy))
 }
 
 /// A plugin's configuration as the host takes it.
@@ -254,6 +261,11 @@ policy { admit one; shape-reply one }
 
         /// What a start does up to the record.
         fn start(&self) -> Result<(u64, [u8; 32]), Refusal> {
+            self.start_with(None)
+        }
+
+        /// The same where that revision comes back.
+        fn start_with(&self, revision: Option<u64>) -> Result<(u64, [u8; 32]), Refusal> {
             let state = self.0.path().join("state");
             fs::create_dir_all(&state).unwrap();
             let host = Host::new(HostConfig { cache_dir: Some(self.copies()), ..HostConfig::default() }).unwrap();
@@ -262,7 +274,7 @@ policy { admit one; shape-reply one }
             let stores = crate::copies::stores(&state).unwrap();
             let file = ConfigFile::new(self.config());
             let loaded = read(&file, &FileSources::new(file.base(), None))?;
-            let kept = Kept { copies: &copies, stores: &stores, database: &database };
+            let kept = Kept { copies: &copies, stores: &stores, database: &database, revision };
             let prepared = prepare(&host, loaded, file.base(), Some(kept))?;
             let plugin = |component: &Component| KeptFile {
                 kind: "plugin".to_owned(),
@@ -298,6 +310,21 @@ policy { admit one; shape-reply one }
         let copy = place.copies().join(crate::copies::hex(&first.1)).with_extension("wasm");
         fs::write(copy, "damaged").unwrap();
         assert!(place.start().is_err());
+    }
+
+    #[test]
+    fn what_comes_back_has_the_component_that_it_had() {
+        let place = Place::new();
+        let (first, hash) = place.start().unwrap();
+        // Another component with the same hooks: a custom section of one empty name is behind it.
+        let mut other = fs::read(COMPONENT).unwrap();
+        other.extend([0, 1, 0]);
+        fs::write(place.component(), other).unwrap();
+        let (second, other) = place.start().unwrap();
+        assert!(second > first && other != hash);
+        assert_eq!(place.start_with(Some(first)).unwrap(), (second + 1, hash));
+        fs::write(place.component(), "no component").unwrap();
+        assert_eq!(place.start_with(Some(first)).unwrap().1, hash, "whatever its file holds by now");
     }
 
     #[test]

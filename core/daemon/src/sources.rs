@@ -42,9 +42,14 @@ impl FileSources {
         Self { base: base.into(), credentials, tables: HostTables::default(), seen: Mutex::default(), copies }
     }
 
-    /// These with the tables that a recorded revision had, if the text has the hash `text`.
-    pub(crate) fn recorded<'a>(&'a self, database: &'a Database, text: &str) -> RecordedSources<'a> {
-        RecordedSources { sources: self, database, text: bindery_config::hash(text) }
+    /// These with the tables that `revision` had; without it those that the newest one with this very text had.
+    pub(crate) fn recorded<'a>(
+        &'a self,
+        database: &'a Database,
+        text: &str,
+        revision: Option<u64>,
+    ) -> RecordedSources<'a> {
+        RecordedSources { sources: self, database, text: bindery_config::hash(text), revision }
     }
 
     /// Removes the copies of tables that no revision needs any more.
@@ -107,6 +112,7 @@ pub(crate) struct RecordedSources<'a> {
     sources: &'a FileSources,
     database: &'a Database,
     text: Hash,
+    revision: Option<u64>,
 }
 
 impl Sources for RecordedSources<'_> {
@@ -115,7 +121,10 @@ impl Sources for RecordedSources<'_> {
     }
 
     fn host_table(&self, path: &str) -> Result<Arc<HostTable>, HostTableError> {
-        let recorded = self.database.kept_hash("host-table", self.text, path);
+        let recorded = match self.revision {
+            Some(revision) => self.database.hash_in(revision, "host-table", path),
+            None => self.database.kept_hash("host-table", self.text, path),
+        };
         let copies = self.sources.copies.as_ref();
         match recorded.zip(copies).map(|(hash, copies)| copies.read(&hash)) {
             Some(Ok(bytes)) => self.sources.table(&bytes),

@@ -134,8 +134,8 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     let owned = Owned { engine, sockets, plugins: inbox.take_answers_of(prepared.plugins), access };
     let packets = start_packets(owned, store, configuration.routes(), &inbox, messages)?;
     let (end, ended) = mpsc::channel(1);
-    let configuration = Arc::new(Mutex::new(configuration));
-    let daemon = Arc::new_cyclic(|own| Daemon { inbox: inbox.clone(), configuration, own: own.clone(), end });
+    let (active, configuration) = (configuration.watch(), Arc::new(Mutex::new(configuration)));
+    let daemon = Arc::new_cyclic(|own| Daemon { inbox: inbox.clone(), configuration, active, own: own.clone(), end });
     let served = runtime.block_on(serve(control, Arc::clone(&daemon), updates, ended));
     inbox.send(Message::Stop);
     if let Ok(store) = packets.join() {
@@ -164,6 +164,9 @@ fn boot(recorded: &Recorded) -> Result<(Prepared, Booted), StartError> {
     let Recorded { file, database, .. } = recorded;
     let wall = clock::now().wall.0;
     let read = file.read();
+    if let (Err(error), true) = (&read, database.revision() > 0) {
+        tracing::warn!("{}: {error}: what is recorded boots", file.path().display());
+    }
     let refused = match database.boot(read.as_deref().ok(), wall)? {
         Boot::Nothing => {
             let source = read.err().unwrap_or_else(|| io::ErrorKind::NotFound.into());
@@ -171,23 +174,30 @@ fn boot(recorded: &Recorded) -> Result<(Prepared, Booted), StartError> {
         }
         chosen => match prepare_boot(recorded, chosen) {
             Ok((prepared, booted)) => return Ok((prepared, booted)),
-            Err((Booted::File, refused)) => refused,
-            Err((_, refused)) => return Err(refused.into()),
+            Err((Booted::Newest | Booted::FileRefused, refused)) => return Err(refused.into()),
+            Err(refused) => refused,
         },
     };
-    let newest = database.boot(None, wall)?;
+    let (chosen, refused) = refused;
+    let newest = database.boot_newest()?;
     if matches!(newest, Boot::Nothing) {
         return Err(refused.into());
     }
-    tracing::error!("{refused}\nthe file was edited and is refused; the newest revision boots");
+    let (what, booted) = match chosen {
+        // Its time is over: it is tried again as soon as the daemon runs.
+        Booted::Expired => ("the revision that comes back is refused", Booted::Newest),
+        _ => ("the file was edited and is refused", Booted::FileRefused),
+    };
+    tracing::error!("{refused}\n{what}; the newest revision boots");
     let (prepared, _) = prepare_boot(recorded, newest).map_err(|(_, refused)| refused)?;
-    Ok((prepared, Booted::FileRefused))
+    Ok((prepared, booted))
 }
 
 /// Prepares what was chosen to boot.
 fn prepare_boot(recorded: &Recorded, chosen: Boot) -> Result<(Prepared, Booted), (Booted, Refusal)> {
     let Recorded { host, file, sources, database, .. } = recorded;
     let name = file.path().display().to_string();
+    let comes_back = if let Boot::Expired { to, .. } = &chosen { Some(*to) } else { None };
     let (booted, name, text, warnings) = match chosen {
         Boot::Revision { text, warnings, .. } => (Booted::Newest, name, text, warnings),
         Boot::File { text, warnings } => (Booted::File, name, text, warnings),
@@ -199,11 +209,11 @@ fn prepare_boot(recorded: &Recorded, chosen: Boot) -> Result<(Prepared, Booted),
     }
     let loaded = match booted {
         Booted::File => bindery_config::load_with(&name, &text, sources),
-        _ => bindery_config::load_with(&name, &text, &sources.recorded(database, &text)),
+        _ => bindery_config::load_with(&name, &text, &sources.recorded(database, &text, comes_back)),
     };
     let refuse = |refused: Refusal| (booted, refused);
     let loaded = loaded.map_err(|errors| refuse(errors.into()))?;
-    let prepared = prepare::prepare(host, loaded, file.base(), Some(recorded.kept())).map_err(refuse)?;
+    let prepared = prepare::prepare(host, loaded, file.base(), Some(recorded.kept(comes_back))).map_err(refuse)?;
     Ok((prepared, booted))
 }
 

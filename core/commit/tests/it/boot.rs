@@ -167,6 +167,10 @@ fn revisions_of_the_release_before_boot() {
     let mut other = again;
     other.files[0].hash = hash("q").0;
     assert_eq!(db.record(&loaded(&one()), other).unwrap(), 8, "another component is another revision");
+    assert_eq!(db.kept_hash("plugin", hash(&one()), "p"), Some(hash("q").0), "the last time");
+    assert_eq!(db.hash_in(7, "plugin", "p"), Some(hash("p").0));
+    assert_eq!(db.hash_in(8, "plugin", "p"), Some(hash("q").0));
+    assert_eq!((db.hash_in(8, "host-table", "p"), db.hash_in(9, "plugin", "p")), (None, None));
     assert_eq!(db.kept_hashes("plugin").unwrap(), [hash("p").0, hash("q").0]);
     assert_eq!(db.kept_hashes("host-table").unwrap(), [[0; 32]; 0]);
 }

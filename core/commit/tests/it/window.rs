@@ -2,7 +2,7 @@
 
 use crate::router::{NOON, Router, loaded, pool, pools};
 use bindery_api::Mode;
-use bindery_commit::{EXPIRED, EditError, KeptFile, Recording, Window};
+use bindery_commit::{Boot, EXPIRED, EditError, KeptFile, Recording, Window};
 
 /// A router with revision 2 waiting for ten minutes, and a shared session.
 fn waiting() -> (Router, u64) {
@@ -181,5 +181,32 @@ fn what_comes_back_as_what_is_there_waits_no_more() {
     assert!(same == 2 && router.db.window().is_some(), "a start, say: nobody has confirmed");
     let expired = Recording { via: EXPIRED.to_owned(), ..recording };
     assert_eq!(router.db.record(&loaded(&text), expired).unwrap(), 2);
+    assert_eq!(router.db.window(), None);
+}
+
+/// A plugin or a table may be all that is on trial: the text that comes back is the one that runs.
+#[test]
+fn what_is_on_trial_may_be_a_file_alone() {
+    let mut router = Router::new(&pools(&[("p1", 1)]));
+    let file = |hash: u8| KeptFile { kind: "plugin".into(), name: "p".into(), hash: [hash; 32], path: String::new() };
+    let with = |router: &Router, via: &str, of: u8, confirmed| Recording {
+        files: vec![file(of)],
+        confirmed,
+        ..router.recording("", via)
+    };
+    let text = loaded(&pools(&[("p1", 1)]));
+    let first = with(&router, "cli", 1, None);
+    let first = router.db.record(&text, first).unwrap();
+    let trial = with(&router, "cli", 2, Some(10));
+    let trial = router.db.record(&text, trial).unwrap();
+    let (fallback, back) = router.db.fallback().unwrap().unwrap();
+    assert_eq!((fallback, back.as_str()), (first, text.text()));
+    assert_eq!(router.db.hash_in(fallback, "plugin", "p"), Some([1; 32]));
+    router.db = router.disk.database().unwrap();
+    router.wall += 600;
+    assert!(matches!(router.boot(), Boot::Expired { from, to, .. } if (from, to) == (trial, first)));
+    assert!(matches!(router.db.boot_newest().unwrap(), Boot::Revision { number, .. } if number == trial));
+    let back = with(&router, EXPIRED, 1, None);
+    assert_eq!(router.db.record(&text, back).unwrap(), trial + 1);
     assert_eq!(router.db.window(), None);
 }

@@ -29,7 +29,7 @@ use bindery_plugin_host::{Host, Stores};
 use bindery_radius::{dynamic::Counters, shell::Handle as RadiusHandle};
 use std::{io, sync::Arc};
 use tokio::{
-    sync::{OwnedMutexGuard, oneshot},
+    sync::{OwnedMutexGuard, oneshot, watch},
     time::{Duration, Instant},
 };
 
@@ -95,6 +95,7 @@ pub(crate) struct Configuration {
     routes: RouteThread,
     dynamic: Dynamic,
     radius: Radius,
+    told: watch::Sender<(u64, Arc<Loaded>)>,
 }
 
 /// The configuration, held for a whole commit.
@@ -119,8 +120,8 @@ pub(crate) struct Recorded {
 
 impl Recorded {
     /// What the state directory has for a configuration that is being prepared.
-    pub(crate) fn kept(&self) -> Kept<'_> {
-        Kept { copies: &self.copies, stores: &self.stores, database: &self.database }
+    pub(crate) fn kept(&self, revision: Option<u64>) -> Kept<'_> {
+        Kept { copies: &self.copies, stores: &self.stores, database: &self.database, revision }
     }
 }
 
@@ -151,6 +152,7 @@ impl Configuration {
         let Recorded { host, file, sources, database, copies, stores } = recorded;
         let components = prepared.components.clone();
         let (renumbering, window) = (Renumbering::default(), None);
+        let (told, _) = watch::channel((0, Arc::clone(database.active())));
         let mut configuration = Self {
             database,
             renumbering,
@@ -164,6 +166,7 @@ impl Configuration {
             routes,
             dynamic,
             radius,
+            told,
         };
         let (by, via) = match booted {
             Booted::Newest | Booted::File | Booted::FileRefused => ("", "file"),
@@ -179,7 +182,18 @@ impl Configuration {
             tracing::warn!("{warning}");
         }
         configuration.follow_window();
+        configuration.tell();
         Ok(configuration)
+    }
+
+    /// The active revision and configuration, for those who must not wait for a commit that is under way.
+    pub(crate) fn watch(&self) -> watch::Receiver<(u64, Arc<Loaded>)> {
+        self.told.subscribe()
+    }
+
+    /// Tells them.
+    fn tell(&self) {
+        self.told.send_replace((self.revision(), Arc::clone(self.active())));
     }
 
     /// Talks to the route thread.
@@ -252,9 +266,11 @@ impl Configuration {
                 let name = self.file.path().display().to_string();
                 Loaded::from_tree(&name, tree, &self.sources).map_err(Refusal::from)?
             }
-            What::Text { name, text } => {
-                let sources = self.sources.recorded(&self.database, text);
-                bindery_config::load_with(name, text, &sources).map_err(Refusal::from)?
+            What::Text { name, text, revision: None } => return self.prepare_text(name, text),
+            What::Text { name, text, revision } => {
+                let sources = self.sources.recorded(&self.database, text, *revision);
+                let loaded = bindery_config::load_with(name, text, &sources).map_err(Refusal::from)?;
+                return self.prepare_loaded(loaded, *revision);
             }
             What::File => {
                 if let Some(window) = self.database.window() {
@@ -264,15 +280,15 @@ impl Configuration {
                 return self.prepare_text(&name, &text);
             }
         };
-        self.prepare_loaded(loaded)
+        self.prepare_loaded(loaded, None)
     }
 
     fn prepare_text(&self, name: &str, text: &str) -> Result<Prepared, CommitError> {
-        self.prepare_loaded(bindery_config::load_with(name, text, &self.sources).map_err(Refusal::from)?)
+        self.prepare_loaded(bindery_config::load_with(name, text, &self.sources).map_err(Refusal::from)?, None)
     }
 
-    fn prepare_loaded(&self, loaded: Loaded) -> Result<Prepared, CommitError> {
-        let kept = Kept { copies: &self.copies, stores: &self.stores, database: &self.database };
+    fn prepare_loaded(&self, loaded: Loaded, revision: Option<u64>) -> Result<Prepared, CommitError> {
+        let kept = Kept { copies: &self.copies, stores: &self.stores, database: &self.database, revision };
         Ok(prepare::prepare(&self.host, loaded, self.file.base(), Some(kept))?)
     }
 
@@ -441,6 +457,7 @@ async fn apply(mut held: Held, inbox: &Inbox, order: &Order, ready: Ready) -> Re
         _ => None,
     };
     held.database.committed(session, Arc::new(loaded));
+    held.tell();
     Ok(held)
 }
 

@@ -16,6 +16,8 @@ pub(crate) enum What {
         name: String,
         /// The text.
         text: String,
+        /// The revision that comes back, with the plugins and tables that it had.
+        revision: Option<u64>,
     },
 }
 

@@ -47,7 +47,7 @@ async fn take_back(daemon: &Daemon) -> Result<(), CommitError> {
     // It may have been confirmed meanwhile.
     let (true, Some((number, text))) = (held.window_is_over(), held.database.fallback()?) else { return Ok(()) };
     let order = Order {
-        what: What::Text { name: format!("revision {number}"), text },
+        what: What::Text { name: format!("revision {number}"), text, revision: Some(number) },
         via: EXPIRED,
         comment: format!("nobody confirmed revision {}: back to revision {number}", held.revision()),
         force: true,
@@ -71,7 +71,7 @@ async fn do_scheduled(daemon: &Arc<Daemon>) -> Result<(), CommitError> {
     let Some(scheduled) = held.database.scheduled().cloned() else { return Ok(()) };
     let pace = scheduled.renumber;
     let order = Order {
-        what: What::Text { name: "the scheduled commit".to_owned(), text: scheduled.text.clone() },
+        what: What::Text { name: "the scheduled commit".to_owned(), text: scheduled.text.clone(), revision: None },
         by: scheduled.user.clone(),
         via: "at",
         comment: scheduled.comment.clone(),
