@@ -78,7 +78,7 @@ impl Database {
                 Some(format) => (verb_of(*verb), format),
                 None => return Err(refused("a text to load is written in KDL, JSON or braces")),
             },
-            (verb, None) => (verb_of(*verb), format::told(name, text)),
+            (verb, None) => (verb_of(*verb), format::told(name, text, &base)),
         };
         let before = candidate.tree();
         let loaded = edit::load(before, verb, Source { name, text, format }, &base);

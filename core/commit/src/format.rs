@@ -1,12 +1,12 @@
 //! How a text is written, where nobody says so.
 
 use bindery_api as api;
-use bindery_config::edit::Format;
+use bindery_config::edit::{Format, Path};
 use bindery_config::{form, tree};
 
 /// How the text is written. What may be KDL or braces is told by the first line that can only be one of them, and where
-/// there is none by trying.
-pub(crate) fn told(name: &str, text: &str) -> Format {
+/// there is none by trying, as statements of the block at `base`.
+pub(crate) fn told(name: &str, text: &str, base: &Path) -> Format {
     let text = text.trim_start_matches('\u{feff}');
     if text.trim_start().starts_with('{') {
         return Format::Json;
@@ -14,7 +14,8 @@ pub(crate) fn told(name: &str, text: &str) -> Format {
     if let Some(format) = text.lines().find_map(|line| of_line(line.trim())) {
         return format;
     }
-    if tree::parse(name, text).is_err() && form::from_braced(name, text).is_ok() { Format::Braced } else { Format::Kdl }
+    let braced = || form::from_braced_below(name, text, base).is_ok();
+    if tree::parse(name, text).is_err() && braced() { Format::Braced } else { Format::Kdl }
 }
 
 /// What this line can only be; none where it may be either.
@@ -59,7 +60,11 @@ mod tests {
             ("policy { admit a b; }", Format::Kdl),
         ];
         for (text, format) in forms {
-            assert_eq!(told("t", text), format, "{text}");
+            assert_eq!(told("t", text, &Path::default()), format, "{text}");
         }
+        let below =
+            bindery_config::edit::path("access address-assignment pool p family inet", &Path::default()).unwrap();
+        let range = "range r { low 192.0.2.5; high 192.0.2.6; }";
+        assert_eq!((told("t", range, &below), told("t", range, &Path::default())), (Format::Braced, Format::Kdl));
     }
 }
