@@ -81,6 +81,7 @@ pub(crate) fn words_help(words: &str) -> Option<&'static str> {
         ("show system configuration", "Configurations that are kept, and who edits"),
         ("show system configuration database", "Who edits"),
         ("wildcard", "Commands for all whose names match"),
+        ("wildcard range", "Commands for a range of numbers"),
     ];
     HELP.iter().find(|(of, _)| *of == words).map(|(_, help)| *help)
 }

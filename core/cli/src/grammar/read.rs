@@ -365,6 +365,7 @@ mod tests {
             #up 2 show
             #run show version
             #wild delete interface *
+            #wild r s group g[1-3] interface eth[1-3]
             #exit conf
         ";
         let shown: Vec<String> = lines.lines().map(str::trim).filter(|l| !l.is_empty()).map(show).collect();
