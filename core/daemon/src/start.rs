@@ -148,10 +148,10 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     });
     // Requests that still hold the daemon end with the runtime.
     drop(runtime);
-    if let Some(daemon) = Arc::into_inner(daemon) {
-        if let Some(configuration) = Arc::into_inner(daemon.configuration) {
-            configuration.into_inner().end();
-        }
+    if let Some(daemon) = Arc::into_inner(daemon)
+        && let Some(configuration) = Arc::into_inner(daemon.configuration)
+    {
+        configuration.into_inner().end();
     }
     served.map_err(StartError::System)?;
     tracing::info!("ended; routes and bindings stay");
@@ -297,8 +297,9 @@ async fn serve(
             _ = interrupt.recv() => break,
             _ = end.recv() => break,
             _ = hangup.recv() => {
-                // The outcome is in the log.
-                let _ = daemon.reload(false).await;
+                let daemon = Arc::clone(&daemon);
+                // The outcome is in the log. The end does not wait for it.
+                tokio::spawn(async move { daemon.reload(false).await });
             }
         }
     }

@@ -292,6 +292,19 @@ impl Configuration {
         Ok(prepare::prepare(&self.host, loaded, self.file.base(), Some(kept))?)
     }
 
+    /// The end of the first step: what is started now, so that nothing refuses once the revision is recorded. A driver
+    /// takes its time to start, and so it does to end where the record fails.
+    fn ready(&self, prepared: Prepared, inbox: &Inbox) -> Result<Ready, CommitError> {
+        let (system, before) = (&prepared.loaded.system, &self.active().system);
+        let routes = match routes::are_same(system, before) {
+            true => None,
+            false => Some(routes::start(system, self.file.base(), inbox)?),
+        };
+        let dynamic = self.dynamic.prepare(&prepared.loaded.model, &prepared.aaa.radius.nas)?;
+        let withdraw = system.route_protocol != before.route_protocol;
+        Ok(Ready { prepared, routes, dynamic, withdraw })
+    }
+
     /// The second step: the revision is on stable storage when this returns.
     fn record(&mut self, prepared: &Prepared, order: &Order) -> io::Result<u64> {
         let plugin = |component: &Component| KeptFile {
@@ -390,18 +403,13 @@ pub(crate) async fn commit(held: Held, inbox: &Inbox, order: Order) -> Result<(H
         return Err(CommitError::Sessions(outcome.blast.counts));
     }
     order.renumber = order.renumber.filter(|_| outcome.blast.hit() > 0);
-    let (system, before) = (&prepared.loaded.system, &old.system);
-    // Started now, so that nothing refuses once the revision is recorded.
-    let routes =
-        if routes::are_same(system, before) { None } else { Some(routes::start(system, held.file.base(), inbox)?) };
-    let dynamic = held.dynamic.prepare(&prepared.loaded.model, &prepared.aaa.radius.nas)?;
-    let withdraw = system.route_protocol != before.route_protocol;
-    let ready = Ready { prepared, routes, dynamic, withdraw };
+    let events = inbox.clone();
     let (held, recorded) = blocking(held, move |held| {
+        let ready = held.ready(prepared, &events)?;
         let edit = if matches!(order.what, What::File) { None } else { held.keep_edit() };
         let revision = held.record(&ready.prepared, &order);
         held.prune();
-        revision.map(|revision| (revision, edit, ready, order))
+        Ok::<_, CommitError>((revision?, edit, ready, order))
     })
     .await;
     let (revision, edit, ready, order) = recorded?;
