@@ -353,3 +353,87 @@ fn private_and_exclusive_editors_meet() -> Result<()> {
     ensure!(granted(&clients, 2)? == 1000, "the second one's lease time");
     Ok(())
 }
+
+/// An operator whose terminal is gone holds nobody up, and leaves nothing behind that was edited alone.
+#[test]
+fn a_lost_terminal_ends_what_it_edited() -> Result<()> {
+    let Some(access) = Access::new(&["tmux"], &Config::default())? else { return Ok(()) };
+    let (one, two) = (Terminal::open(&access, "a")?, Terminal::open(&access, "b")?);
+    one.run("configure exclusive")?;
+    one.run("set access address-assignment pool p2 family inet network 10.9.0.0/24")?;
+    let screen = one.run("show | compare")?;
+    ensure!(screen.contains("+    pool p2 {") && screen.contains("network 10.9.0.0/24;"), "{screen}");
+    let screen = two.run("configure exclusive")?;
+    ensure!(screen.contains("locked by root") && sign(&screen) == Some('>'), "{screen}");
+    drop(one);
+    until("the lock to be free", || {
+        let screen = two.run("configure exclusive").ok()?;
+        screen.contains("Entering configuration mode").then_some(())
+    })?;
+    let screen = two.run("show | compare")?;
+    ensure!(!screen.contains("pool p2"), "what was edited alone is gone: {screen}");
+    Ok(())
+}
+
+/// The shell stays when the daemon goes, says what is lost, and works with the next one.
+#[test]
+fn the_shell_outlives_the_daemon() -> Result<()> {
+    let Some(mut access) = Access::new(&["tmux"], &Config::default())? else { return Ok(()) };
+    let clients = SimClients::open(&access.client, "c0")?;
+    let (editor, watcher) = (Terminal::open(&access, "a")?, Terminal::open(&access, "b")?);
+    editor.run("configure")?;
+    editor.run(&format!("set {ATTRIBUTES} maximum-lease-time 900"))?;
+    watcher.run_until("monitor dhcp server", "Ctrl-C ends it")?;
+    access.daemon.kill();
+    watcher
+        .wait("what the watcher is told", |screen| screen.iter().any(|line| line.contains("the stream broke off")))?;
+    let screen = editor.run("show | compare")?;
+    ensure!(screen.contains("is binderyd running?") && sign(&screen) == Some('#'), "{screen}");
+    access.daemon.restart(&access.server)?;
+    watcher.wait("the stream to go on", |screen| {
+        screen.iter().any(|line| line.contains("the daemon was restarted"))
+            && screen.iter().filter(|line| line.contains("Ctrl-C ends it")).count() == 2
+    })?;
+    let lease = clients.lease(mac(1), 1)?;
+    watcher.wait("the client of the new daemon", |screen| {
+        screen.iter().any(|line| line.contains("BOUND") && line.contains(&lease.address.to_string()))
+    })?;
+    watcher.key("C-c")?;
+    watcher.wait("the prompt", waits)?;
+
+    let screen = editor.run("commit")?;
+    ensure!(screen.contains("error: editing session") && screen.contains("is over"), "{screen}");
+    let screen = editor.run("exit")?;
+    ensure!(sign(&screen) == Some('>'), "{screen}");
+    let screen = editor.run("configure")?;
+    ensure!(screen.contains("Entering configuration mode"), "{screen}");
+    editor.run(&format!("set {ATTRIBUTES} maximum-lease-time 800"))?;
+    let screen = editor.run("commit")?;
+    ensure!(screen.contains("commit complete"), "{screen}");
+    ensure!(granted(&clients, 2)? == 800, "the new lease time");
+    Ok(())
+}
+
+/// A secret that is typed is on no screen afterwards, and in no history.
+#[test]
+fn a_typed_secret_is_not_kept() -> Result<()> {
+    let Some(access) = Access::new(&["tmux"], &Config::default())? else { return Ok(()) };
+    let terminal = Terminal::open(&access, "a")?;
+    terminal.run("configure")?;
+    terminal.run("set system services dhcp-local-server reconfigure token green-frog-13")?;
+    let screen = terminal.run("show system services dhcp-local-server reconfigure")?;
+    ensure!(screen.contains("token <hidden>;") && !screen.contains("green-frog-13"), "{screen}");
+    terminal.clear()?;
+    terminal.key("Up")?;
+    terminal.wait_line("show system services dhcp-local-server reconfigure")?;
+    terminal.key("Up")?;
+    terminal.wait_line("configure")?;
+    terminal.key("C-u")?;
+    terminal.wait("an empty line", waits)?;
+    let screen = terminal.run("commit")?;
+    ensure!(screen.contains("commit complete"), "{screen}");
+    let history = access.lab.folder().join("home-a/.local/state/bindery/history");
+    let history = std::fs::read_to_string(history)?;
+    ensure!(history.starts_with("configure\n") && !history.contains("green-frog-13"), "{history}");
+    Ok(())
+}
