@@ -41,7 +41,7 @@ async fn allow(server: &Server, requestor: Requestor, verb: Verb) -> Result<(), 
     if server.backend.permission(requestor).await.is_some_and(|permission| permission >= wanted) {
         return Ok(());
     }
-    let text = format!("permission denied: this needs permission {}", wanted.name());
+    let text = format!("permission denied: this needs permission {}, which `system login` gives", wanted.name());
     Err(Refused(StatusCode::FORBIDDEN, text))
 }
 
