@@ -49,6 +49,12 @@ pub(crate) enum Mistake {
     /// A word that begins no command.
     #[error("unknown command `{word}`: expected {expected}")]
     NoCommand { word: String, expected: String },
+    /// A command of configuration mode where there is none.
+    #[error("`{0}` is a command of configuration mode: `configure` goes there")]
+    NotConfiguring(String),
+    /// An operational command in configuration mode.
+    #[error("`{0}` is an operational command: say `run {0}`")]
+    Operational(String),
     /// A beginning of several words.
     #[error("`{word}` is short for several words: {candidates}")]
     Ambiguous { word: String, candidates: String },
@@ -249,6 +255,27 @@ fn refused(entry: &Entry, found: &Arguments, word: &Word, mistake: Mistake) -> M
     Mistake::Unknown { word: word.text.clone(), before: entry.words.to_owned(), expected }
 }
 
+/// What is wrong with words that the other mode may know: then they stand in the wrong one.
+fn of_other_mode(mode: Mode, words: &[Word], mistake: Mistake) -> Mistake {
+    let set = |before: &str| mode == Mode::Operational && before == "set";
+    let unknown = match &mistake {
+        Mistake::NoCommand { .. } => true,
+        Mistake::Unknown { before, .. } => set(before),
+        _ => false,
+    };
+    let (Some(word), true) = (words.first(), unknown) else { return mistake };
+    let other = match mode {
+        Mode::Operational => Mode::Configure,
+        Mode::Configure => Mode::Operational,
+    };
+    let firsts: Vec<&'static str> = other.table().iter().filter_map(|entry| entry.words.split(' ').next()).collect();
+    match (mode, choose(word, &firsts)) {
+        (Mode::Operational, Ok(known)) => Mistake::NotConfiguring(known.to_owned()),
+        (Mode::Configure, Ok(known)) if known != "configure" => Mistake::Operational(known.to_owned()),
+        _ => mistake,
+    }
+}
+
 /// Reads a command; pipes are no part of it.
 ///
 /// # Errors
@@ -258,7 +285,7 @@ pub(crate) fn parse(mode: Mode, line: &str) -> Result<Parsed, Mistake> {
     if words.is_empty() {
         return Err(Mistake::Empty);
     }
-    let step = walk(mode, &words)?;
+    let step = walk(mode, &words).map_err(|mistake| of_other_mode(mode, &words, mistake))?;
     let Some(entry) = step.entry else {
         return Err(match words.get(step.read) {
             None => Mistake::Incomplete { before: step.before, expected: list(&step.next) },
@@ -352,6 +379,11 @@ mod tests {
             #commit renumber pace 100 sessions
             #commit pace 100
             #commit comment
+            set system services
+            commit
+            del system
+            #clear dhcp server statistics
+            #conf private
             #commit force renumber
             #commit c
             #load merge terminal relative json
