@@ -20,7 +20,7 @@ mod system;
 pub(crate) use check::{check, check_groups, fragment};
 pub use redact::{HIDDEN, keep_hidden, redact};
 pub(crate) use redact::{
-    has_hidden, mask, mask_commands, mask_in, mask_json, may_be_secret, refers, stands_for_secret,
+    has_hidden, mask, mask_commands, mask_in, mask_json, mask_lines, may_be_secret, refers, stands_for_secret,
 };
 pub use reference::reference;
 

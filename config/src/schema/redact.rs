@@ -95,6 +95,30 @@ fn blank(text: &str, spans: Vec<Span>) -> String {
     text
 }
 
+/// A text that cannot be parsed with asterisks in the place of each word that may be a secret, every other byte where it
+/// was: each behind the name of a secret in its line.
+pub(crate) fn mask_lines(text: &str) -> String {
+    let of_name = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    let mut masked = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let places = secrets().iter().flat_map(|name| line.match_indices(name));
+        let words = places.map(|(at, name)| (at, at + name.len())).filter(|(at, end)| {
+            let before = line.get(..*at).is_some_and(|before| before.ends_with(of_name));
+            !before && !line.get(*end..).is_some_and(|behind| behind.starts_with(of_name))
+        });
+        let end = words.map(|(_, end)| end).min().unwrap_or(line.len());
+        let (open, secret) = line.split_at(end);
+        masked.push_str(open);
+        for c in secret.chars() {
+            match c.is_whitespace() {
+                true => masked.push(c),
+                false => masked.extend(std::iter::repeat_n('*', c.len_utf8())),
+            }
+        }
+    }
+    masked
+}
+
 /// The text of commands with asterisks in the place of each word that is or may be a secret; their paths begin at
 /// `base`. The commands may be at fault: behind what is not in the table, every word behind the name of a secret counts,
 /// or behind the beginning of such a name.

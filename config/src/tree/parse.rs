@@ -2,6 +2,7 @@
 
 use super::{Argument, Node, Property, Span, Tag, Tree, Value, bounds};
 use crate::error::{Errors, Fault};
+use crate::schema::mask_lines;
 use kdl::{KdlDocument, KdlEntry, KdlError, KdlNode, KdlValue};
 use std::sync::Arc;
 
@@ -16,16 +17,16 @@ const STACK: usize = 64 << 20;
 /// # Errors
 /// The text is over a limit or no KDL v2.
 pub fn parse(name: &str, text: &str) -> Result<Tree, Errors> {
-    let shared: Arc<str> = text.into();
+    let shown = || Arc::from(mask_lines(text));
     if let Err((message, span)) = bounds::check(text) {
-        return Err(Errors::new(name, shared, vec![Fault::new(message, span, "")]));
+        return Err(Errors::new(name, shown(), vec![Fault::new(message, span, "")]));
     }
     match document(text) {
         Ok(document) => Ok(Tree { nodes: nodes(&document, text) }),
         Err(faults) => {
             let faults =
                 if faults.is_empty() { vec![Fault::new("this is not KDL", Span::default(), "")] } else { faults };
-            Err(Errors::new(name, shared, faults).show_first(SHOWN))
+            Err(Errors::new(name, shown(), faults).show_first(SHOWN))
         }
     }
 }
@@ -40,7 +41,7 @@ fn document(text: &str) -> Result<KdlDocument, Vec<Fault>> {
             Err(error) => return Err(failed(&error.to_string())),
         };
         match parser.join() {
-            Ok(result) => result.map_err(|error| faults(text, &error)),
+            Ok(result) => result.map_err(|error| faults(&mask_lines(text), &error)),
             Err(_) => Err(failed("the KDL parser gave up")),
         }
     })

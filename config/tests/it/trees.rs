@@ -130,6 +130,19 @@ fn secrets_stay_hidden_in_the_errors_of_a_tree() {
     assert!(errors.to_string().contains("f.kdl:2:19") && !errors.to_string().contains("Hush"), "{errors}");
 }
 
+/// Logs keep what they are told.
+#[test]
+fn secrets_stay_hidden_in_a_text_that_cannot_be_parsed() {
+    let server =
+        |secret: &str| format!("access {{\n  radius-server \"192.0.2.1\" {{ port 1; secret {secret}\n  }}\n}}\n");
+    for (secret, fault) in [("\"Hush", "f.kdl:2:"), ("12Hush", "f.kdl:2:"), ("\"Hush\" } }", "f.kdl:")] {
+        let errors = parse("f.kdl", &server(secret)).unwrap_err().to_string();
+        assert!(errors.contains(fault) && !errors.contains("Hush"), "{errors}");
+    }
+    let errors = parse("f.kdl", "no-secrets { open \"Bush }").unwrap_err().to_string();
+    assert!(errors.contains("Bush"), "{errors}");
+}
+
 /// All places in a tree, in the order of the text.
 fn places(tree: &Tree) -> Vec<Span> {
     fn walk(nodes: &[bindery_config::tree::Node], out: &mut Vec<Span>) {
