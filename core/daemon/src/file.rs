@@ -73,11 +73,13 @@ impl ConfigFile {
     /// # Errors
     /// The file system's; the file is as it was.
     pub(crate) fn write(&self, text: &str) -> io::Result<()> {
-        if self.hash() == Some(bindery_config::hash(text)) {
-            return Ok(());
-        }
         let path = self.real();
-        replace(&path, &path, text.as_bytes())
+        match read(&path) {
+            Ok(bytes) if bytes == text.as_bytes() => Ok(()),
+            // What cannot be read was not kept either.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => replace(&path, &path, text.as_bytes()),
+        }
     }
 
     /// Where it is: a link stays one.
@@ -148,8 +150,13 @@ mod tests {
         assert!(file.read().unwrap_err().to_string().contains("UTF-8"));
         let aside = file.keep_edit(&[bindery_config::hash("c")]).unwrap().unwrap();
         assert_eq!(fs::read(aside).unwrap(), b"caf\xe9", "no text, and an edit all the same");
+        File::create(&target).unwrap().set_len(TEXT_MAX + 1).unwrap();
+        assert!(file.keep_edit(&[]).is_err() && file.write("d").is_err(), "no configuration is so large");
+        assert_eq!(fs::metadata(&target).unwrap().len(), TEXT_MAX + 1);
         fs::remove_file(&target).unwrap();
         assert_eq!(file.keep_edit(&[]).unwrap(), None);
+        file.write("d").unwrap();
+        assert_eq!(file.read().unwrap(), "d");
     }
 
     #[test]
