@@ -64,21 +64,21 @@ impl ConfigFile {
             return Ok(None);
         }
         let aside = beside(&path, ".edited");
-        replace(&path, &aside, &edited)?;
+        replace(&path, &aside, &edited, 0o7770)?;
         Ok(Some(aside))
     }
 
-    /// Makes `text` what it holds, whole or not at all.
+    /// Makes `text` what it holds, whole or not at all. One with a secret is nothing for others than owner and group.
     ///
     /// # Errors
     /// The file system's; the file is as it was.
-    pub(crate) fn write(&self, text: &str) -> io::Result<()> {
+    pub(crate) fn write(&self, text: &str, secret: bool) -> io::Result<()> {
         let path = self.real();
         match read(&path) {
             Ok(bytes) if bytes == text.as_bytes() => Ok(()),
             // What cannot be read was not kept either.
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => replace(&path, &path, text.as_bytes()),
+            _ => replace(&path, &path, text.as_bytes(), if secret { 0o7770 } else { 0o7777 }),
         }
     }
 
@@ -104,13 +104,13 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Writes `to` so that it is there whole or not at all, with owner and mode of `like`.
-fn replace(like: &Path, to: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes `to` so that it is there whole or not at all, with the owner of `like` and what `mask` leaves of its mode.
+fn replace(like: &Path, to: &Path, bytes: &[u8], mask: u32) -> io::Result<()> {
     let temporary = beside(to, ".new");
     let like = fs::metadata(like).ok();
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     if let Some(like) = like {
-        file.set_permissions(fs::Permissions::from_mode(like.mode() & 0o7777))?;
+        file.set_permissions(fs::Permissions::from_mode(like.mode() & mask))?;
         // Only root may give a file away; where we may not, it is ours.
         let _ = fchown(&file, Some(like.uid()), Some(like.gid()));
     }
@@ -135,7 +135,7 @@ mod tests {
         let file = ConfigFile::new(path.clone());
         let known = [bindery_config::hash("a")];
         assert_eq!(file.keep_edit(&known).unwrap(), None);
-        file.write("b").unwrap();
+        file.write("b", false).unwrap();
         assert_eq!(fs::read_to_string(&target).unwrap(), "b");
         assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o640);
         assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
@@ -143,7 +143,9 @@ mod tests {
         fs::write(&target, "by hand").unwrap();
         let aside = file.keep_edit(&[bindery_config::hash("b")]).unwrap().unwrap();
         assert_eq!(fs::read_to_string(aside).unwrap(), "by hand");
-        file.write("c").unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o644)).unwrap();
+        file.write("c", true).unwrap();
+        assert_eq!(fs::metadata(&target).unwrap().mode() & 0o777, 0o640);
         assert_eq!(file.hash(), Some(bindery_config::hash("c")));
 
         fs::write(&target, b"caf\xe9").unwrap();
@@ -151,18 +153,18 @@ mod tests {
         let aside = file.keep_edit(&[bindery_config::hash("c")]).unwrap().unwrap();
         assert_eq!(fs::read(aside).unwrap(), b"caf\xe9", "no text, and an edit all the same");
         File::create(&target).unwrap().set_len(TEXT_MAX + 1).unwrap();
-        assert!(file.keep_edit(&[]).is_err() && file.write("d").is_err(), "no configuration is so large");
+        assert!(file.keep_edit(&[]).is_err() && file.write("d", false).is_err(), "no configuration is so large");
         assert_eq!(fs::metadata(&target).unwrap().len(), TEXT_MAX + 1);
         fs::remove_file(&target).unwrap();
         assert_eq!(file.keep_edit(&[]).unwrap(), None);
-        file.write("d").unwrap();
+        file.write("d", false).unwrap();
         assert_eq!(file.read().unwrap(), "d");
     }
 
     #[test]
     fn a_file_that_cannot_be_written_is_said_so() {
         let file = ConfigFile::new("/proc/bindery.kdl".into());
-        assert!(file.write("a").is_err());
+        assert!(file.write("a", false).is_err());
         assert!(file.read().is_err() && file.hash().is_none());
         assert_eq!(ConfigFile::new("bindery.kdl".into()).base(), Path::new("."));
     }

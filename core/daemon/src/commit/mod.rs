@@ -22,7 +22,7 @@ use crate::{
     sources::FileSources,
 };
 use bindery_commit::{Database, EXPIRED, EditError, KeptFile, Recording};
-use bindery_config::{Hash, Loaded, PluginConfig};
+use bindery_config::{Loaded, PluginConfig, schema};
 use bindery_engine::{config::PluginId, impact::ImpactCounts};
 use bindery_netlink::{RouteHandle, RouteThread};
 use bindery_plugin_host::{Host, Stores};
@@ -173,13 +173,12 @@ impl Configuration {
             Booted::Expired => ("", EXPIRED),
         };
         let overwrites = matches!(booted, Booted::Newest | Booted::Expired);
-        let edit = if overwrites { configuration.keep_edit() } else { None };
+        let edit = if overwrites { configuration.keep_edit() } else { Ok(None) };
         // What is the newest revision already, text and plugins, is not recorded again.
         configuration.record(prepared, &Order { by: by.to_owned(), via, ..Order::default() })?;
         configuration.database.started(Arc::new(prepared.loaded.clone()));
-        let written = if overwrites { configuration.write_file() } else { None };
-        for warning in edit.into_iter().chain(written) {
-            tracing::warn!("{warning}");
+        if overwrites {
+            configuration.write_file(edit).iter().for_each(|warning| tracing::warn!("{warning}"));
         }
         configuration.follow_window();
         configuration.tell();
@@ -342,25 +341,36 @@ impl Configuration {
 
     /// Keeps an edit of the file that nobody has loaded, before it is recorded that the file is to be written over; what
     /// the operator should know of it.
-    fn keep_edit(&self) -> Option<String> {
+    ///
+    /// # Errors
+    /// It could not be kept, in words: then the file must not be written over.
+    fn keep_edit(&self) -> Result<Option<String>, String> {
         let path = self.file.path().display();
-        let known: Vec<Hash> = self.database.file_hashes();
-        match self.file.keep_edit(&known) {
-            Ok(None) => None,
-            Ok(Some(aside)) => Some(format!(
-                "{path} was edited since the last commit and never loaded: that text is in {} now",
-                aside.display()
+        match self.file.keep_edit(&self.database.file_hashes()) {
+            Ok(aside) => Ok(aside.map(|aside| {
+                let aside = aside.display();
+                format!("{path} was edited since the last commit and never loaded: that text is in {aside} now")
+            })),
+            Err(error) => Err(format!(
+                "{path} was edited since the last commit and cannot be kept: {error}: it is not written, and the revision \
+                 boots from the state directory"
             )),
-            // Then it cannot be written over either, which is told when that is tried.
-            Err(_) => None,
         }
     }
 
-    /// Writes the active text to the file; what the operator should know of it.
-    fn write_file(&self) -> Option<String> {
-        let path = self.file.path().display();
-        let error = self.file.write(self.database.active().text()).err()?;
-        Some(format!("{path} cannot be written: {error}: the revision boots from the state directory"))
+    /// Writes the active text to the file, unless an edit of it could not be kept; what the operator should know.
+    fn write_file(&self, edit: Result<Option<String>, String>) -> Vec<String> {
+        let mut told = match edit {
+            Ok(told) => Vec::from_iter(told),
+            Err(told) => return vec![told],
+        };
+        let (path, active) = (self.file.path().display(), self.database.active());
+        // Others must not read a secret that stands there.
+        let secret = schema::redact(&active.tree) != active.tree;
+        if let Err(error) = self.file.write(active.text(), secret) {
+            told.push(format!("{path} cannot be written: {error}: the revision boots from the state directory"));
+        }
+        told
     }
 }
 
@@ -397,6 +407,8 @@ pub(crate) async fn commit(held: Held, inbox: &Inbox, order: Order) -> Result<(H
     let blast = blast_of(inbox, &prepared.loaded.engine, Some(former), order.sessions).await;
     outcome.blast = blast.ok_or(CommitError::Ending)?;
     if order.check {
+        // Nothing is left behind of what was only looked at.
+        let (held, ()) = blocking(held, |held| held.prune()).await;
         return unchanged(held, &order, outcome).await;
     }
     if outcome.blast.counts.displaces() > 0 && !order.force && order.renumber.is_none() {
@@ -406,7 +418,7 @@ pub(crate) async fn commit(held: Held, inbox: &Inbox, order: Order) -> Result<(H
     let events = inbox.clone();
     let (held, recorded) = blocking(held, move |held| {
         let ready = held.ready(prepared, &events)?;
-        let edit = if matches!(order.what, What::File) { None } else { held.keep_edit() };
+        let edit = if matches!(order.what, What::File) { Ok(None) } else { held.keep_edit() };
         let revision = held.record(&ready.prepared, &order);
         held.prune();
         Ok::<_, CommitError>((revision?, edit, ready, order))
@@ -414,12 +426,11 @@ pub(crate) async fn commit(held: Held, inbox: &Inbox, order: Order) -> Result<(H
     .await;
     let (revision, edit, ready, order) = recorded?;
     outcome.revision = revision;
-    outcome.warnings.extend(edit);
     let held = apply(held, inbox, &order, ready).await?;
     let (mut held, written) = match order.what {
         // It says so already; what an editor puts there meanwhile is the next commit's.
-        What::File => (held, None),
-        _ => blocking(held, |held| held.write_file()).await,
+        What::File => (held, Vec::new()),
+        _ => blocking(held, |held| held.write_file(edit)).await,
     };
     outcome.warnings.extend(written);
     held.follow_window();
