@@ -35,6 +35,8 @@ impl Operator for Person {
     }
 
     fn text(&mut self) -> io::Result<Option<String>> {
+        // Between two lines the terminal would eat a Ctrl-D that comes with them, as programs send it.
+        let _keys = terminal::Keys::take()?;
         let mut text = String::new();
         loop {
             match self.editor.line("")? {
@@ -55,7 +57,6 @@ impl Operator for Person {
 /// There is no terminal.
 pub(crate) fn run(console: &mut Console, first: Option<&str>) -> io::Result<ExitCode> {
     console.client.set_interactive();
-    let _end = terminal::EndKept::take()?;
     let mut person = Person { editor: Editor::new(Daemon(Arc::clone(&console.client)))? };
     let name = format!("{}@{}", terminal::user(), terminal::host());
     if let Some(first) = first {

@@ -63,35 +63,6 @@ pub(crate) fn host() -> String {
     name.split('.').next().unwrap_or_default().to_owned()
 }
 
-/// Ctrl-D is kept for the next line that is read, until this is dropped. Programs that type all at once send it with the
-/// text before it; a terminal that nobody reads keys from at that moment would eat it.
-#[derive(Debug)]
-pub(crate) struct EndKept {
-    before: Termios,
-}
-
-impl EndKept {
-    /// Changes the terminal.
-    ///
-    /// # Errors
-    /// It is none.
-    pub(crate) fn take() -> io::Result<Self> {
-        let before = tcgetattr(stdio::stdin())?;
-        let mut kept = before.clone();
-        // 0 is no key (termios(3), _POSIX_VDISABLE).
-        kept.special_codes[SpecialCodeIndex::VEOF] = 0;
-        tcsetattr(stdio::stdin(), OptionalActions::Now, &kept)?;
-        Ok(Self { before })
-    }
-}
-
-impl Drop for EndKept {
-    fn drop(&mut self) {
-        // A terminal that is gone needs nothing back.
-        let _ = tcsetattr(stdio::stdin(), OptionalActions::Now, &self.before);
-    }
-}
-
 /// Single keys, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Keys {
