@@ -437,3 +437,17 @@ fn a_typed_secret_is_not_kept() -> Result<()> {
     ensure!(history.starts_with("configure\n") && !history.contains("green-frog-13"), "{history}");
     Ok(())
 }
+
+/// Programs type a whole text at once and wait for nothing.
+#[test]
+fn what_is_typed_ahead_is_not_lost() -> Result<()> {
+    let Some(access) = Access::new(&["tmux"], &Config::default())? else { return Ok(()) };
+    let terminal = Terminal::open(&access, "a")?;
+    let text = "access { address-assignment { pool p2 { family inet { network \"10.9.0.0/24\"; } } } }";
+    let keys = ["configure", "Enter", "load merge terminal", "Enter", text, "Enter", "C-d"];
+    capture(&mut terminal.tmux(&[&["send-keys"], keys.as_slice()].concat()))?;
+    terminal.wait("the text's end", |screen| screen.iter().any(|line| line == "load complete") && waits(screen))?;
+    let screen = terminal.run("show access address-assignment pool p2")?;
+    ensure!(screen.contains("network 10.9.0.0/24;"), "{screen}");
+    Ok(())
+}
