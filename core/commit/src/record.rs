@@ -249,7 +249,7 @@ fn escape(text: &str, odd: impl Fn(char) -> bool) -> String {
     out
 }
 
-/// What [`line`] or [`word`] was made of. What cannot be an escape stands as it is.
+/// What [`line()`] or [`word`] was made of. What cannot be an escape stands as it is.
 pub(crate) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
