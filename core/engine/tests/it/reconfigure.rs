@@ -154,7 +154,7 @@ fn it_leaves_when_it_is_durable() {
 #[test]
 fn a_pace_begins_with_no_more_than_it_says() {
     let mut lab = lab();
-    for number in 1..=5 {
+    for number in 1..=3 {
         lab.lease(number);
     }
     let (mut cursor, mut begun) = (Some(Cursor::START), Vec::new());
@@ -166,8 +166,8 @@ fn a_pace_begins_with_no_more_than_it_says() {
         begun.push(page.started);
         cursor = page.next;
     }
-    assert_eq!(begun, [2, 2, 1]);
-    assert_eq!(forcerenews(&mut lab).len(), 5, "each once");
+    assert_eq!(begun, [2, 1]);
+    assert_eq!(forcerenews(&mut lab).len(), 3, "each once");
 }
 
 #[test]
