@@ -2,11 +2,12 @@
 
 use crate::edit::{Path, Resolver, Step, Word, WordKind, Words, braces, inside, is_block, named};
 use crate::error::{Errors, Fault, Faults};
-use crate::schema::{Kind, Statement, fragment, mask_commands};
+use crate::schema::{Kind, ROOT, Statement, fragment, mask_commands};
 use crate::tree::{Node, Span, TEXT_MAX, Tag, Tree, clean};
 
 /// Reads what [`braced`](super::braced()) writes; `name` is how messages call the text. Names may be shortened as in
-/// commands; a comment `/* ... */` belongs to the statement behind it, one that begins with `#` to none.
+/// commands; a comment `/* ... */` belongs to the statement behind it, one that begins with `#` to none. Groups may
+/// stand as Junos has them, all in one block `groups { NAME { ... } }`.
 ///
 /// # Errors
 /// The first place that cannot be read, or all values that do not fit.
@@ -40,6 +41,17 @@ fn hide(text: &str) -> String {
     lines.join("\n")
 }
 
+/// The statement whose instances Junos writes inside of one block.
+const GROUPS: &str = "groups";
+
+/// What stands before a statement's name.
+#[derive(Default)]
+struct Tags {
+    inactive: bool,
+    protect: bool,
+    tag: Option<Tag>,
+}
+
 /// Reads statements in braces.
 pub(crate) struct Reader<'a> {
     text: &'a str,
@@ -68,8 +80,42 @@ impl<'a> Reader<'a> {
                     self.comments.clear();
                     return Ok(nodes);
                 }
+                Some(word) if self.is_list(within, &word)? => self.list(within, &mut nodes)?,
                 Some(_) => nodes.push(self.statement(within)?),
             }
+        }
+    }
+
+    /// Whether `word` begins the block in which Junos has all groups: `groups { G { ... } }`.
+    fn is_list(&self, within: &'static Statement, word: &Word<'_>) -> Result<bool, Fault> {
+        if !std::ptr::eq(within, &ROOT) || word.kind != WordKind::Bare || word.text != GROUPS {
+            return Ok(false);
+        }
+        let mut ahead = self.resolver.words.clone();
+        ahead.next()?;
+        Ok(ahead.next()?.is_some_and(|word| word.is_mark("{")))
+    }
+
+    /// Reads that block: a statement of its own for each group.
+    fn list(&mut self, within: &'static Statement, nodes: &mut Vec<Node>) -> Result<(), Fault> {
+        self.comments.clear();
+        let name = self.resolver.need("a statement")?;
+        self.resolver.need("`{`")?;
+        loop {
+            self.blanks()?;
+            match self.resolver.words.peek()? {
+                None => return Err(self.resolver.fault("a `}` is missing", self.resolver.words.here())),
+                Some(word) if word.is_mark("}") => {
+                    self.comments.clear();
+                    return self.skip();
+                }
+                Some(_) => {}
+            }
+            let annotation = std::mem::take(&mut self.comments);
+            let tags = self.tags()?;
+            let statement = named(within, &name, &self.resolver.path)?;
+            let head = self.marked(statement, name.span, tags)?;
+            nodes.push(self.rest(head, statement, annotation)?);
         }
     }
 
@@ -95,7 +141,12 @@ impl<'a> Reader<'a> {
     /// One statement with its tags and all in it.
     fn statement(&mut self, within: &'static Statement) -> Result<Node, Fault> {
         let annotation = std::mem::take(&mut self.comments);
-        let (mut node, statement) = self.head(within)?;
+        let (node, statement) = self.head(within)?;
+        self.rest(node, statement, annotation)
+    }
+
+    /// What follows the values of a statement.
+    fn rest(&mut self, mut node: Node, statement: &'static Statement, annotation: Vec<String>) -> Result<Node, Fault> {
         node.annotation = annotation;
         if matches!(statement.kind, Kind::Free) {
             self.free(&mut node, statement)?;
@@ -120,22 +171,33 @@ impl<'a> Reader<'a> {
 
     /// Tags, name and values.
     pub(crate) fn head(&mut self, within: &'static Statement) -> Result<(Node, &'static Statement), Fault> {
-        let (mut inactive, mut protect, mut tag) = (false, false, None);
-        let word = loop {
-            let word = self.resolver.need("a statement")?;
-            match (&*word.text, word.kind) {
-                ("inactive:", WordKind::Bare) => inactive = true,
-                ("protect:", WordKind::Bare) => protect = true,
-                ("replace:", WordKind::Bare) => tag = Some(Tag::Replace),
-                ("delete:", WordKind::Bare) => tag = Some(Tag::Delete),
-                _ => break word,
-            }
-        };
+        let tags = self.tags()?;
+        let word = self.resolver.need("a statement")?;
         let statement = named(within, &word, &self.resolver.path)?;
-        let mut node = self.resolver.head(statement, word.span)?;
-        node.mark(inactive, protect);
-        node.tag = tag.or(node.tag);
-        Ok((node, statement))
+        Ok((self.marked(statement, word.span, tags)?, statement))
+    }
+
+    /// The values of a statement whose name was read, and its tags.
+    fn marked(&mut self, statement: &'static Statement, name: Span, tags: Tags) -> Result<Node, Fault> {
+        let mut node = self.resolver.head(statement, name)?;
+        node.mark(tags.inactive, tags.protect);
+        node.tag = tags.tag.or(node.tag);
+        Ok(node)
+    }
+
+    fn tags(&mut self) -> Result<Tags, Fault> {
+        let mut tags = Tags::default();
+        while let Some(word) = self.resolver.words.peek()? {
+            match (&*word.text, word.kind) {
+                ("inactive:", WordKind::Bare) => tags.inactive = true,
+                ("protect:", WordKind::Bare) => tags.protect = true,
+                ("replace:", WordKind::Bare) => tags.tag = Some(Tag::Replace),
+                ("delete:", WordKind::Bare) => tags.tag = Some(Tag::Delete),
+                _ => break,
+            }
+            self.skip()?;
+        }
+        Ok(tags)
     }
 
     /// The next word, which stays the next.
