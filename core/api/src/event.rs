@@ -8,6 +8,8 @@
 use crate::{Binding, Selector};
 use serde::{Deserialize, Serialize};
 
+// The fields of a selector stand here once more, as in the query of a reconfiguration: serde can neither refuse unknown
+// fields nor read numbers of a query in a struct that is flattened into another.
 /// The query of `Events`: a [`Selector`] and where to go on.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
