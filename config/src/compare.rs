@@ -40,7 +40,8 @@ impl fmt::Display for Change {
 
 /// The sections in which `new` differs from `old`, in the order of `new`, then those that are gone.
 ///
-/// A section is a named instance (a group, a pool, a plugin) or a single statement outside of any.
+/// A section is a named instance (a group, a pool, a plugin) or a single statement outside of any; in a routing
+/// instance there are sections as there are at the top.
 pub fn changes(old: &Tree, new: &Tree) -> Vec<Change> {
     let mut found = Vec::new();
     compare(&old.nodes, &new.nodes, &ROOT, "", &mut found);
@@ -60,9 +61,7 @@ fn compare(old: &[Node], new: &[Node], within: &Statement, path: &str, found: &m
             Some(before) if *before == node => {}
             Some(before) => match within.child(&node.name) {
                 Some(statement)
-                    if matches!(statement.kind, Kind::Container(_))
-                        && before.tag == node.tag
-                        && before.arguments == node.arguments =>
+                    if descends(statement) && before.tag == node.tag && before.arguments == node.arguments =>
                 {
                     inner.push((key, *before, node, statement));
                 }
@@ -90,6 +89,11 @@ fn compare(old: &[Node], new: &[Node], within: &Statement, path: &str, found: &m
             found.push(Change { path: format!("{path}{key}"), kind: ChangeKind::Changed });
         }
     }
+}
+
+/// Whether the sections are those in `statement`: a routing instance has sections like the top.
+fn descends(statement: &Statement) -> bool {
+    matches!(statement.kind, Kind::Container(_)) || statement.name == "routing-instances"
 }
 
 /// The words that tell a statement from its siblings.

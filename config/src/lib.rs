@@ -22,7 +22,10 @@ pub use error::{Errors, FAULTS_MAX, Fault, Located};
 pub use host_table::{HostTable, HostTableError, HostTables, TableFault};
 pub use sources::{NoSources, SecretReference, Sources};
 
-pub use model::{Driver, FlatSetting, Grants, OnFailure, PluginConfig, Setting, Shipped, System, flatten};
+pub use model::{
+    Driver, FlatSetting, Grants, KernelInstance, KernelTable, OnFailure, PluginConfig, Setting, Shipped, System,
+    flatten,
+};
 
 use bindery_engine::config::Config;
 use error::Faults;
@@ -144,11 +147,11 @@ impl Loaded {
         self.expanded.as_ref().unwrap_or(&self.tree)
     }
 
-    /// The tables of reservations, pool by pool: name of the pool, path as it is written, table.
-    pub fn host_tables(&self) -> impl Iterator<Item = (&str, &str, &Arc<HostTable>)> {
-        self.model.pools.iter().filter_map(|pool| {
+    /// The tables of reservations, pool by pool: path of the pool, path as it is written, table.
+    pub fn host_tables(&self) -> impl Iterator<Item = (String, &str, &Arc<HostTable>)> {
+        self.model.pools().filter_map(|(instance, pool)| {
             let table = pool.host_table.as_ref()?;
-            Some((pool.name.value.as_str(), table.path.value.as_str(), table.table.as_ref()?))
+            Some((instance.pool_path(pool), table.path.value.as_str(), table.table.as_ref()?))
         })
     }
 
@@ -180,11 +183,10 @@ impl Loaded {
     /// The sections in which this differs from `old`; a pool whose table of reservations has another content is one.
     pub fn changes_since(&self, old: &Self) -> Vec<Change> {
         let mut found = changes(&old.tree, &self.tree);
-        let before: HashMap<(&str, &str), Hash> =
+        let before: HashMap<(String, &str), Hash> =
             old.host_tables().map(|(pool, path, table)| ((pool, path), table.hash())).collect();
-        for (pool, path, table) in self.host_tables() {
-            let section = format!("access address-assignment pool {pool}");
-            let differs = before.get(&(pool, path)).is_some_and(|hash| *hash != table.hash());
+        for (section, path, table) in self.host_tables() {
+            let differs = before.get(&(section.clone(), path)).is_some_and(|hash| *hash != table.hash());
             if differs && !found.iter().any(|change| change.path == section) {
                 found.push(Change { path: section, kind: ChangeKind::Changed });
             }

@@ -2,7 +2,7 @@
 
 use super::radius::AccessProfile;
 use super::read::At;
-use super::{Model, Secret};
+use super::{Group, Model, Secret, Server};
 use crate::tree::Span;
 use crate::value::Typed;
 use bindery_types::GroupId;
@@ -131,15 +131,16 @@ impl<'a> AccessBinding<'a> {
 impl Model {
     /// How the clients of `group` are authenticated and accounted; `None` where nobody is asked and nothing accounted.
     pub fn access_of_group(&self, group: GroupId) -> Option<AccessBinding<'_>> {
-        let group = self.groups.get(usize::from(group.0))?;
-        self.access_binding(group)
+        let (instance, group) = self.groups().nth(usize::from(group.0))?;
+        self.access_binding(&instance.server, group)
     }
 
-    pub(super) fn access_binding<'a>(&'a self, group: &'a super::Group) -> Option<AccessBinding<'a>> {
-        let name = group.access_profile.as_ref().or(self.access_profile.as_ref())?;
+    /// As [`Model::access_of_group`], of a group of `server`.
+    pub fn access_binding<'a>(&'a self, server: &'a Server, group: &'a Group) -> Option<AccessBinding<'a>> {
+        let name = group.access_profile.as_ref().or(server.access_profile.as_ref())?;
         Some(AccessBinding {
             profile: self.profile_named(&name.value)?,
-            authentication: group.authentication.as_ref().or(self.authentication.as_ref()),
+            authentication: group.authentication.as_ref().or(server.authentication.as_ref()),
         })
     }
 }

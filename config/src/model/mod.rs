@@ -4,20 +4,31 @@
 
 mod authentication;
 mod build;
+mod choosing;
+mod client_value;
 mod constraints;
+mod instance;
 mod login;
+mod neighbour;
 mod options;
+mod overrides;
 mod plugins;
 mod pools;
 mod radius;
 pub(crate) mod read;
 mod resolve;
+mod rules;
 mod secret;
 mod shipped;
+mod trace;
+mod vlan;
 
 pub use authentication::{AccessBinding, Authentication, IncludeClientId, IncludeOption82, UsernameInclude};
+pub use choosing::Choosing;
 pub(crate) use constraints::{constraints, read_host_tables};
+pub use instance::{InstanceType, KernelInstance, KernelTable, RoutingInstance, Server};
 pub use login::{Login, LoginClass, LoginUser, PREDEFINED, Permission, permission_of};
+pub use overrides::{Answering, ProtocolAttributes};
 pub use plugins::{FlatSetting, Grants, OnFailure, PluginConfig, Setting, flatten};
 pub use radius::{
     AccessProfile, Accounting, AccountingStatistics, AuthenticationMethod, DisconnectClient, RadiusOptions,
@@ -25,12 +36,15 @@ pub use radius::{
 };
 pub use read::Spanned;
 pub use resolve::{Driver, System};
+pub use rules::Rules;
 pub use secret::Secret;
 pub use shipped::Shipped;
+pub use trace::{Trace, Traces};
+pub use vlan::AutoConfigure;
 
 use crate::{host_table::HostTable, tree::Span};
 use bindery_engine::{
-    config::{Lease, Timer},
+    config::{AddressProbe, DiscoverMatch, Lease, Liveness, RouteSuppression, Timer},
     policy::Stage,
 };
 use bindery_types::{IpAddr, Ipv4Addr, MacAddr, Prefix4};
@@ -42,28 +56,22 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct Model {
     /// `system login`.
     pub login: Login,
-    /// `system services dhcp-local-server overrides`.
-    pub overrides: Option<Overrides>,
-    /// `system services dhcp-local-server reconfigure`.
-    pub reconfigure: Option<Reconfigure>,
-    /// `system services dhcp-local-server allow-leasequery`.
-    pub allow_leasequery: Option<AllowLeasequery>,
-    /// `system services dhcp-local-server group`, in order.
-    pub groups: Vec<Group>,
-    /// `access address-assignment pool` that have a `family inet`, in order.
-    pub pools: Vec<Pool>,
+    /// `traceoptions` and `interface-traceoptions`.
+    pub traces: Traces,
+    /// What stands outside of `routing-instances`: the default routing instance.
+    pub default_instance: RoutingInstance,
+    /// `routing-instances NAME`, in order.
+    pub routing_instances: Vec<RoutingInstance>,
+    /// `interfaces NAME auto-configure`, in order.
+    pub auto_configure: Vec<AutoConfigure>,
+    /// `ltv-syslog-interval`, seconds.
+    pub ltv_log_secs: Option<u32>,
     /// `plugins plugin`, in order.
     pub plugins: Vec<PluginConfig>,
     /// Names of all plugins, also of those that are at fault.
     pub plugin_names: Vec<Spanned<String>>,
-    /// Names of all pools, also of those that are at fault.
-    pub pool_names: Vec<Spanned<String>>,
     /// `policy` of the top level.
     pub policy: Policies,
-    /// `system services dhcp-local-server authentication`.
-    pub authentication: Option<Authentication>,
-    /// `system services dhcp-local-server access-profile`.
-    pub access_profile: Option<Spanned<String>>,
     /// `access radius-server`, in order.
     pub radius_servers: Vec<RadiusServer>,
     /// Addresses of all `radius-server`s, also of those that are at fault.
@@ -128,6 +136,12 @@ pub struct Group {
     pub authentication: Option<Authentication>,
     /// Its `access-profile`, in place of the server's.
     pub access_profile: Option<Spanned<String>>,
+    /// Its `liveness-detection`, in place of the server's.
+    pub liveness: Option<Spanned<Liveness>>,
+    /// Its `route-suppression`, in place of the server's.
+    pub route_suppression: Option<Spanned<RouteSuppression>>,
+    /// Its rules, each in place of the server's.
+    pub rules: Rules,
     /// Its `interface`s, in order.
     pub interfaces: Vec<Interface>,
 }
@@ -137,10 +151,20 @@ pub struct Group {
 pub struct Interface {
     /// A name, or the beginning of names with a trailing `*`.
     pub pattern: Spanned<String>,
+    /// `upto`.
+    pub upto: Option<Spanned<String>>,
+    /// Where `exclude` stands.
+    pub exclude: Option<Span>,
+    /// What stands beside `exclude` and may not.
+    pub beside_exclude: Vec<Spanned<&'static str>>,
     /// Its `overrides`, in place of the group's.
     pub overrides: Option<Overrides>,
+    /// `trace`.
+    pub trace: bool,
     /// Its `policy`, stage by stage in place of the group's.
     pub policy: Policies,
+    /// Its `short-cycle-protection`, in place of the group's.
+    pub rules: Rules,
 }
 
 /// `overrides` of one level.
@@ -148,8 +172,12 @@ pub struct Interface {
 pub struct Overrides {
     /// `interface-client-limit`.
     pub interface_client_limit: Option<u32>,
+    /// `address-probe`.
+    pub address_probe: Option<AddressProbe>,
     /// `no-arp`.
     pub no_arp: bool,
+    /// Where it stands.
+    pub no_arp_at: Option<Span>,
     /// `process-inform`, and its `pool`.
     pub process_inform: Option<Option<Spanned<String>>>,
     /// `allow-no-end-option`.
@@ -160,8 +188,14 @@ pub struct Overrides {
     pub nak_unknown_renew: bool,
     /// `nak-unknown-rebind`.
     pub nak_unknown_rebind: bool,
+    /// When and how clients are answered.
+    pub answering: Answering,
     /// `include-option-82 nak`.
     pub option_82_in_nak: bool,
+    /// `client-discover-match`.
+    pub client_discover_match: Option<DiscoverMatch>,
+    /// `subnet-selection`.
+    pub subnet_selection: Vec<Prefix4>,
 }
 
 /// `pool NAME`, with its `family inet`.
@@ -171,6 +205,8 @@ pub struct Pool {
     pub name: Spanned<String>,
     /// `hold-down`.
     pub hold_down: bool,
+    /// `active-drain`.
+    pub active_drain: bool,
     /// `link`.
     pub link: Option<Spanned<String>>,
     /// `network`; absent only where the text is at fault.
@@ -200,13 +236,19 @@ pub struct Range {
     pub high: Spanned<Ipv4Addr>,
 }
 
-/// `host NAME`, both leaves written.
+/// `host NAME`, its address written.
 #[derive(Clone, Debug)]
 pub struct Host {
     /// Its name.
     pub name: Spanned<String>,
     /// `hardware-address`.
-    pub hardware_address: Spanned<MacAddr>,
+    pub hardware_address: Option<Spanned<MacAddr>>,
+    /// `client-identifier`, as it was written.
+    pub client_identifier: Option<Spanned<String>>,
+    /// `user-name`.
+    pub user_name: Option<Spanned<String>>,
+    /// Whether one of the three is written, faulty or not.
+    pub is_known: bool,
     /// `ip-address`.
     pub ip_address: Spanned<Ipv4Addr>,
 }
@@ -225,6 +267,14 @@ pub struct PoolTable {
 pub struct Attributes {
     /// `maximum-lease-time`.
     pub lease: Option<Spanned<Lease>>,
+    /// `valid-lifetime`.
+    pub valid_lifetime: Option<Spanned<Lease>>,
+    /// `preferred-lifetime`.
+    pub preferred_lifetime: Option<Spanned<Lease>>,
+    /// `grace-period`, seconds.
+    pub grace_secs: Option<u32>,
+    /// `option-match option-82`, in order.
+    pub option_match: Vec<OptionMatch>,
     /// `t1-percentage` or `t1-renewal-time`.
     pub t1: Vec<Spanned<Timer>>,
     /// `t2-percentage` or `t2-rebinding-time`.
@@ -239,6 +289,35 @@ pub struct Attributes {
     pub boot_server: Option<String>,
     /// Every statement that makes an option, in order.
     pub options: Vec<PoolOption>,
+}
+
+impl Attributes {
+    /// The lease time: `maximum-lease-time`, or `valid-lifetime` in its place.
+    pub fn lease(&self) -> Option<&Spanned<Lease>> {
+        self.lease.as_ref().or(self.valid_lifetime.as_ref())
+    }
+
+    /// T1 and T2 as `preferred-lifetime` makes them, where neither is written (as RFC 8415 §14.2 has them follow from
+    /// it).
+    pub fn preferred_timers(&self) -> Option<(Timer, Timer)> {
+        match self.preferred_lifetime.as_ref()?.value {
+            Lease::Secs(secs) if self.t1.is_empty() && self.t2.is_empty() => {
+                Some((Timer::Secs(secs / 2), Timer::Secs(secs - secs.div_ceil(8))))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// `circuit-id VALUE range RANGE` or `remote-id VALUE range RANGE` of `option-match option-82`.
+#[derive(Clone, Debug)]
+pub struct OptionMatch {
+    /// Whether it is a `circuit-id`.
+    pub is_circuit: bool,
+    /// The value, as it was written.
+    pub value: Spanned<String>,
+    /// `range`.
+    pub range: Spanned<String>,
 }
 
 /// A statement that makes an option.

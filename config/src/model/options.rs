@@ -3,13 +3,14 @@
 use super::PoolOption;
 use super::read::At;
 use crate::value::Typed;
+use bindery_types::{Ipv4Addr, Prefix4};
 use bindery_wire::v4::OptionCode;
 
 /// Most bytes of one option: more has no room in any message that a client takes.
 pub(super) const VALUE_MAX: usize = 1024;
 
 /// Leaves that are options by another name.
-const NAMED: [(&str, OptionCode); 7] = [
+const NAMED: [(&str, OptionCode); 9] = [
     ("domain-name", OptionCode::DOMAIN_NAME),
     ("name-server", OptionCode::DOMAIN_NAME_SERVER),
     ("wins-server", OptionCode::NETBIOS_NAME_SERVER),
@@ -17,6 +18,8 @@ const NAMED: [(&str, OptionCode); 7] = [
     ("netbios-node-type", OptionCode::NETBIOS_NODE_TYPE),
     ("tftp-server", OptionCode::TFTP_SERVER_ADDRESS),
     ("sip-server", OptionCode::SIP_SERVERS),
+    ("captive-portal", OptionCode::CAPTIVE_PORTAL),
+    ("ipv6-only-preferred", OptionCode::IPV6_ONLY_PREFERRED),
 ];
 
 /// All options of `dhcp-attributes`.
@@ -33,7 +36,36 @@ pub(super) fn options(at: At<'_>) -> Vec<PoolOption> {
         let value = encode(form.name(), form.values());
         Some(PoolOption { code: OptionCode(code), statement: format!("option {code}"), span: option.span(), value })
     });
-    named.chain(coded).collect()
+    named.chain(static_routes(at)).chain(coded).collect()
+}
+
+/// `static-route`s as option 121 (RFC 3442): those of the longest prefix first, each with the bytes of its network that
+/// count. Without one of its own the default route is by the first `router`: who gets the option takes no other.
+fn static_routes(at: At<'_>) -> Option<PoolOption> {
+    let span = at.child("static-route")?.span();
+    let written = at
+        .all("static-route")
+        .filter_map(|route| Some((route.key()?.value.prefix4()?, route.leaf("next-hop")?.value.address4()?)));
+    let mut routes: Vec<_> = written.collect();
+    let router = at.list("router").into_iter().find_map(|router| router.value.address4());
+    if let (Some(router), Some(default)) = (router, Prefix4::containing(Ipv4Addr::UNSPECIFIED, 0))
+        && routes.iter().all(|(network, _)| *network != default)
+    {
+        routes.push((default, router));
+    }
+    routes.sort_by_key(|(network, _)| (std::cmp::Reverse(network.len()), network.address()));
+    let mut out = Vec::new();
+    for (network, next_hop) in routes {
+        out.push(network.len());
+        out.extend(network.address().octets().into_iter().take(usize::from(network.len()).div_ceil(8)));
+        out.extend(next_hop.octets());
+    }
+    let value = if out.len() <= VALUE_MAX { Ok(out) } else { Err(too_long(out.len())) };
+    Some(PoolOption { code: OptionCode::CLASSLESS_STATIC_ROUTE, statement: "static-route".to_owned(), span, value })
+}
+
+fn too_long(len: usize) -> String {
+    format!("the option has {len} bytes; no more than {VALUE_MAX} have room in a message")
 }
 
 /// The values one behind the other.
@@ -43,7 +75,7 @@ fn encode(form: &str, values: Vec<super::Spanned<Typed>>) -> Result<Vec<u8>, Str
         encode_one(&mut out, form, value.value);
     }
     if out.len() > VALUE_MAX {
-        return Err(format!("the option has {} bytes; no more than {VALUE_MAX} have room in a message", out.len()));
+        return Err(too_long(out.len()));
     }
     Ok(out)
 }
@@ -68,7 +100,8 @@ fn encode_one(out: &mut Vec<u8>, form: &str, value: Typed) {
             "m-node" => 4,
             _ => 8,
         }),
-        Typed::Prefix4(_) | Typed::Mac(_) | Typed::Seconds(_) | Typed::Infinite | Typed::Size(_) => {}
+        Typed::Seconds(seconds) => out.extend(seconds.to_be_bytes()),
+        Typed::Prefix4(_) | Typed::Mac(_) | Typed::Infinite | Typed::Size(_) => {}
     }
 }
 

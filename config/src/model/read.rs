@@ -49,6 +49,11 @@ impl<'a> At<'a> {
         self.nodes
     }
 
+    /// Where the statement `name` is written in it, whether this release acts on it or not.
+    pub(crate) fn written(self, name: &str) -> Option<Span> {
+        self.nodes.iter().find(|node| node.name == name && !node.is_inactive()).map(Node::head_span)
+    }
+
     /// Whether this release acts on the statement `name`.
     pub(crate) fn knows(self, name: &str) -> bool {
         self.statement.child(name).is_some_and(|statement| statement.built)

@@ -35,7 +35,13 @@ mod tests {
             access { profile p { authentication-order none }; radius-server \"192.0.2.1\" { secret Hush4 }
             radius-disconnect \"192.0.2.2\" { secret Hush5 } }";
         let loaded = crate::load("f.kdl", text).unwrap_or_else(|errors| panic!("{errors}"));
-        let token = loaded.model.reconfigure.as_ref().and_then(|reconfigure| reconfigure.token.as_ref());
+        let token = loaded
+            .model
+            .default_instance
+            .server
+            .reconfigure
+            .as_ref()
+            .and_then(|reconfigure| reconfigure.token.as_ref());
         assert_eq!(token.map(|token| token.as_bytes()), Some(&b"Hush1"[..]));
         for shown in [format!("{:?} {loaded:?}", loaded.model), print(&redact(&loaded.tree))] {
             assert!(shown.contains("g") && !shown.contains("Hush"), "{shown}");

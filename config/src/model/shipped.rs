@@ -2,7 +2,7 @@
 //! plugin like any other, without a `plugins` node.
 
 use super::plugins::{Grants, OnFailure, PluginConfig, Setting};
-use super::{Model, Policies, Reconfigure, Spanned};
+use super::{Group, Model, Policies, Reconfigure, Spanned};
 use crate::tree::{Span, Value};
 use bindery_engine::policy::Stage;
 
@@ -33,39 +33,50 @@ impl Shipped {
 
 /// Binds what the statements of `model` ask for. A `policy` of the same stage and level stands before the statement.
 pub(super) fn bind(model: &mut Model) {
-    let top = model.reconfigure.clone();
-    for at in 0..model.groups.len() {
-        let Some(group) = model.groups.get(at) else { continue };
-        let own = group.reconfigure.is_some();
-        let Some(reconfigure) = group.reconfigure.clone().or_else(|| top.clone()) else { continue };
-        for (stage, name, shipped, action) in wanted(&reconfigure) {
-            // What the group's policy says of the stage wins; the top level's only over the top level's statement.
-            let bound = group_binds(model, at, stage) || (!own && model.policy.contains_key(&stage));
-            if !bound {
-                let chain = vec![plugin(model, name, shipped, Some(action))];
-                if let Some(group) = model.groups.get_mut(at) {
-                    group.policy.insert(stage, chain);
+    // The list of plugins grows while groups are walked: it is taken out for the time.
+    let mut plugins = Plugins { configs: std::mem::take(&mut model.plugins), names: Vec::new() };
+    let top = model.policy.clone();
+    for instance in model.instances_mut() {
+        let server = &mut instance.server;
+        for group in &mut server.groups {
+            reconfigures(group, server.reconfigure.as_ref(), &top, &mut plugins);
+        }
+        if server.allow_leasequery.is_some_and(|allow| allow.restricted_requestor) {
+            let restrict = plugins.of("restricted-requestor", Shipped::RestrictedRequestor, None);
+            for group in &mut server.groups {
+                let chain = group.policy.entry(Stage::Leasequery);
+                chain
+                    .or_insert_with(|| top.get(&Stage::Leasequery).cloned().unwrap_or_default())
+                    .push(restrict.clone());
+                for interface in &mut group.interfaces {
+                    if let Some(chain) = interface.policy.get_mut(&Stage::Leasequery) {
+                        chain.push(restrict.clone());
+                    }
                 }
             }
         }
     }
-    if model.allow_leasequery.is_some_and(|allow| allow.restricted_requestor) {
-        let restrict = plugin(model, "restricted-requestor", Shipped::RestrictedRequestor, None);
-        let append = |policy: &mut Policies| {
-            if let Some(chain) = policy.get_mut(&Stage::Leasequery) {
-                chain.push(restrict.clone());
-            }
-        };
-        model.policy.entry(Stage::Leasequery).or_default().push(restrict.clone());
-        for group in &mut model.groups {
-            append(&mut group.policy);
-            group.interfaces.iter_mut().for_each(|interface| append(&mut interface.policy));
+    model.plugins = plugins.configs;
+    model.plugin_names.extend(plugins.names);
+}
+
+/// Binds what `reconfigure` of `group`, or of its server, asks for.
+fn reconfigures(group: &mut Group, server: Option<&Reconfigure>, top: &Policies, plugins: &mut Plugins) {
+    let own = group.reconfigure.is_some();
+    let Some(reconfigure) = group.reconfigure.as_ref().or(server) else { return };
+    for (stage, name, shipped, action) in wanted(reconfigure) {
+        // What the group's policy says of the stage wins; the top level's only over the server's statement.
+        let bound = group.policy.contains_key(&stage) || (!own && top.contains_key(&stage));
+        if !bound {
+            group.policy.insert(stage, vec![plugins.of(name, shipped, Some(action))]);
         }
     }
 }
 
-fn group_binds(model: &Model, at: usize, stage: Stage) -> bool {
-    model.groups.get(at).is_some_and(|group| group.policy.contains_key(&stage))
+/// The plugins of the configuration, and names of those that statements added.
+struct Plugins {
+    configs: Vec<PluginConfig>,
+    names: Vec<Spanned<String>>,
 }
 
 /// Stage, name of the statement, component and its action.
@@ -82,32 +93,34 @@ fn wanted(reconfigure: &Reconfigure) -> Vec<(Stage, &'static str, Shipped, &'sta
     wanted
 }
 
-/// The name of the plugin of a statement, made at its first use.
-fn plugin(model: &mut Model, name: &str, shipped: Shipped, action: Option<&str>) -> Spanned<String> {
-    let span = Span::default();
-    let spanned = Spanned { value: name.to_owned(), span };
-    if model.plugins.iter().any(|plugin| plugin.name == name) {
-        return spanned;
+impl Plugins {
+    /// The name of the plugin of a statement, made at its first use.
+    fn of(&mut self, name: &str, shipped: Shipped, action: Option<&str>) -> Spanned<String> {
+        let span = Span::default();
+        let spanned = Spanned { value: name.to_owned(), span };
+        if self.configs.iter().any(|plugin| plugin.name == name) {
+            return spanned;
+        }
+        let setting = |action: &str| Setting {
+            name: "action".to_owned(),
+            arguments: vec![Value::Text(action.to_owned())],
+            properties: Vec::new(),
+            children: Vec::new(),
+            span,
+        };
+        self.configs.push(PluginConfig {
+            name: name.to_owned(),
+            path: String::new(),
+            path_span: span,
+            shipped: Some(shipped),
+            deadline_ms: 5,
+            memory_max: 16 << 20,
+            output_max: 4096,
+            on_failure: OnFailure::Continue,
+            grants: Grants::default(),
+            settings: action.map(setting).into_iter().collect(),
+        });
+        self.names.push(spanned.clone());
+        spanned
     }
-    let setting = |action: &str| Setting {
-        name: "action".to_owned(),
-        arguments: vec![Value::Text(action.to_owned())],
-        properties: Vec::new(),
-        children: Vec::new(),
-        span,
-    };
-    model.plugins.push(PluginConfig {
-        name: name.to_owned(),
-        path: String::new(),
-        path_span: span,
-        shipped: Some(shipped),
-        deadline_ms: 5,
-        memory_max: 16 << 20,
-        output_max: 4096,
-        on_failure: OnFailure::Continue,
-        grants: Grants::default(),
-        settings: action.map(setting).into_iter().collect(),
-    });
-    model.plugin_names.push(spanned.clone());
-    spanned
 }

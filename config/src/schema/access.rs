@@ -1,49 +1,101 @@
 //! `access address-assignment`: pools of addresses and what their clients are told.
 
-use super::later::{self, any, container, flag, leaf, list, named};
-use super::{Apply, Statement, Type, Word, access_profile};
+use super::later::{any, container, flag, leaf, list, named};
+use super::{Apply, Statement, Type, Word, access_profile, client_attributes};
 
 /// The section, and what of `access` is not built yet.
 pub(super) const ACCESS: Statement = Statement::container(
     "access",
     &[
-        Statement::container(
-            "address-assignment",
-            &[
-                Statement::named("pool", Type::Name(63), POOL, "A pool of addresses.").apply(Apply::AffectsSessions),
-                leaf("high-utilization", Type::Integer(2, 99)),
-                leaf("abated-utilization", Type::Integer(1, 98)),
-                leaf("high-utilization-v6", Type::Integer(2, 99)),
-                leaf("abated-utilization-v6", Type::Integer(1, 98)),
-                leaf("neighbor-discovery-router-advertisement", Type::Name(63)),
-                named("dynamic-pool", Type::Name(63), DYNAMIC_POOL),
-                any("domain-profile"),
-                any("address-pools"),
-                any("subscriber-group-default-tags"),
-            ],
-            "Where addresses come from.",
-        ),
+        ADDRESS_ASSIGNMENT,
         access_profile::PROFILE,
         access_profile::RADIUS_SERVER,
         access_profile::RADIUS_OPTIONS,
         access_profile::RADIUS_DISCONNECT,
         access_profile::RADIUS_DISCONNECT_PORT,
-        container("address-protection", &[flag("reassign-on-match")]),
-        flag("linked-pool-aggregation"),
-        named(
-            "protocol-attributes",
-            later::NAME,
-            &[container("dhcp", DHCP_ATTRIBUTES), container("dhcpv6", DHCP_ATTRIBUTES)],
-        ),
+        ADDRESS_PROTECTION,
+        LINKED_POOL_AGGREGATION,
+        PROTOCOL_ATTRIBUTES,
         any("terminate-code"),
     ],
     "Addresses, and who may have them.",
 );
 
+/// The section in a routing instance: pools are its own, profiles and RADIUS servers are those of the whole router.
+pub(super) const INSTANCE_ACCESS: Statement = Statement::container(
+    "access",
+    &[
+        ADDRESS_ASSIGNMENT,
+        access_profile::PROFILE.later(),
+        access_profile::RADIUS_SERVER.later(),
+        access_profile::RADIUS_OPTIONS.later(),
+        access_profile::RADIUS_DISCONNECT.later(),
+        access_profile::RADIUS_DISCONNECT_PORT.later(),
+        ADDRESS_PROTECTION,
+        LINKED_POOL_AGGREGATION,
+        PROTOCOL_ATTRIBUTES,
+        any("terminate-code"),
+    ],
+    "Addresses of the instance.",
+);
+
+const ADDRESS_ASSIGNMENT: Statement = Statement::container(
+    "address-assignment",
+    &[
+        Statement::named("pool", Type::Name(63), POOL, "A pool of addresses.").apply(Apply::AffectsSessions),
+        Statement::leaf(
+            "high-utilization",
+            Type::Integer(2, 99),
+            "90",
+            "When more than this share of a pool's addresses is in use, in percent, an alarm tells it.",
+        ),
+        Statement::leaf(
+            "abated-utilization",
+            Type::Integer(1, 98),
+            "80",
+            "When less than this share is in use after the alarm, in percent, its end is told; it is below \
+             high-utilization, and the same where this is not written.",
+        ),
+        leaf("high-utilization-v6", Type::Integer(2, 99)),
+        leaf("abated-utilization-v6", Type::Integer(1, 98)),
+        leaf("neighbor-discovery-router-advertisement", Type::Name(63)),
+        named("dynamic-pool", Type::Name(63), DYNAMIC_POOL),
+        any("domain-profile"),
+        any("address-pools"),
+        any("subscriber-group-default-tags"),
+    ],
+    "Where addresses come from.",
+);
+
+const ADDRESS_PROTECTION: Statement = container("address-protection", &[flag("reassign-on-match")]);
+const LINKED_POOL_AGGREGATION: Statement = Statement::flag(
+    "linked-pool-aggregation",
+    "Searches linked pools range by range from the matched pool on, then the pools that it leads to, then from the first \
+     pool of the chain; without it, the matched pool, then the chain from its first pool on.",
+);
+const PROTOCOL_ATTRIBUTES: Statement = Statement::named(
+    "protocol-attributes",
+    Type::Name(64),
+    &[
+        Statement::container("dhcp", DHCP_ATTRIBUTES, "What DHCPv4 clients are told."),
+        container("dhcpv6", DHCP_ATTRIBUTES),
+    ],
+    "A set of attributes that stands over those of the pools, for groups whose `overrides protocol-attributes` names it.",
+);
+
 const POOL: &[Statement] = &[
     Statement::flag("hold-down", "Makes no new bindings; existing ones may renew until they end."),
-    Statement::leaf("link", Type::Name(63), "res-v4-more", "The pool to look in when this one has no free address."),
-    flag("active-drain"),
+    Statement::leaf(
+        "link",
+        Type::Name(63),
+        "res-v4-more",
+        "The pool to look in when this one has no free address. A chain is searched from its first pool on.",
+    ),
+    Statement::flag(
+        "active-drain",
+        "Makes no new bindings and refuses the renewals of existing ones, so that the clients move to another pool.",
+    )
+    .apply(Apply::AffectsSessions),
     Statement::new(
         "family",
         super::Kind::Select(&[
@@ -75,9 +127,14 @@ const INET: &[Statement] = &[
     )
     .ordered()
     .apply(Apply::AffectsSessions),
-    Statement::named("host", Type::Name(256), HOST, "An address kept for one hardware address.")
-        .source("RFC 2131 §1")
-        .apply(Apply::AffectsSessions),
+    Statement::named(
+        "host",
+        Type::Name(256),
+        HOST,
+        "An address kept for one client. One of hardware-address, client-identifier and user-name is needed.",
+    )
+    .source("RFC 2131 §1")
+    .apply(Apply::AffectsSessions),
     Statement::leaf(
         "host-table",
         Type::Path,
@@ -113,14 +170,40 @@ const LOW_HIGH: &[Statement] = &[
 ];
 
 const HOST: &[Statement] = &[
-    Statement::leaf("hardware-address", Type::Mac, "\"02:00:00:00:00:01\"", "Whose address it is.")
-        .apply(Apply::AffectsSessions)
-        .mandatory(),
+    Statement::leaf(
+        "hardware-address",
+        Type::Mac,
+        "\"02:00:00:00:00:01\"",
+        "Whose address it is, by hardware address. Where several keys are written, any of them is enough.",
+    )
+    .apply(Apply::AffectsSessions),
+    Statement::leaf(
+        "client-identifier",
+        CLIENT_VALUE,
+        "\"0x0102000000000a\"",
+        "Whose address it is, by option 61: all its bytes, the type byte too, as text or in hexadecimal digits after 0x.",
+    )
+    .source("RFC 2132 §9.14")
+    .apply(Apply::AffectsSessions),
+    Statement::leaf(
+        "user-name",
+        Type::Text(1, 256),
+        "\"alice@isp.example\"",
+        "Whose address it is, by the name of the subscriber: as RADIUS or a plugin of stage authorize granted it, else as \
+         username-include makes it. It matches only in groups with an access-profile, also one that asks no RADIUS.",
+    )
+    .apply(Apply::AffectsSessions),
     Statement::leaf("ip-address", Type::Address4, "\"10.0.0.5\"", "The address, in the pool's network.")
         .apply(Apply::AffectsSessions)
         .mandatory(),
-    leaf("user-name", Type::Text(1, 256)),
 ];
+
+/// Bytes that a client sends, as text or `0x` and hexadecimal digits.
+const CLIENT_VALUE: Type = Type::Text(1, 512);
+
+const OPTION_82_RANGE: &[Statement] =
+    &[Statement::leaf("range", Type::Name(63), "r1", "The range of the pool that such clients get an address of.")
+        .mandatory()];
 
 const PERCENT: Type = Type::Integer(0, 100);
 
@@ -129,7 +212,7 @@ const DHCP_ATTRIBUTES: &[Statement] = &[
         "maximum-lease-time",
         Type::Lease,
         "\"24h\"",
-        "The lease time; a client that asks for less gets what it asks for.",
+        "The lease time; a client that asks for less gets what it asks for. Excludes valid-lifetime.",
     )
     .default("86400")
     .source("RFC 2132 §9.2"),
@@ -199,6 +282,9 @@ const DHCP_ATTRIBUTES: &[Statement] = &[
     )
     .source("RFC 3361 §3")
     .one_of(),
+    client_attributes::STATIC_ROUTE,
+    client_attributes::CAPTIVE_PORTAL,
+    client_attributes::IPV6_ONLY_PREFERRED,
     Statement::named(
         "option",
         Type::Integer(0, 255),
@@ -206,18 +292,52 @@ const DHCP_ATTRIBUTES: &[Statement] = &[
         "Any other option by its code. Options that the server makes itself cannot be set.",
     )
     .one_of(),
-    leaf("grace-period", Type::Seconds(0, u32::MAX)),
-    leaf("valid-lifetime", Type::Lease),
-    leaf("preferred-lifetime", Type::Lease),
-    container(
+    Statement::leaf(
+        "grace-period",
+        Type::Seconds(0, u32::MAX),
+        "900",
+        "How long an address stays kept for its client when the lease has run out; nobody else gets it meanwhile.",
+    )
+    .default("0"),
+    Statement::leaf(
+        "valid-lifetime",
+        Type::Lease,
+        "\"24h\"",
+        "The lease time, in place of maximum-lease-time: a lease of IPv4 has one lifetime.",
+    )
+    .source("RFC 2132 §9.2"),
+    Statement::leaf(
+        "preferred-lifetime",
+        Type::Lease,
+        "\"12h\"",
+        "Clients of IPv4 have no such time: where neither T1 nor T2 is written, they renew at half of it and turn to other \
+         servers at seven eighths of it. Not longer than the lease, and not with maximum-lease-time.",
+    ),
+    Statement::container(
         "option-match",
-        &[container(
+        &[Statement::container(
             "option-82",
             &[
-                named("circuit-id", Type::Text(1, 255), &[leaf("range", Type::Name(63))]),
-                named("remote-id", Type::Text(1, 255), &[leaf("range", Type::Name(63))]),
+                Statement::named(
+                    "circuit-id",
+                    CLIENT_VALUE,
+                    OPTION_82_RANGE,
+                    "Clients with this circuit id, byte for byte, as text or in hexadecimal digits after 0x. It goes \
+                     before the remote id.",
+                )
+                .source("RFC 3046 §3.1"),
+                Statement::named(
+                    "remote-id",
+                    CLIENT_VALUE,
+                    OPTION_82_RANGE,
+                    "Clients with this remote id, byte for byte, as text or in hexadecimal digits after 0x.",
+                )
+                .source("RFC 3046 §3.2"),
             ],
-        )],
+            "By the relay agent's option 82; pool-match-order says when.",
+        )
+        .source("RFC 3046 §2.0")],
+        "Gives clients addresses of one range.",
     ),
     list("dns-server", Type::Address6),
     list("sip-server-address", Type::Address6),

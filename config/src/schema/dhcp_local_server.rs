@@ -1,49 +1,39 @@
 //! `system services dhcp-local-server`.
 
-use super::later::{self, container, flag, leaf, named, word};
-use super::{Apply, Statement, Type, Word, authentication, policy};
+use super::later::{self, container, flag, leaf, named};
+use super::{Apply, Statement, Type, authentication, choosing, neighbour, overrides, policy, rules, trace};
 
 /// The section.
 pub(super) const DHCP_LOCAL_SERVER: Statement = Statement::container(
     "dhcp-local-server",
     &[
-        Statement::list(
-            "pool-match-order",
-            Type::Word(&[
-                Word { name: "ip-address-first", built: true },
-                word("option-82"),
-                word("option-82-strict"),
-                word("external-authority"),
-            ]),
-            "ip-address-first",
-            "How the pool of a client is chosen: ip-address-first takes the pool whose network holds giaddr, or \
-             without a relay an address of the receiving interface.",
-        )
-        .default("ip-address-first"),
+        choosing::POOL_MATCH_ORDER,
         OVERRIDES,
         Statement::named("group", Type::Name(64), GROUP, "What holds for the clients of some interfaces.")
             .apply(Apply::AffectsSessions),
         later::TRACEOPTIONS,
         later::INTERFACE_TRACEOPTIONS,
-        flag("duplicate-clients-on-interface"),
-        later::DUPLICATE_CLIENTS_IN_SUBNET,
+        choosing::DUPLICATE_CLIENTS_ON_INTERFACE,
+        choosing::DUPLICATE_CLIENTS_IN_SUBNET,
         later::FORWARD_SNOOPED_CLIENTS,
         authentication::AUTHENTICATION,
-        later::LIVENESS_DETECTION,
+        neighbour::LIVENESS_DETECTION,
         RECONFIGURE_V4,
         later::DYNAMIC_PROFILE,
         later::SERVICE_PROFILE,
         authentication::ACCESS_PROFILE,
-        later::SHORT_CYCLE_PROTECTION,
-        later::ROUTE_SUPPRESSION,
+        rules::SHORT_CYCLE_PROTECTION,
+        overrides::ROUTE_SUPPRESSION,
         named("dual-stack-group", later::NAME, DUAL_STACK_GROUP),
-        later::LEASE_TIME_VALIDATION,
-        leaf("requested-ip-network-match", Type::Integer(0, 31)),
-        flag("requested-ip-interface-match"),
+        rules::LEASE_TIME_VALIDATION,
+        choosing::REQUESTED_IP_NETWORK_MATCH,
+        choosing::REQUESTED_IP_INTERFACE_MATCH,
         flag("no-snoop"),
         later::PERSISTENT_STORAGE,
-        later::REMOTE_ID_MISMATCH,
+        rules::REMOTE_ID_MISMATCH,
+        rules::OVERLOAD,
         later::REAUTHENTICATE,
+        neighbour::NO_ROGUE_SERVER_DETECTION,
         ALLOW_LEASEQUERY,
         ALLOW_BULK_LEASEQUERY,
         ALLOW_ACTIVE_LEASEQUERY,
@@ -65,15 +55,15 @@ const GROUP: &[Statement] = &[
     OVERRIDES,
     policy::POLICY,
     authentication::AUTHENTICATION,
-    later::LIVENESS_DETECTION,
+    neighbour::LIVENESS_DETECTION,
     RECONFIGURE_V4,
     later::DYNAMIC_PROFILE,
     later::SERVICE_PROFILE,
     authentication::ACCESS_PROFILE,
-    later::SHORT_CYCLE_PROTECTION,
-    later::ROUTE_SUPPRESSION,
-    later::LEASE_TIME_VALIDATION,
-    later::REMOTE_ID_MISMATCH,
+    rules::SHORT_CYCLE_PROTECTION,
+    overrides::ROUTE_SUPPRESSION,
+    rules::LEASE_TIME_VALIDATION,
+    rules::REMOTE_ID_MISMATCH,
     later::REAUTHENTICATE,
     named(
         "interface-tag",
@@ -91,13 +81,13 @@ const GROUP: &[Statement] = &[
 const INTERFACE: &[Statement] = &[
     OVERRIDES,
     policy::POLICY,
-    leaf("upto", Type::Interface),
-    flag("exclude"),
-    flag("trace"),
+    overrides::UPTO,
+    overrides::EXCLUDE,
+    trace::TRACE,
     later::DYNAMIC_PROFILE,
     later::SERVICE_PROFILE,
     later::ACCESS_PROFILE,
-    later::SHORT_CYCLE_PROTECTION,
+    rules::SHORT_CYCLE_PROTECTION,
 ];
 
 const OVERRIDES: Statement = Statement::container(
@@ -109,6 +99,7 @@ const OVERRIDES: Statement = Statement::container(
             "64",
             "Most bindings on one interface; DISCOVERs beyond it are dropped.",
         ),
+        neighbour::ADDRESS_PROBE,
         Statement::flag("no-arp", "Makes no permanent neighbour entry for a bound client."),
         Statement::container(
             "process-inform",
@@ -146,29 +137,19 @@ const OVERRIDES: Statement = Statement::container(
                 )
                 .source("RFC 3046 §2.2")
                 .apply(Apply::Hot),
-                flag("forcerenew"),
+                overrides::FORCERENEW,
             ],
             "Replies beyond OFFER and ACK that echo the relay agent information.",
         )
         .apply(Apply::Hot),
-        flag("bootp-support"),
-        later::CLIENT_DISCOVER_MATCH,
-        container(
-            "delay-offer",
-            &[
-                leaf("delay-time", Type::Seconds(1, 30)),
-                container(
-                    "based-on",
-                    &[
-                        container("option-82", later::OPTION_FILTER),
-                        container("option-60", later::OPTION_FILTER),
-                        container("option-77", later::OPTION_FILTER),
-                    ],
-                ),
-            ],
-        ),
-        later::ASYMMETRIC_LEASE_TIME,
-        leaf("protocol-attributes", later::NAME),
+        overrides::BOOTP_SUPPORT,
+        overrides::RAPID_COMMIT,
+        overrides::MINIMUM_WAIT_TIME,
+        choosing::CLIENT_DISCOVER_MATCH,
+        choosing::SUBNET_SELECTION,
+        overrides::DELAY_OFFER,
+        overrides::ASYMMETRIC_LEASE_TIME,
+        overrides::PROTOCOL_ATTRIBUTES,
         leaf("dual-stack", later::NAME),
     ],
     "Behaviour that differs from the default. The block of an interface takes the place of its group's, that of a \

@@ -35,7 +35,7 @@ pub(super) const fn word(name: &'static str) -> Word {
 pub(super) const NAME: Type = Type::Name(64);
 pub(super) const MINUTES_OF_A_WEEK: Type = Type::Integer(10, 1440);
 
-/// `routing-instances NAME` and `logical-systems NAME`.
+/// `logical-systems NAME`.
 pub(super) const INSTANCE: &[Statement] = &[
     container("system", &[container("services", &[dhcp_local_server::DHCP_LOCAL_SERVER])]),
     access::ACCESS,
@@ -141,7 +141,29 @@ pub(super) const AUTHENTICATION_V6: Statement =
 
 const MILLISECONDS: Type = Type::Integer(30_000, 255_000);
 
-/// `liveness-detection` of both families.
+/// `bfd` of `liveness-detection`.
+pub(super) const BFD: Statement = container(
+    "bfd",
+    &[
+        leaf("version", ON_OFF_AUTOMATIC),
+        leaf("minimum-interval", MILLISECONDS),
+        leaf("minimum-transmit-interval", MILLISECONDS),
+        leaf("minimum-receive-interval", MILLISECONDS),
+        leaf("multiplier", Type::Integer(1, 255)),
+        flag("inline-disable"),
+        leaf("pdu-size", Type::Integer(24, 16_000)),
+        flag("no-adaptation"),
+        container(
+            "transmit-interval",
+            &[leaf("minimum-interval", MILLISECONDS), leaf("threshold", Type::Integer(0, 4_294_967_295))],
+        ),
+        container("detection-time", &[leaf("threshold", Type::Integer(0, 4_294_967_295))]),
+        leaf("session-mode", Type::Word(&[word("automatic"), word("single-hop"), word("multihop")])),
+        leaf("holddown-interval", Type::Integer(0, 255_000)),
+    ],
+);
+
+/// `liveness-detection` of DHCPv6, and of what has both families.
 pub(super) const LIVENESS_DETECTION: Statement = container(
     "liveness-detection",
     &[
@@ -152,29 +174,7 @@ pub(super) const LIVENESS_DETECTION: Statement = container(
         container(
             "method",
             &[
-                container(
-                    "bfd",
-                    &[
-                        leaf("version", ON_OFF_AUTOMATIC),
-                        leaf("minimum-interval", MILLISECONDS),
-                        leaf("minimum-transmit-interval", MILLISECONDS),
-                        leaf("minimum-receive-interval", MILLISECONDS),
-                        leaf("multiplier", Type::Integer(1, 255)),
-                        flag("inline-disable"),
-                        leaf("pdu-size", Type::Integer(24, 16_000)),
-                        flag("no-adaptation"),
-                        container(
-                            "transmit-interval",
-                            &[
-                                leaf("minimum-interval", MILLISECONDS),
-                                leaf("threshold", Type::Integer(0, 4_294_967_295)),
-                            ],
-                        ),
-                        container("detection-time", &[leaf("threshold", Type::Integer(0, 4_294_967_295))]),
-                        leaf("session-mode", Type::Word(&[word("automatic"), word("single-hop"), word("multihop")])),
-                        leaf("holddown-interval", Type::Integer(0, 255_000)),
-                    ],
-                ),
+                BFD,
                 container(
                     "layer2-liveness-detection",
                     &[

@@ -7,15 +7,23 @@ mod access;
 mod access_profile;
 mod authentication;
 mod check;
+mod choosing;
+mod client_attributes;
 mod dhcp_local_server;
 mod dhcp_relay;
+mod interfaces;
 mod later;
+mod neighbour;
+mod overrides;
 mod plugins;
 mod policy;
 mod redact;
 mod reference;
+mod routing_instances;
 mod routing_options;
+mod rules;
 mod system;
+mod trace;
 
 pub(crate) use check::{check, check_groups, fragment};
 pub use redact::{HIDDEN, keep_hidden, redact};
@@ -290,6 +298,8 @@ pub static ROOT: Statement = Statement::container(
                 plugins::PLUGINS,
                 policy::POLICY,
                 dhcp_relay::FORWARDING_OPTIONS,
+                interfaces::INTERFACES,
+                routing_instances::ROUTING_INSTANCES,
             ],
             "Part of a configuration that is inherited where apply-groups says so. A name like <*> or <ge-*> in it stands \
              for every instance whose name is like it: * is any text, ? any character, [a-c] one of these.",
@@ -302,7 +312,8 @@ pub static ROOT: Statement = Statement::container(
         plugins::PLUGINS,
         policy::POLICY,
         dhcp_relay::FORWARDING_OPTIONS,
-        later::named("routing-instances", Type::Name(128), later::INSTANCE),
+        interfaces::INTERFACES,
+        routing_instances::ROUTING_INSTANCES,
         later::named("logical-systems", Type::Name(63), later::INSTANCE),
         later::any("dynamic-profiles"),
         later::leaf("access-profile", Type::Name(128)),

@@ -1,7 +1,7 @@
 //! `system`: `login`, `services` and `processes dhcp-service`.
 
 use super::later::{self, container, flag, leaf, named, word};
-use super::{Apply, Statement, Type, Word, dhcp_local_server};
+use super::{Apply, Statement, Type, Word, dhcp_local_server, rules, trace};
 
 /// The section.
 pub(super) const SYSTEM: Statement = Statement::container(
@@ -13,7 +13,12 @@ pub(super) const SYSTEM: Statement = Statement::container(
             &[dhcp_local_server::DHCP_LOCAL_SERVER, later::any("dhcp"), SUBSCRIBER_MANAGEMENT],
             "What the router offers to its neighbours.",
         ),
-        container("processes", &[container("dhcp-service", DHCP_SERVICE)]),
+        Statement::container(
+            "processes",
+            &[Statement::container("dhcp-service", DHCP_SERVICE, "The daemon itself.").apply(Apply::Hot)],
+            "The processes of the router.",
+        )
+        .apply(Apply::Hot),
     ],
     "The router as a whole.",
 );
@@ -104,8 +109,8 @@ const DHCP_SERVICE: &[Statement] = &[
         "persistent-storage",
         &[leaf("file-name", Type::Name(64)), leaf("backup-interval", Type::Integer(1, 48))],
     ),
-    later::TRACEOPTIONS,
-    later::INTERFACE_TRACEOPTIONS,
+    trace::TRACEOPTIONS,
+    trace::INTERFACE_TRACEOPTIONS,
     container(
         "log",
         &[container(
@@ -124,7 +129,7 @@ const DHCP_SERVICE: &[Statement] = &[
     ),
     container("dhcp-snooping-file", SNOOPING_FILE),
     container("dhcpv6-snooping-file", SNOOPING_FILE),
-    container("ltv-syslog-interval", &[leaf("syslog-interval", Type::Seconds(600, 86_400))]),
+    rules::LTV_SYSLOG_INTERVAL,
     leaf("accept-max-tcp-connections", Type::Integer(1, 100)),
     leaf("request-max-tcp-connections", Type::Integer(1, 100)),
     leaf("max-leasequery-reply-packet-retries", Type::Integer(0, 10_000)),

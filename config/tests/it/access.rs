@@ -44,7 +44,7 @@ pub(crate) fn access(loaded: &Loaded) -> String {
             profile.accounts(),
         ));
     }
-    for group in 0..u16::try_from(model.groups.len()).unwrap() {
+    for group in 0..u16::try_from(model.groups().count()).unwrap() {
         lines.push(binding(loaded, GroupId(group)));
     }
     let (clients, port) = model.radius_disconnect();

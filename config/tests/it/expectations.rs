@@ -94,8 +94,12 @@ fn the_tables_of_a_configuration_are_known_by_their_content() {
     let loaded = load_with("f.kdl", &text, &Tables).unwrap();
     let told: Vec<_> =
         loaded.host_tables().map(|(pool, path, table)| (pool, path, table.len(), table.hash())).collect();
+    let pool = |name: &str| format!("access address-assignment pool {name}");
     let hash = |name: &str| HostTable::hash_of(&std::fs::read(folder("tables").join(name)).unwrap());
-    assert_eq!(told, [("p", "hosts.csv", 2, hash("hosts.csv")), ("q", "hosts.json", 2, hash("hosts.json"))]);
+    assert_eq!(
+        told,
+        [(pool("p"), "hosts.csv", 2, hash("hosts.csv")), (pool("q"), "hosts.json", 2, hash("hosts.json"))]
+    );
     for (pool, (.., table)) in loaded.engine.pools.iter().zip(loaded.host_tables()) {
         assert!(Arc::ptr_eq(pool.host_table.as_ref().unwrap(), table.reservations()), "{}", pool.name);
     }

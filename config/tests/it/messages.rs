@@ -20,7 +20,7 @@ const CALLS: [&str; 12] = [
 ];
 
 /// Messages that no file of this folder brings about, each with the reason.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 13] = [
     ("the text would be longer than {TEXT_MAX} bytes", "takes a text of megabytes"),
     ("the text is longer than {TEXT_MAX} bytes", "takes a text of megabytes"),
     ("nothing can be set here", "every path that words make leads to a statement"),
@@ -33,6 +33,7 @@ const ELSEWHERE: [(&str, &str); 12] = [
     ("plugin `{}`: {message}", "the daemon finds it; expectations.rs tests it"),
     ("too much is inherited from groups", "takes a large text; groups.rs tests it"),
     ("no more than {VALUE_MAX} bytes have room in a message", "takes a long option"),
+    ("more than {INSTANCES_MAX} routing instances", "takes a text with as many"),
 ];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {

@@ -4,7 +4,7 @@ use crate::access::access;
 use crate::expectations::{Tables, expect};
 use bindery_config::schema::{Apply, Kind, ROOT, Statement, reference};
 use bindery_config::{load_with, tree};
-use bindery_engine::policy::Stage;
+use bindery_engine::{config::RouteSuppression, policy::Stage};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -105,11 +105,67 @@ fn the_reference_is_up_to_date() {
 
 /// A configuration with a place for every statement: `%PATH%` marks where the statements of a block go.
 const BASE: &str = r#"
+interfaces s0 { auto-configure {
+    vlan-ranges { ranges "100-199" }; stacked-vlan-ranges { ranges "200,any" }; %interfaces auto-configure%
+} }
 system { login { class c0 { permissions view }; user u0 { class c0 } }
-services { dhcp-local-server {
+processes { dhcp-service {
+    %system processes dhcp-service%
+    ltv-syslog-interval { %system processes dhcp-service ltv-syslog-interval% }
+    traceoptions {
+        %system processes dhcp-service traceoptions%
+        file all { %system processes dhcp-service traceoptions file% }
+    }
+    interface-traceoptions {
+        %system processes dhcp-service interface-traceoptions%
+        file some { %system processes dhcp-service interface-traceoptions file% }
+    }
+} }
+@SERVER@ }
+@INSTANCE@
+access { %access%
+protocol-attributes set { dhcp { option 224 { string set }; %access protocol-attributes dhcp% } }
+radius-disconnect "192.0.2.9" { secret one }
+radius-server "192.0.2.1" { secret first; %access radius-server% }
+radius-server "192.0.2.2" { secret second }
+radius-options { %access radius-options% }
+profile p0 {
+    %access profile%
+    radius { authentication-server "192.0.2.1"; accounting-server "192.0.2.1" }
+    accounting { %access profile accounting% }
+}
+profile p1 { radius { authentication-server "192.0.2.2" } }
+@POOLS@ }
+routing-options { access-internal {
+    %routing-options access-internal%
+    driver { path "plane.so"; %routing-options access-internal driver% }
+} }
+plugins {
+    plugin a { path "a.wasm"; %plugins plugin% }
+    plugin b { path "b.wasm" }
+}
+policy { %policy% }
+"#;
+
+/// The local server and the pools of the base: at the top, or all in a routing instance.
+const BASE_SERVER: &str = r#"services { dhcp-local-server {
     %system services dhcp-local-server%
-    overrides { interface-client-limit 7; %system services dhcp-local-server overrides% }
+    overrides { interface-client-limit 7; address-probe { %system services dhcp-local-server overrides address-probe% }; delay-offer { %system services dhcp-local-server overrides delay-offer% }; %system services dhcp-local-server overrides% }
     reconfigure { %system services dhcp-local-server reconfigure% }
+    liveness-detection {
+        %system services dhcp-local-server liveness-detection%
+        method { layer2-liveness-detection {
+            %system services dhcp-local-server liveness-detection method layer2-liveness-detection%
+        } }
+    }
+    lease-time-validation { lease-time-threshold 611; %system services dhcp-local-server lease-time-validation% }
+    short-cycle-protection { %system services dhcp-local-server short-cycle-protection% }
+    overload {
+        per-interface { rate 71; burst 72 }
+        per-client { rate 73; burst 74 }
+        per-circuit { rate 75; burst 76 }
+        %system services dhcp-local-server overload%
+    }
     access-profile p0
     authentication {
         %system services dhcp-local-server authentication%
@@ -124,55 +180,74 @@ services { dhcp-local-server {
                 %system services dhcp-local-server group authentication username-include%
             }
         }
-        overrides { interface-client-limit 8; %system services dhcp-local-server group overrides% }
+        lease-time-validation {
+            lease-time-threshold 621
+            %system services dhcp-local-server group lease-time-validation%
+        }
+        overrides { interface-client-limit 8; address-probe { %system services dhcp-local-server group overrides address-probe% }; delay-offer { %system services dhcp-local-server group overrides delay-offer% }; %system services dhcp-local-server group overrides% }
         reconfigure { %system services dhcp-local-server group reconfigure% }
+        liveness-detection {
+            %system services dhcp-local-server group liveness-detection%
+            method { layer2-liveness-detection {
+                %system services dhcp-local-server group liveness-detection method layer2-liveness-detection%
+            } }
+        }
         policy { %system services dhcp-local-server group policy% }
+        short-cycle-protection { %system services dhcp-local-server group short-cycle-protection% }
+        %system services dhcp-local-server group%
         interface eth0 {
-            overrides { interface-client-limit 9; %system services dhcp-local-server group interface overrides% }
+            %system services dhcp-local-server group interface%
+            overrides { interface-client-limit 9; address-probe { %system services dhcp-local-server group interface overrides address-probe% }; delay-offer { %system services dhcp-local-server group interface overrides delay-offer% }; %system services dhcp-local-server group interface overrides% }
             policy { %system services dhcp-local-server group interface policy% }
+            short-cycle-protection { %system services dhcp-local-server group interface short-cycle-protection% }
         }
     }
-    group g1 { interface eth1 }
-} } }
-access { %access%
-radius-disconnect "192.0.2.9" { secret one }
-radius-server "192.0.2.1" { secret first; %access radius-server% }
-radius-server "192.0.2.2" { secret second }
-radius-options { %access radius-options% }
-profile p0 {
-    %access profile%
-    radius { authentication-server "192.0.2.1"; accounting-server "192.0.2.1" }
-    accounting { %access profile accounting% }
-}
-profile p1 { radius { authentication-server "192.0.2.2" } }
-address-assignment {
+    group g1 { interface eth1 { overrides { protocol-attributes set } } }
+} }"#;
+const BASE_POOLS: &str = r#"address-assignment {
+    %access address-assignment%
     pool p0 {
         %access address-assignment pool%
         family inet {
             network "10.0.0.0/16"
             range r { low "10.0.1.10"; high "10.0.1.20" }
             excluded-range x { low "10.0.1.11"; high "10.0.1.12" }
-            host h { hardware-address "02:00:00:00:00:01"; ip-address "10.0.2.1" }
+            host h { hardware-address "02:00:00:00:00:01"; ip-address "10.0.2.1"; %access address-assignment pool family inet host% }
             %access address-assignment pool family inet%
             dhcp-attributes { %access address-assignment pool family inet dhcp-attributes% }
         }
     }
     pool p1 { family inet { network "10.1.0.0/16" } }
-} }
-routing-options { access-internal {
-    %routing-options access-internal%
-    driver { path "plane.so"; %routing-options access-internal driver% }
-} }
-plugins {
-    plugin a { path "a.wasm"; %plugins plugin% }
-    plugin b { path "b.wasm" }
+}"#;
+
+/// The base with its server and pools in a routing instance, or at the top.
+fn base(inside: bool) -> String {
+    // The profile of the server hides the one of the instance.
+    let server = BASE_SERVER.replacen("    access-profile p0\n", "", 1);
+    let instance = format!(
+        "routing-instances ri {{ access-profile p0; interface eth0; interface eth1; %{INSTANCE}%
+         system {{ {server} }}; access {{ %access%\n{BASE_POOLS} }} }}"
+    );
+    let [server, pools, instance] =
+        if inside { ["", "", instance.as_str()] } else { [BASE_SERVER, BASE_POOLS, "routing-instances ri"] };
+    BASE.replace("@SERVER@", server).replace("@POOLS@", pools).replace("@INSTANCE@", instance)
 }
-policy { %policy% }
-"#;
+
+const INSTANCE: &str = "routing-instances";
+
+/// Where the leaf `path` is in the base: one of server and pools of a routing instance is that of the top, and the base
+/// has them in an instance then.
+fn place(path: &str) -> (&str, bool) {
+    match path.strip_prefix("routing-instances ") {
+        Some(inner) if inner.contains(' ') => (inner, true),
+        Some(_) => (path, true),
+        None => (path, false),
+    }
+}
 
 /// What the daemon gets of the base with `statement` in the block `path`, or with `from` replaced by `to`.
-fn effect(edit: &Edit) -> String {
-    let mut text = BASE.to_owned();
+fn effect(edit: &Edit, inside: bool) -> String {
+    let mut text = base(inside);
     match edit {
         Edit::None => {}
         Edit::Put(path, statement) => {
@@ -208,7 +283,8 @@ fn effect(edit: &Edit) -> String {
         })
         .collect();
     let login = bindery_config::model::permission_of(&loaded.model.login, "u0");
-    format!("{:?} {:?} {plugins:?} {} {login:?}", loaded.engine, loaded.system, access(&loaded))
+    let (traces, vlans) = (&loaded.model.traces, &loaded.model.auto_configure);
+    format!("{:?} {:?} {plugins:?} {} {login:?} {traces:?} {vlans:?}", loaded.engine, loaded.system, access(&loaded))
 }
 
 enum Edit {
@@ -236,7 +312,53 @@ impl Edits {
         self.0.insert(full, Edit::Put(path.to_owned(), statement.to_owned()));
     }
 
-    fn server(&mut self) {
+    fn traces(&mut self) {
+        for name in ["traceoptions", "interface-traceoptions"] {
+            let path = format!("system processes dhcp-service {name}");
+            for statement in ["level all", "flag packet state", "client \"02:00:00:00:00:01\""] {
+                self.put(&path, statement);
+            }
+            let path = format!("{path} file");
+            for statement in ["size 20000", "files 9", "world-readable", "no-world-readable", "match a"] {
+                self.put(&path, statement);
+            }
+        }
+        self.put("system services dhcp-local-server group interface", "trace");
+    }
+
+    fn vlans(&mut self) {
+        self.put("interfaces auto-configure", "remove-when-no-subscribers");
+        for (of, from, to) in [("vlan-ranges", "100-199", "100-198"), ("stacked-vlan-ranges", "200,any", "200,7")] {
+            self.0.insert(format!("interfaces auto-configure {of} ranges"), Edit::Replace(from, to));
+        }
+    }
+
+    fn instance(&mut self) {
+        for statement in ["instance-type vrf", "vrf-device red", "routing-table 100"] {
+            self.put(INSTANCE, statement);
+        }
+        let profile = Edit::Replace("access-profile p0", "access-profile p1");
+        self.0.insert(format!("{INSTANCE} access-profile"), profile);
+    }
+
+    fn liveness(&mut self) {
+        for level in ["", " group", " group interface"] {
+            let probe = format!("{SERVER}{level} overrides address-probe");
+            for statement in ["timeout 100", "attempts 2", "include-returning-clients"] {
+                self.put(&probe, statement);
+            }
+        }
+        for level in ["", " group"] {
+            let liveness = format!("{SERVER}{level} liveness-detection");
+            self.put(&liveness, "failure-action log-only");
+            let method = format!("{liveness} method layer2-liveness-detection");
+            self.put(&method, "transmit-interval 600");
+            self.put(&method, "max-consecutive-retries 4");
+        }
+        self.put(SERVER, "no-rogue-server-detection");
+    }
+
+    fn overrides(&mut self) {
         for level in ["", " group", " group interface"] {
             let overrides = format!("{SERVER}{level} overrides");
             for statement in [
@@ -247,10 +369,36 @@ impl Edits {
                 "nak-unknown-renew",
                 "nak-unknown-rebind",
                 "include-option-82 { nak }",
+                "include-option-82 { forcerenew }",
+                "bootp-support",
+                "rapid-commit",
+                "minimum-wait-time 4",
+                "asymmetric-lease-time 900",
+                "protocol-attributes set",
+                "client-discover-match { option60-and-option82 }",
+                "client-discover-match { incoming-interface }",
+                "subnet-selection \"10.1.0.0/16\"",
             ] {
                 self.put(&overrides, statement);
             }
+            let delay = format!("{overrides} delay-offer");
+            self.put(&delay, "delay-time 5");
+            for (option, test) in ["option-82", "option-60", "option-77"]
+                .into_iter()
+                .flat_map(|option| ["equals", "not-equals", "starts-with"].map(|test| (option, test)))
+            {
+                for values in ["ascii x", "hexadecimal \"0102\""] {
+                    let filter = format!("{option} {{ {test} {{ {values} }} }}");
+                    self.put(&delay, &format!("based-on {{ {filter} }}"));
+                }
+            }
         }
+    }
+
+    fn server(&mut self) {
+        self.overrides();
+        self.put(&format!("{SERVER} group"), "interface eth2.1 { upto eth2.9 }");
+        self.put(&format!("{SERVER} group"), "interface eth9 { exclude }");
         for level in ["", " group"] {
             let reconfigure = format!("{SERVER}{level} reconfigure");
             for statement in [
@@ -286,7 +434,19 @@ impl Edits {
                 self.put(&format!("{authentication} username-include"), statement);
             }
         }
+        self.liveness();
+        self.rules();
         self.put(SERVER, "allow-leasequery { restricted-requestor }");
+        for statement in [
+            "pool-match-order external-authority",
+            "duplicate-clients-in-subnet { incoming-interface }",
+            "duplicate-clients-in-subnet { option-82 }",
+            "duplicate-clients-on-interface",
+            "requested-ip-network-match 12",
+            "requested-ip-interface-match",
+        ] {
+            self.put(SERVER, statement);
+        }
         for stage in Stage::ALL {
             let statement = format!("{} b a", stage.name());
             self.put("policy", &statement);
@@ -295,13 +455,70 @@ impl Edits {
         }
     }
 
+    fn rules(&mut self) {
+        for level in ["", " group", " group interface"] {
+            let at = format!("{SERVER}{level} short-cycle-protection");
+            self.put(&at, "lockout-min-time 9");
+            self.put(&at, "lockout-max-time 900");
+        }
+        for level in ["", " group"] {
+            let at = format!("{SERVER}{level}");
+            self.put(&at, "remote-id-mismatch { disconnect }");
+            self.put(&format!("{at} lease-time-validation"), "violation-action override-lease");
+        }
+        self.put("system processes dhcp-service ltv-syslog-interval", "syslog-interval 700");
+        self.put(&format!("{SERVER} overload"), "half-open-limit 5");
+        for (path, from, to) in [
+            ("lease-time-validation lease-time-threshold", "threshold 611", "threshold 612"),
+            ("group lease-time-validation lease-time-threshold", "threshold 621", "threshold 622"),
+            ("overload per-interface rate", "rate 71", "rate 81"),
+            ("overload per-interface burst", "burst 72", "burst 82"),
+            ("overload per-client rate", "rate 73", "rate 83"),
+            ("overload per-client burst", "burst 74", "burst 84"),
+            ("overload per-circuit rate", "rate 75", "rate 85"),
+            ("overload per-circuit burst", "burst 76", "burst 86"),
+        ] {
+            self.0.insert(format!("{SERVER} {path}"), Edit::Replace(from, to));
+        }
+    }
+
     fn pool(&mut self) {
         self.put("access address-assignment pool", "hold-down");
         self.put("access address-assignment pool", "link p1");
+        self.put("access address-assignment pool", "active-drain");
+        self.put("access address-assignment", "high-utilization 90");
+        self.0.insert(
+            "access address-assignment abated-utilization".to_owned(),
+            Edit::Put("access address-assignment".to_owned(), "high-utilization 90; abated-utilization 50".to_owned()),
+        );
+        self.put("access", "linked-pool-aggregation");
+        for key in ["client-identifier x", "user-name alice"] {
+            self.put(&format!("{INET} host"), key);
+        }
+        for statement in [
+            "grace-period 10",
+            "valid-lifetime 60",
+            "preferred-lifetime 60",
+            "option-match { option-82 { circuit-id x { range r } } }",
+            "option-match { option-82 { remote-id x { range r } } }",
+        ] {
+            self.put(&format!("{INET} dhcp-attributes"), statement);
+        }
+        for lifetime in ["valid-lifetime 60", "preferred-lifetime 60"] {
+            self.put(SET, lifetime);
+        }
         self.put(INET, "excluded-address \"10.0.1.15\"");
         self.put(INET, "host-table \"hosts.csv\"");
-        let attributes = format!("{INET} dhcp-attributes");
+        for attributes in [format!("{INET} dhcp-attributes"), SET.to_owned()] {
+            self.attributes(&attributes);
+        }
+    }
+
+    fn attributes(&mut self, attributes: &str) {
         for statement in [
+            "captive-portal x",
+            "ipv6-only-preferred 1800",
+            "static-route \"10.9.0.0/16\" { next-hop \"10.0.0.1\" }",
             "maximum-lease-time 60",
             "t1-percentage 40",
             "t2-percentage 80",
@@ -320,7 +537,7 @@ impl Edits {
             "sip-server { name a.example }",
             "sip-server { ip-address \"10.0.0.2\" }",
         ] {
-            self.put(&attributes, statement);
+            self.put(attributes, statement);
         }
         for form in [
             "flag #true",
@@ -334,8 +551,8 @@ impl Edits {
             "ip-address \"10.0.0.2\"",
             "ipv6-address \"::1\"",
         ] {
-            self.put(&attributes, &format!("option 200 {{ {form} }}"));
-            self.put(&attributes, &format!("option 200 {{ array {{ {form} }} }}"));
+            self.put(attributes, &format!("option 200 {{ {form} }}"));
+            self.put(attributes, &format!("option 200 {{ array {{ {form} }} }}"));
         }
     }
 
@@ -422,42 +639,81 @@ impl Edits {
 const SERVER: &str = "system services dhcp-local-server";
 const AUTHENTICATION_SERVER: &str = "authentication-server \"192.0.2.1\"";
 const ACCOUNTING_SERVER: &str = "accounting-server \"192.0.2.1\"";
+const SET: &str = "access protocol-attributes dhcp";
 const INET: &str = "access address-assignment pool family inet";
 
 /// Leaves with only one value: nothing to change, but a default that must hold.
-const SINGLE: [&str; 2] = ["system services dhcp-local-server pool-match-order", "access profile accounting order"];
+const SINGLE: [&str; 1] = ["access profile accounting order"];
 
 #[test]
 fn every_built_leaf_changes_what_the_daemon_gets() {
     let mut edits = Edits::default();
+    edits.instance();
+    edits.traces();
+    edits.vlans();
     edits.server();
     edits.pool();
     edits.daemon();
     edits.replaced();
     let edits = edits.0;
-    let base = effect(&Edit::None);
+    let bases = [effect(&Edit::None, false), effect(&Edit::None, true)];
     for (path, statement) in built() {
-        if !is_leaf(statement) || SINGLE.contains(&path.as_str()) {
+        let (place, inside) = place(&path);
+        if !is_leaf(statement)
+            || SINGLE.contains(&place)
+            || place.contains(" route-suppression ")
+            || is_misplaced(place)
+        {
             continue;
         }
-        let edit = edits.get(&path).unwrap_or_else(|| panic!("no edit for `{path}`"));
-        assert_ne!(effect(edit), base, "`{path}` has no effect");
+        let edit = edits.get(place).unwrap_or_else(|| panic!("no edit for `{path}`"));
+        assert_ne!(effect(edit, inside), bases[usize::from(inside)], "`{path}` has no effect");
     }
+}
+
+/// What belongs to pools, and is at fault in a set of attributes.
+fn is_misplaced(place: &str) -> bool {
+    place.starts_with(SET) && (place.contains(" option-match ") || place.ends_with(" grace-period"))
+}
+
+/// `route-suppression` goes not with the liveness detection of the base.
+#[test]
+fn route_suppression_changes_what_the_daemon_gets() {
+    let with = |server: &str, group: &str| {
+        let text = format!(
+            "system {{ services {{ dhcp-local-server {{ {server}
+             group g0 {{ interface eth0; {group} }}; group g1 {{ interface eth1; route-suppression {{ destination }} }}
+             }} }} }}"
+        );
+        load_with("base", &text, &Tables).unwrap_or_else(|errors| panic!("{errors}")).engine
+    };
+    let of = |server, group| {
+        let groups = with(server, group).groups.clone();
+        (groups[0].route_suppression, groups[1].route_suppression)
+    };
+    let (internal, destination) = ("route-suppression { access-internal }", "route-suppression { destination }");
+    let own = Some(RouteSuppression::Destination);
+    assert_eq!(of("", ""), (None, own));
+    assert_eq!(of(internal, ""), (Some(RouteSuppression::AccessInternal), own));
+    assert_eq!(of(internal, destination), (own, own));
+    assert_eq!(of(destination, internal), (Some(RouteSuppression::AccessInternal), own));
 }
 
 #[test]
 fn a_default_that_is_written_changes_nothing() {
-    let base = effect(&Edit::None);
+    let bases = [effect(&Edit::None, false), effect(&Edit::None, true)];
     for (path, statement) in built() {
-        let Some(default) = statement.default else { continue };
-        let (block, name) = path.rsplit_once(' ').unwrap();
+        let (place, inside) = place(&path);
+        // What a set does not say the pool says.
+        let Some(default) = statement.default.filter(|_| !place.starts_with(SET)) else { continue };
+        let (block, name) = place.rsplit_once(' ').unwrap();
         let value = if default.starts_with(|c: char| c.is_ascii_digit()) && default.parse::<u64>().is_err() {
             format!("\"{default}\"")
         } else {
             default.to_owned()
         };
         let edit = Edit::Put(block.to_owned(), format!("{name} {value}"));
-        assert_eq!(effect(&edit), base, "the default of `{path}` is not {default}");
+        assert_eq!(effect(&edit, inside), bases[usize::from(inside)], "the default of `{path}` is not {default}");
     }
 }
 

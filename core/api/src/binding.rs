@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// One binding.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Binding {
@@ -18,6 +18,9 @@ pub struct Binding {
     /// Seconds left; absent for an infinite lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_expires: Option<u64>,
+    /// `DHCP` or `BOOTP`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol_used: Option<String>,
     /// End of the lease, seconds since 1970 UTC by the wall clock of now; absent for an infinite lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_end_time: Option<u64>,
@@ -27,6 +30,15 @@ pub struct Binding {
     pub last_packet_received_time: u64,
     /// Interface the client logged in on.
     pub interface_name: String,
+    /// Routing instance; `default` for the default one.
+    #[serde(default)]
+    pub routing_instance: String,
+    /// Outer VLAN tag, as the interface's name has it; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub svlan_id: Option<u16>,
+    /// VLAN tag, the inner one of two, as the interface's name has it; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan_id: Option<u16>,
     /// Option 54 of the last reply.
     pub server_identifier: String,
     /// Relay; absent for a direct client.
@@ -39,9 +51,21 @@ pub struct Binding {
     /// Option 61 in hexadecimal; absent when the client sent none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
+    /// IAID of option 61 where it is of the form that DHCPv6 shares (RFC 4361 §6.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_iaid: Option<u32>,
+    /// DUID of option 61 in that form: `LL0x1-02:00:00:00:00:01`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_duid: Option<String>,
     /// Option 82 in hexadecimal; absent when there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub option_82: Option<String>,
+    /// Circuit id of option 82 (RFC 3046 §2.0), as text or, where it is none, in hexadecimal behind `0x`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit_id: Option<String>,
+    /// Remote id of option 82, in the same form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_id: Option<String>,
     /// Option 60 as text; absent when the client sent none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor_class: Option<String>,
@@ -51,6 +75,18 @@ pub struct Binding {
     /// User-Name of an authority, as text; absent for none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_name: Option<String>,
+    /// Seconds until the client renews (T1); absent for an infinite lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub t1_renewal_time: Option<u64>,
+    /// Seconds until the client rebinds (T2); absent for an infinite lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub t2_rebinding_time: Option<u64>,
+    /// Hardware type of the client (RFC 1700); 1 is Ethernet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware_type: Option<u8>,
+    /// Xid of its last exchange, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xid: Option<String>,
     /// Seconds until the service ends (Session-Timeout); absent where it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_timeout: Option<u64>,
@@ -60,6 +96,9 @@ pub struct Binding {
     /// Acct-Multi-Session-Id: the session that it goes on from; absent for its own id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub multi_accounting_session_id: Option<String>,
+    /// Whether its lease was too short for `lease-time-validation` at the last request.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lease_time_violated: bool,
     /// `none`, `reconfiguring` (for another address), `refreshing` (for new options), or `deferred-nack`: the next
     /// renewal gets a NAK.
     pub reconfigure_status: String,
@@ -71,7 +110,13 @@ pub struct Binding {
     pub reconfigure_next: Option<u64>,
     /// How the client was seen to answer: `unknown`, `nonce`, `token`, `plain`, `nothing`.
     pub reconfigure_capability: String,
-    /// Access-internal route: `installed`, `pending`, or `relay-not-on-link`.
+    /// `up`, `probing` (it has not answered yet) or `down`; absent where liveness detection does not concern it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liveness_detection_state: Option<String>,
+    /// `layer2-liveness-detection`; absent with the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub liveness_detection_method: Option<String>,
+    /// Access-internal route: `installed`, `pending`, `suppressed`, or `relay-not-on-link`.
     pub route_state: String,
 }
 

@@ -33,6 +33,9 @@ pub struct EventQuery {
     /// As in [`Selector`]; the same as none of the others.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
+    /// Routing instance of the bindings, or `all` for any, which holds without it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing_instance: Option<String>,
     /// The last `id` that the reader has, as in the header `Last-Event-ID`, which comes before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume: Option<String>,
@@ -41,8 +44,9 @@ pub struct EventQuery {
 impl EventQuery {
     /// Which bindings.
     pub fn selector(&self) -> Selector {
-        let Self { address, mac, session, interface, pool, all, .. } = self.clone();
-        Selector { address, mac, session, interface, pool, all }
+        let Self { address, mac, session, interface, pool, all, routing_instance, .. } = self.clone();
+        let routing_instance = Some(routing_instance.unwrap_or_else(|| "all".to_owned()));
+        Selector { address, mac, session, interface, pool, lease_time_violation: false, all, routing_instance }
     }
 }
 
@@ -153,6 +157,7 @@ mod tests {
         );
         assert_eq!(serde_json::to_string(&Synced { sequence: 7 }).unwrap(), r#"{"sequence":7}"#);
         let query: EventQuery = serde_json::from_str(r#"{"pool":"p","resume":"1-2"}"#).unwrap();
-        assert_eq!(query.selector(), Selector { pool: Some("p".to_owned()), ..Selector::default() });
+        let routing_instance = Some("all".to_owned());
+        assert_eq!(query.selector(), Selector { pool: Some("p".to_owned()), routing_instance, ..Selector::default() });
     }
 }

@@ -8,7 +8,10 @@
 mod binding;
 mod configuration;
 mod event;
+mod history;
 mod import;
+mod lockout;
+mod neighbour;
 #[cfg(feature = "schema")]
 mod openapi;
 mod plugin;
@@ -27,13 +30,16 @@ pub use configuration::{
     Text,
 };
 pub use event::{BindingChange, Event, EventKind, EventQuery, Reset, ResetReason, Synced};
+pub use history::{HistoryEntry, HistoryList, HistoryQuery};
 pub use import::{IMPORT_MAX, Import, ImportRefused, Imported, ImportedBinding, LEASE_INFINITE};
+pub use lockout::{Lockout, LockoutList, LockoutQuery};
+pub use neighbour::{RogueServer, RogueServerList};
 #[cfg(feature = "schema")]
 pub use openapi::openapi;
 pub use plugin::{Plugin, PluginList};
 pub use radius::{AaaStatistics, RadiusServer, RadiusServerList};
 pub use reconfigure::{Capability, CapabilityList, PACE_DEFAULT, ReconfigureQuery, Reconfigured};
 pub use route::{Route, RouteList, RouteProtocol, RouteQuery};
-pub use statistics::{Counter, Pool, PoolList, Statistics};
+pub use statistics::{Counter, OfInterface, Pool, PoolList, Statistics};
 pub use system::{ApiError, Empty, Reload, Reloaded, Shutdown, Version};
 pub use verb::{Method, Permission, Selector, Verb};

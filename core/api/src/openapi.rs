@@ -3,9 +3,10 @@
 use crate::{
     AaaStatistics, ApiError, BindingList, BindingSummary, CapabilityList, Cleared, Commit, CommitHistory,
     CommitProgress, Committed, CompleteQuery, CompletionList, Edit, Edited, EditingSession, EditingSessionList, Empty,
-    Event, EventQuery, Import, Imported, Load, Method, OfSession, Open, PluginList, PoolList, RadiusServerList,
-    ReconfigureQuery, Reconfigured, Reload, Reloaded, Rescue, Reset, Rollback, RouteList, RouteQuery, Selector,
-    ShowQuery, Shutdown, Statistics, Synced, Text, Verb, Version,
+    Event, EventQuery, HistoryList, HistoryQuery, Import, Imported, Load, LockoutList, LockoutQuery, Method,
+    OfInterface, OfSession, Open, PluginList, PoolList, RadiusServerList, ReconfigureQuery, Reconfigured, Reload,
+    Reloaded, Rescue, Reset, RogueServerList, Rollback, RouteList, RouteQuery, Selector, ShowQuery, Shutdown,
+    Statistics, Synced, Text, Verb, Version,
 };
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -56,7 +57,11 @@ const EDITING: &[u16] = &[404, 409, 422];
 fn operation(verb: Verb, schemas: &mut Schemas) -> Value {
     let operation = described(verb, schemas);
     let mut responses = Map::new();
-    let content = if verb == Verb::Events { "text/event-stream" } else { "application/json" };
+    let content = match verb {
+        Verb::Events => "text/event-stream",
+        Verb::Metrics => "text/plain",
+        _ => "application/json",
+    };
     responses.insert(
         "200".to_owned(),
         json!({ "description": "Done.", "content": { content: { "schema": operation.reply } } }),
@@ -83,8 +88,12 @@ fn operation(verb: Verb, schemas: &mut Schemas) -> Value {
     value
 }
 
+/// Takes nothing.
+fn plain(summary: &'static str, reply: Value) -> Operation {
+    Operation { summary, parameters: Vec::new(), body: None, reply, errors: &[] }
+}
+
 fn described(verb: Verb, schemas: &mut Schemas) -> Operation {
-    let plain = |summary, reply| Operation { summary, parameters: Vec::new(), body: None, reply, errors: &[] };
     let with_query = |summary, parameters, reply| Operation { parameters, ..plain(summary, reply) };
     match verb {
         Verb::Version => plain("The daemon, its release and its active revision.", schemas.reply::<Version>()),
@@ -100,6 +109,27 @@ fn described(verb: Verb, schemas: &mut Schemas) -> Operation {
         Verb::Events => events(schemas),
         Verb::Statistics => plain("Packets and their drops.", schemas.reply::<Statistics>()),
         Verb::ClearStatistics => plain("Sets the statistics to zero.", schemas.reply::<Empty>()),
+        Verb::DhcpStatistics => Operation {
+            errors: &[404],
+            ..with_query(
+                "Packets and their drops, of all interfaces or of one.",
+                schemas.query::<OfInterface>(),
+                schemas.reply::<Statistics>(),
+            )
+        },
+        Verb::ClearDhcpStatistics => Operation {
+            errors: &[404],
+            ..with_query("Sets statistics to zero.", schemas.query::<OfInterface>(), schemas.reply::<Empty>())
+        },
+        Verb::History => with_query(
+            "What happened to a subscriber since the daemon's start.",
+            schemas.query::<HistoryQuery>(),
+            schemas.reply::<HistoryList>(),
+        ),
+        Verb::Metrics => plain(
+            "Numbers for Prometheus, in its text format 0.0.4.",
+            json!({ "type": "string", "description": "The text format 0.0.4 of Prometheus." }),
+        ),
         Verb::Reconfigure => with_query(
             "Makes clients renew by FORCERENEW (RFC 3203).",
             schemas.query::<ReconfigureQuery>(),
@@ -113,6 +143,17 @@ fn described(verb: Verb, schemas: &mut Schemas) -> Operation {
         }
         Verb::Plugins => plain("Plugins with their counters.", schemas.reply::<PluginList>()),
         Verb::Pools => plain("Address pools and their usage.", schemas.reply::<PoolList>()),
+        Verb::Lockouts => with_query(
+            "Clients that short-cycle-protection locks out or watches.",
+            schemas.query::<LockoutQuery>(),
+            schemas.reply::<LockoutList>(),
+        ),
+        Verb::ClearLockouts => with_query(
+            "Forgets clients of short-cycle-protection.",
+            schemas.query::<LockoutQuery>(),
+            schemas.reply::<Cleared>(),
+        ),
+        Verb::RogueServers | Verb::ClearRogueServers => rogue_servers(verb, schemas),
         Verb::RadiusServers => plain("RADIUS servers and their state.", schemas.reply::<RadiusServerList>()),
         Verb::AaaStatistics => plain("What was asked of RADIUS, and by it.", schemas.reply::<AaaStatistics>()),
         Verb::Reload => Operation {
@@ -157,6 +198,15 @@ fn configuration(verb: Verb, schemas: &mut Schemas) -> Operation {
     Operation { summary, parameters, body, reply, errors: &[] }
 }
 
+fn rogue_servers(verb: Verb, schemas: &mut Schemas) -> Operation {
+    match verb {
+        Verb::RogueServers => {
+            plain("Foreign DHCP servers seen on served interfaces.", schemas.reply::<RogueServerList>())
+        }
+        _ => plain("Forgets the foreign DHCP servers seen so far.", schemas.reply::<Empty>()),
+    }
+}
+
 type Posted = (&'static str, Vec<Value>, Option<Value>, Value);
 
 fn posted<Body: JsonSchema, Reply: JsonSchema>(summary: &'static str, schemas: &mut Schemas) -> Posted {
@@ -191,7 +241,7 @@ fn responses(error: &Value) -> Value {
     let text = |status: u16| match status {
         400 => "The query or the body is not what the verb wants.",
         403 => "The peer has not the permission that the verb needs.",
-        404 => "There is no such editing session, revision or pending commit.",
+        404 => "There is no such interface, editing session, revision or pending commit.",
         408 => "The body was not there in time.",
         409 => "Somebody else has it now: an exclusive session, an unconfirmed commit, a conflict.",
         413 => "The body is too large.",

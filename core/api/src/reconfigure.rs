@@ -29,6 +29,9 @@ pub struct ReconfigureQuery {
     /// As in [`Selector`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
+    /// As in [`Selector`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing_instance: Option<String>,
     /// The client keeps its address and gets new options; else it gets another address.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub refresh: bool,
@@ -40,8 +43,8 @@ pub struct ReconfigureQuery {
 impl ReconfigureQuery {
     /// Which sessions.
     pub fn selector(&self) -> Selector {
-        let Self { address, mac, session, interface, pool, all, .. } = self.clone();
-        Selector { address, mac, session, interface, pool, all }
+        let Self { address, mac, session, interface, pool, all, routing_instance, .. } = self.clone();
+        Selector { address, mac, session, interface, pool, lease_time_violation: false, all, routing_instance }
     }
 }
 

@@ -52,6 +52,14 @@ pub enum Verb {
     Statistics,
     /// `clear dhcp server statistics`.
     ClearStatistics,
+    /// `show dhcp statistics`, with an [`OfInterface`](crate::OfInterface) in the query.
+    DhcpStatistics,
+    /// `clear dhcp statistics`, with an [`OfInterface`](crate::OfInterface) in the query.
+    ClearDhcpStatistics,
+    /// `show dhcp server history`, with a [`HistoryQuery`](crate::HistoryQuery) in the query.
+    History,
+    /// `show metrics`: text for Prometheus.
+    Metrics,
     /// `request dhcp server reconfigure`, with a [`ReconfigureQuery`](crate::ReconfigureQuery) in the query.
     Reconfigure,
     /// `show dhcp server reconfigure capability`.
@@ -62,6 +70,14 @@ pub enum Verb {
     Plugins,
     /// `show access address-assignment pool`.
     Pools,
+    /// `show dhcp server lockout-entries`, with a [`LockoutQuery`](crate::LockoutQuery) in the query.
+    Lockouts,
+    /// `clear dhcp server lockout-entries`, with a [`LockoutQuery`](crate::LockoutQuery) in the query.
+    ClearLockouts,
+    /// `show dhcp server rogue-servers`.
+    RogueServers,
+    /// `clear dhcp server rogue-servers`.
+    ClearRogueServers,
     /// `show network-access aaa radius-servers`.
     RadiusServers,
     /// `show network-access aaa statistics`.
@@ -104,7 +120,7 @@ pub enum Verb {
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 40] = [
         Self::Version,
         Self::Bindings,
         Self::BindingSummary,
@@ -113,11 +129,19 @@ impl Verb {
         Self::Events,
         Self::Statistics,
         Self::ClearStatistics,
+        Self::DhcpStatistics,
+        Self::ClearDhcpStatistics,
+        Self::History,
+        Self::Metrics,
         Self::Reconfigure,
         Self::ReconfigureCapability,
         Self::Routes,
         Self::Plugins,
         Self::Pools,
+        Self::Lockouts,
+        Self::ClearLockouts,
+        Self::RogueServers,
+        Self::ClearRogueServers,
         Self::RadiusServers,
         Self::AaaStatistics,
         Self::ConfigurationShow,
@@ -150,11 +174,19 @@ impl Verb {
             Self::Events => "/v1/events",
             Self::Statistics => "/v1/dhcp/server/statistics",
             Self::ClearStatistics => "/v1/dhcp/server/statistics/clear",
+            Self::DhcpStatistics => "/v1/dhcp/statistics",
+            Self::ClearDhcpStatistics => "/v1/dhcp/statistics/clear",
+            Self::History => "/v1/dhcp/server/history",
+            Self::Metrics => "/metrics",
             Self::Reconfigure => "/v1/dhcp/server/reconfigure",
             Self::ReconfigureCapability => "/v1/dhcp/server/reconfigure/capability",
             Self::Routes => "/v1/routes",
             Self::Plugins => "/v1/plugins",
             Self::Pools => "/v1/access/address-assignment/pools",
+            Self::Lockouts => "/v1/dhcp/server/lockout-entries",
+            Self::ClearLockouts => "/v1/dhcp/server/lockout-entries/clear",
+            Self::RogueServers => "/v1/dhcp/server/rogue-servers",
+            Self::ClearRogueServers => "/v1/dhcp/server/rogue-servers/clear",
             Self::RadiusServers => "/v1/access/radius-servers",
             Self::AaaStatistics => "/v1/access/statistics",
             Self::ConfigurationShow => "/v1/configuration",
@@ -193,10 +225,15 @@ impl Verb {
             | Self::BindingSummary
             | Self::Events
             | Self::Statistics
+            | Self::DhcpStatistics
+            | Self::History
+            | Self::Metrics
             | Self::ReconfigureCapability
             | Self::Routes
             | Self::Plugins
             | Self::Pools
+            | Self::Lockouts
+            | Self::RogueServers
             | Self::RadiusServers
             | Self::AaaStatistics
             | Self::ConfigurationShow
@@ -204,7 +241,12 @@ impl Verb {
             | Self::ConfigurationComplete
             | Self::CommitHistory
             | Self::CommitProgress => Permission::View,
-            Self::ClearBindings | Self::ClearStatistics | Self::Reconfigure => Permission::Clear,
+            Self::ClearBindings
+            | Self::ClearLockouts
+            | Self::ClearRogueServers
+            | Self::ClearStatistics
+            | Self::ClearDhcpStatistics
+            | Self::Reconfigure => Permission::Clear,
             Self::Reload
             | Self::Shutdown
             | Self::ImportBindings
@@ -222,8 +264,8 @@ impl Verb {
     }
 }
 
-/// Which bindings; the query of [`Verb::Bindings`] and [`Verb::ClearBindings`]. At most one field is set; none means
-/// all for a view, and is refused for a clear, which wants `all`.
+/// Which bindings; the query of [`Verb::Bindings`] and [`Verb::ClearBindings`]. Beside `routing-instance` at most one field
+/// is set; none means all for a view, and is refused for a clear, which wants `all`.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -243,9 +285,15 @@ pub struct Selector {
     /// Pool of the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<String>,
+    /// Those whose lease was too short for `lease-time-validation`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lease_time_violation: bool,
     /// All bindings, said explicitly.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
+    /// Routing instance they are in, or `all` for any; without it the default one, but for a session id, which is unique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing_instance: Option<String>,
 }
 
 impl Selector {
@@ -256,9 +304,13 @@ impl Selector {
             [("address", &self.address), ("mac", &self.mac), ("interface", &self.interface), ("pool", &self.pool)];
         query.extend(fields.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
         query.extend(self.session.map(|id| ("session", id.to_string())));
+        if self.lease_time_violation {
+            query.push(("lease-time-violation", "true".to_owned()));
+        }
         if self.all {
             query.push(("all", "true".to_owned()));
         }
+        query.extend(self.routing_instance.iter().map(|name| ("routing-instance", name.clone())));
         query
     }
 }

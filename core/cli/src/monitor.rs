@@ -141,6 +141,7 @@ pub(crate) fn run(console: &Console, command: &Parsed, pipes: &Pipes) -> Result<
         mac: value("mac"),
         interface: value("interface"),
         pool: value("pool"),
+        routing_instance: value("routing-instance"),
         ..EventQuery::default()
     };
     let mut stream = Stream::default();

@@ -9,8 +9,9 @@ use crate::{
 };
 use bindery_api::{
     AaaStatistics, BindingList, BindingSummary, CapabilityList, Cleared, CommitHistory, CommitProgress,
-    EditingSessionList, Empty, Format, PluginList, PoolList, RadiusServerList, Reconfigured, Reloaded, Rescue,
-    RescueAction, RouteList, Selector, ShowQuery, Statistics, Text, Verb, Version,
+    EditingSessionList, Empty, Format, HistoryList, HistoryQuery, LockoutList, PluginList, PoolList, RadiusServerList,
+    Reconfigured, Reloaded, Rescue, RescueAction, RogueServerList, RouteList, Selector, ShowQuery, Statistics, Text,
+    Verb, Version,
 };
 
 impl Console {
@@ -91,6 +92,20 @@ fn query(verb: Verb, command: &Parsed) -> Result<Vec<(&'static str, String)>, Mi
             }
             query.extend(command.number::<u32>("pace")?.map(|pace| ("pace", pace.to_string())));
         }
+        Verb::DhcpStatistics | Verb::ClearDhcpStatistics => {
+            query.extend(command.value("interface").map(|name| ("interface", name.to_owned())));
+        }
+        Verb::Lockouts | Verb::ClearLockouts => {
+            query.extend(command.number::<u32>("index")?.map(|index| ("index", index.to_string())));
+            if command.has("all") {
+                query.push(("all", "true".to_owned()));
+            }
+        }
+        Verb::History => {
+            let Selector { address, mac, session, .. } = selector(command)?;
+            let client_id = command.value("client-id").map(str::to_owned);
+            query = HistoryQuery { address, mac, session, client_id }.query();
+        }
         Verb::Routes => {
             let protocols = ["access-internal", "access"].into_iter().filter(|name| command.has(name));
             query.extend(protocols.map(|name| ("protocol", name.to_owned())));
@@ -111,6 +126,8 @@ fn selector(command: &Parsed) -> Result<Selector, Mistake> {
     let value = |name| command.value(name).map(str::to_owned);
     let mut selector =
         Selector { interface: value("interface"), pool: value("pool"), all: command.has("all"), ..Selector::default() };
+    selector.lease_time_violation = command.has("lease-time-violation");
+    selector.routing_instance = value("routing-instance");
     match command.value("key") {
         Some(key) if Value::Address.accepts(key) => selector.address = Some(key.to_owned()),
         Some(key) if Value::Mac.accepts(key) => selector.mac = Some(key.to_owned()),
@@ -129,7 +146,12 @@ fn text(verb: Verb, command: &Parsed, body: &[u8]) -> Result<String, ClientError
         }
         Verb::BindingSummary => show::summary(&serde_json::from_slice::<BindingSummary>(body)?),
         Verb::ClearBindings => show::cleared(serde_json::from_slice::<Cleared>(body)?),
-        Verb::Statistics => show::statistics(&serde_json::from_slice::<Statistics>(body)?),
+        Verb::Statistics | Verb::DhcpStatistics => {
+            let statistics: Statistics = serde_json::from_slice(body)?;
+            if command.has("summary") { show::statistics_summary(&statistics) } else { show::statistics(&statistics) }
+        }
+        Verb::History => show::subscriber_history(&serde_json::from_slice::<HistoryList>(body)?),
+        Verb::Metrics => String::from_utf8_lossy(body).into_owned(),
         Verb::Routes => show::routes(&serde_json::from_slice::<RouteList>(body)?),
         Verb::Plugins => {
             let mut list: PluginList = serde_json::from_slice(body)?;
@@ -139,8 +161,17 @@ fn text(verb: Verb, command: &Parsed, body: &[u8]) -> Result<String, ClientError
         Verb::Pools => {
             let mut list: PoolList = serde_json::from_slice(body)?;
             list.pools.retain(|pool| command.value("pool").is_none_or(|name| name == pool.pool_name));
-            show::pools(&list)
+            match list.pools.as_slice() {
+                [pool] if command.value("pool").is_some() => show::pool(pool),
+                _ => show::pools(&list),
+            }
         }
+        Verb::Lockouts => {
+            let list: LockoutList = serde_json::from_slice(body)?;
+            if command.has("all") { show::lockouts(&list) } else { show::lockouts_detail(&list) }
+        }
+        Verb::ClearLockouts => show::cleared_lockouts(serde_json::from_slice::<Cleared>(body)?),
+        Verb::RogueServers => show::rogue_servers(&serde_json::from_slice::<RogueServerList>(body)?),
         Verb::RadiusServers => {
             let list: RadiusServerList = serde_json::from_slice(body)?;
             if detail { show::radius_servers_detail(&list) } else { show::radius_servers(&list) }

@@ -40,6 +40,11 @@ pub trait Backend: Send + Sync + 'static {
     /// Asks the engine; `None` when the daemon is ending.
     fn engine(&self, verb: Verb) -> Answer<'_, Option<Reply>>;
 
+    /// The same for a requestor, whom the history names.
+    fn engine_for(&self, _requestor: Requestor, verb: Verb) -> Answer<'_, Option<Reply>> {
+        self.engine(verb)
+    }
+
     /// The plugins with their counters; `None` when the daemon is ending.
     fn plugins(&self) -> Answer<'_, Option<Vec<Plugin>>>;
 

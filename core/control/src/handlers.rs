@@ -3,12 +3,20 @@
 mod admit;
 mod configuration;
 mod events;
+mod history;
 mod import;
+mod lockout;
+mod metrics;
 mod reconfigure;
 
-use crate::{REQUEST_MAX, backend::Backend, present};
+use crate::{
+    REQUEST_MAX,
+    backend::{Backend, Requestor},
+    peer::Peer,
+    present,
+};
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Query, State, rejection::QueryRejection},
     http::{StatusCode, header},
@@ -17,9 +25,10 @@ use axum::{
 };
 use bindery_api::{
     AaaStatistics, ApiError, BindingSummary, Cleared, Empty, PluginList, PoolList, RadiusServerList, Reload, Reloaded,
-    RouteQuery, Selector, Shutdown, Statistics, Verb, Version,
+    RogueServerList, RouteQuery, Selector, Shutdown, Statistics, Verb, Version,
 };
 use bindery_engine::command::{Cursor, Filter, Reply, Verb as Ask};
+use bindery_engine::instances::DEFAULT;
 use bindery_types::SessionId;
 use futures_util::{StreamExt, stream};
 use std::{sync::Arc, time::Instant};
@@ -51,7 +60,7 @@ fn ending() -> Refused {
     Refused(StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending".to_owned())
 }
 
-/// The routes of all verbs: requests have their [`Peer`](crate::peer::Peer) with them. Streams of events end when `ending`
+/// The routes of all verbs: requests have their [`Peer`] with them. Streams of events end when `ending`
 /// is closed.
 pub(crate) fn router(backend: Back, ending: watch::Receiver<()>) -> Router {
     let server = Server { backend, started: Instant::now(), events: events::Events::new(ending) };
@@ -75,11 +84,19 @@ fn handler(verb: Verb) -> MethodRouter<Server> {
         Verb::Events => get(events::events),
         Verb::Statistics => get(statistics),
         Verb::ClearStatistics => post(clear_statistics),
+        Verb::DhcpStatistics => get(history::statistics),
+        Verb::ClearDhcpStatistics => post(history::clear),
+        Verb::History => get(history::history),
+        Verb::Metrics => get(metrics::metrics),
         Verb::Reconfigure => post(reconfigure::reconfigure),
         Verb::ReconfigureCapability => get(reconfigure::capability),
         Verb::Routes => get(routes),
         Verb::Plugins => get(plugins),
         Verb::Pools => get(pools),
+        Verb::Lockouts => get(lockout::list),
+        Verb::ClearLockouts => post(lockout::clear),
+        Verb::RogueServers => get(rogue_servers),
+        Verb::ClearRogueServers => post(clear_rogue_servers),
         Verb::RadiusServers => get(radius_servers),
         Verb::AaaStatistics => get(aaa_statistics),
         Verb::ConfigurationShow
@@ -105,22 +122,39 @@ fn handler(verb: Verb) -> MethodRouter<Server> {
 impl Server {
     /// Asks the engine; who cannot wait any longer is told that the daemon is ending.
     async fn ask(&self, verb: Ask) -> Result<Reply, Refused> {
-        tokio::time::timeout(REQUEST_MAX, self.backend.engine(verb)).await.ok().flatten().ok_or_else(ending)
+        self.ask_for(Peer(Requestor::default()), verb).await
+    }
+
+    /// The same for a requestor, whom the history names.
+    async fn ask_for(&self, Peer(requestor): Peer, verb: Ask) -> Result<Reply, Refused> {
+        let answer = self.backend.engine_for(requestor, verb);
+        tokio::time::timeout(REQUEST_MAX, answer).await.ok().flatten().ok_or_else(ending)
     }
 }
 
-/// What a selector selects.
+/// What a selector selects: of the default routing instance, unless it names another one, or all.
 fn filter(selector: &Selector) -> Result<Filter, Refused> {
+    let inner = filter_in_any(selector)?;
+    Ok(match selector.routing_instance.as_deref() {
+        Some("all") => inner,
+        None if selector.session.is_some() => inner,
+        name => Filter::Instance(name.unwrap_or(DEFAULT).into(), Box::new(inner)),
+    })
+}
+
+/// What a selector selects in whatever routing instance.
+fn filter_in_any(selector: &Selector) -> Result<Filter, Refused> {
     let given = [
         selector.address.is_some(),
         selector.mac.is_some(),
         selector.session.is_some(),
         selector.interface.is_some(),
         selector.pool.is_some(),
+        selector.lease_time_violation,
         selector.all,
     ];
     if given.into_iter().filter(|given| *given).count() > 1 {
-        return Err(bad("give one of address, mac, session, interface, pool, all"));
+        return Err(bad("give one of address, mac, session, interface, pool, lease-time-violation, all"));
     }
     if let Some(address) = &selector.address {
         let parsed = address.parse().map_err(|_| bad(format!("`{address}` is no IPv4 address")))?;
@@ -131,6 +165,9 @@ fn filter(selector: &Selector) -> Result<Filter, Refused> {
     }
     if let Some(id) = selector.session {
         return Ok(Filter::Session(SessionId(id)));
+    }
+    if selector.lease_time_violation {
+        return Ok(Filter::LeaseTimeViolation);
     }
     if let Some(pool) = &selector.pool {
         return Ok(Filter::Pool(pool.as_str().into()));
@@ -201,6 +238,7 @@ async fn clear_statistics(State(server): State<Server>) -> Result<Json<Empty>, R
 /// Clears page by page; the answer comes when every tombstone is durable.
 async fn clear_bindings(
     State(server): State<Server>,
+    Extension(peer): Extension<Peer>,
     selector: Result<Query<Selector>, QueryRejection>,
 ) -> Result<Json<Cleared>, Refused> {
     let Query(selector) = selector.map_err(|error| bad(error.body_text()))?;
@@ -211,7 +249,7 @@ async fn clear_bindings(
     let (mut cleared, mut cursor) = (0, Some(Cursor::START));
     while let Some(at) = cursor {
         let verb = Ask::ClearBindings { filter: filter.clone(), cursor: at };
-        match server.ask(verb).await? {
+        match server.ask_for(peer, verb).await? {
             Reply::ClearedBindings { count, failed: false, next } => {
                 cleared += u64::from(count);
                 cursor = next;
@@ -243,6 +281,17 @@ async fn pools(State(server): State<Server>) -> Result<Json<PoolList>, Refused> 
         Reply::Pools(pools) => Ok(Json(present::pools(pools))),
         _ => Err(ending()),
     }
+}
+
+async fn rogue_servers(State(server): State<Server>) -> Result<Json<RogueServerList>, Refused> {
+    let Reply::RogueServers(views) = server.ask(Ask::RogueServers).await? else { return Err(ending()) };
+    let wall = present::wall();
+    Ok(Json(RogueServerList { rogue_servers: views.iter().map(|view| present::rogue_server(view, wall)).collect() }))
+}
+
+async fn clear_rogue_servers(State(server): State<Server>) -> Result<Json<Empty>, Refused> {
+    server.ask(Ask::ClearRogueServers).await?;
+    Ok(Json(Empty {}))
 }
 
 async fn reload(

@@ -121,14 +121,15 @@ impl Access {
     ) -> Option<Authorization> {
         self.expire(now);
         let aaa = Arc::clone(&self.aaa);
-        let group = aaa.group(&question.group);
+        let group = aaa.group(&question.instance, &question.group);
         // It parsed once; the rules only decide about a missing end option.
         let Ok(packet) = Packet::parse(&question.request, ParseRules { allow_no_end_option: true }) else {
             return Some(Authorization::Unavailable);
         };
         let facts = Known::of(&packet);
         let name = group.and_then(|group| group.include.as_ref()).map(|include| {
-            username::build(include, &facts.client(&packet, &question.interface)).map(Option::unwrap_or_default)
+            username::build(include, &facts.client(&packet, &question.interface, &question.instance))
+                .map(Option::unwrap_or_default)
         });
         let username = match name.transpose() {
             Ok(name) => name.unwrap_or_default().into_boxed_str(),
@@ -184,7 +185,7 @@ impl Access {
         if !Arc::ptr_eq(&aaa, &self.aaa) {
             return Some(Said::Again(Box::new(question)));
         }
-        let group = aaa.group(&question.group);
+        let group = aaa.group(&question.instance, &question.group);
         let Ok(packet) = Packet::parse(&question.request, ParseRules { allow_no_end_option: true }) else {
             return Some(Said::Answer(Authorization::Unavailable, None));
         };
@@ -326,13 +327,14 @@ impl<'a> Known<'a> {
         }
     }
 
-    fn client<'b>(&'b self, packet: &Packet<'_>, interface: &'b str) -> Client<'b> {
+    fn client<'b>(&'b self, packet: &Packet<'_>, interface: &'b str, instance: &'b str) -> Client<'b> {
         Client {
             mac: packet.hw_addr().mac(),
             option_60: &self.option_60,
             option_82: &self.option_82,
             client_id: &self.client_id,
             interface,
+            instance,
         }
     }
 

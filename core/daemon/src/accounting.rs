@@ -15,6 +15,7 @@ use crate::{
 use bindery_engine::{
     command::{BindingView, Cursor, Filter, PublicState, Reply, Verb},
     event::{SessionChange, SessionNews},
+    history::Actor,
     route::{Counters, Destination},
 };
 use bindery_netlink::RouteHandle;
@@ -23,7 +24,7 @@ use bindery_radius::{
     packet::TooLong,
     shell::Handle,
 };
-use bindery_types::{InstanceId, MacAddr, Mono, Now, SessionId, Wall};
+use bindery_types::{MacAddr, Mono, Now, SessionId, Wall};
 use record::Change;
 use schedule::Schedule;
 use std::{
@@ -105,7 +106,7 @@ impl Feed {
     /// goes: call this before the operations are submitted.
     pub(crate) fn session(&mut self, now: Now, aaa: &Arc<Aaa>, news: SessionNews, routes: Option<&RouteHandle>) {
         let counted = aaa.volume && is_end(news.change) && counts(aaa, &news.session);
-        let destination = Destination::host(InstanceId(0), news.session.address);
+        let destination = Destination::host(news.session.instance_id, news.session.address);
         let happened = Happened { aaa: Arc::clone(aaa), news, at: now.wall, volume: None };
         let mut parcel =
             Parcel { sender: self.sender.clone(), lost: Arc::clone(&self.lost), happened: Some(Box::new(happened)) };
@@ -157,7 +158,7 @@ impl Drop for Parcel {
 
 /// Whether the session's group accounts packets and octets, too.
 fn counts(aaa: &Aaa, view: &BindingView) -> bool {
-    aaa.group(&view.group).is_some_and(crate::radius::GroupAccess::counts)
+    aaa.group(&view.instance, &view.group).is_some_and(crate::radius::GroupAccess::counts)
 }
 
 const fn is_end(change: SessionChange) -> bool {
@@ -269,7 +270,7 @@ impl Accountant {
         if is_end(news.change) && self.tally.is_on() {
             volume = self.tally.end(view.address).await.filter(|_| counts(aaa, view)).map(self::volume);
         }
-        let Some(group) = aaa.group(&view.group).filter(|group| group.accounts) else { return };
+        let Some(group) = aaa.group(&view.instance, &view.group).filter(|group| group.accounts) else { return };
         let make = |change| record::session(&aaa.radius.nas, group, view, change, *at);
         match news.change {
             SessionChange::Bound => {
@@ -308,7 +309,7 @@ impl Accountant {
         let volumes = self.volumes(&views).await;
         let (aaa, at) = (Arc::clone(&self.aaa), clock::now().wall);
         for (at_index, view) in views.iter().enumerate() {
-            let Some(group) = aaa.group(&view.group).filter(|group| group.accounts) else { continue };
+            let Some(group) = aaa.group(&view.instance, &view.group).filter(|group| group.accounts) else { continue };
             let volume = volumes.get(at_index).copied().flatten();
             self.deliver(record::session(&aaa.radius.nas, group, view, Change::Interim(volume), at)).await;
             self.schedule_next(view);
@@ -333,7 +334,7 @@ impl Accountant {
         if !aaa.volume {
             return Vec::new();
         }
-        let of = views.iter().map(|view| Destination::host(InstanceId(0), view.address)).collect();
+        let of = views.iter().map(|view| Destination::host(view.instance_id, view.address)).collect();
         let (sender, counted) = oneshot::channel();
         self.inbox.send(Message::Counters(of, sender));
         let counted = counted.await.ok().flatten().unwrap_or_default();
@@ -357,7 +358,7 @@ impl Accountant {
     }
 
     fn interval(&self, view: &BindingView) -> Option<u64> {
-        let group = self.aaa.group(&view.group).filter(|group| group.accounts)?;
+        let group = self.aaa.group(&view.instance, &view.group).filter(|group| group.accounts)?;
         schedule::interval(view.subscriber.interim_secs, group.records.update_interval)
     }
 
@@ -383,7 +384,7 @@ fn is_bound(view: &BindingView) -> bool {
 
 fn ask(inbox: &Inbox, filter: Filter, cursor: Cursor) -> oneshot::Receiver<Reply> {
     let (sender, answer) = oneshot::channel();
-    inbox.send(Message::Command(Verb::Bindings { filter, cursor }, sender));
+    inbox.send(Message::Command(Verb::Bindings { filter, cursor }, Actor::Unknown, sender));
     answer
 }
 

@@ -17,7 +17,10 @@ use bindery_config::{
     model::{Permission as Configured, permission_of},
 };
 use bindery_control::{Answer, Backend, ConfigurationError, ReloadError, Requestor};
-use bindery_engine::command::{Reply, Verb};
+use bindery_engine::{
+    command::{Reply, Verb},
+    history::Actor,
+};
 use bindery_plugin_host::{BreakerState, Failure};
 use nix::unistd::User;
 use std::sync::{Arc, Weak};
@@ -73,7 +76,12 @@ impl Daemon {
 
 impl Backend for Daemon {
     fn engine(&self, verb: Verb) -> Answer<'_, Option<Reply>> {
-        Box::pin(self.ask(|answer| Message::Command(verb, answer)))
+        self.engine_for(Requestor::default(), verb)
+    }
+
+    fn engine_for(&self, requestor: Requestor, verb: Verb) -> Answer<'_, Option<Reply>> {
+        let actor = requestor.uid.map_or(Actor::Unknown, Actor::Operator);
+        Box::pin(self.ask(move |answer| Message::Command(verb, actor, answer)))
     }
 
     fn plugins(&self) -> Answer<'_, Option<Vec<Plugin>>> {

@@ -146,6 +146,7 @@ pub(crate) enum Told {
 /// A deferred plugin, seen from the packet thread. Dropping it ends the thread behind the last job.
 #[derive(Debug)]
 pub(crate) struct Worker {
+    name: String,
     jobs: Sender<Work>,
     on_failure: OnFailure,
     stats: Arc<Mutex<PluginStats>>,
@@ -160,11 +161,17 @@ impl Worker {
     pub(crate) fn start(plugin: Plugin, room: usize, report: impl Fn(Told) + Send + 'static) -> (Self, io::Result<()>) {
         let (jobs, queue) = bounded(room);
         let stats = Arc::new(Mutex::new(plugin.stats()));
+        let plugin_name = plugin.name().to_owned();
         let (on_failure, shared) = (plugin.on_failure(), Arc::clone(&stats));
         let name = "plugin".to_owned();
         let work = move || work(plugin, &queue, &shared, report);
         let started = std::thread::Builder::new().name(name).spawn(work).map(drop);
-        (Self { jobs, on_failure, stats, queue_full: 0, not_called: 0 }, started)
+        (Self { name: plugin_name, jobs, on_failure, stats, queue_full: 0, not_called: 0 }, started)
+    }
+
+    /// The plugin's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Hands an exchange over; what it comes to if the queue is full.

@@ -7,6 +7,7 @@ use crate::{
 use bindery_config::model::Model;
 use bindery_engine::{
     command::{AuthorizationChange, DisconnectKeys, Disconnected, Reply as EngineReply, Verb},
+    history::Actor,
     policy::Attribute,
 };
 use bindery_radius::{
@@ -277,7 +278,7 @@ async fn carry_out(port: u16, request: Request, nas: Arc<NasConfig>, inbox: Inbo
     let result = match interpret(&request, &nas).and_then(|order| verb(&request, order)) {
         Ok(verb) => {
             let (sender, outcome) = oneshot::channel();
-            inbox.send(Message::Command(verb, sender));
+            inbox.send(Message::Command(verb, Actor::Unknown, sender));
             match outcome.await {
                 Ok(EngineReply::Disconnected(outcome)) => judged(outcome),
                 _ => Err(ErrorCause::ResourcesUnavailable),

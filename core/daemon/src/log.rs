@@ -1,8 +1,11 @@
 //! Log lines: the engine's events in words.
 
-use bindery_engine::{event::Event, route::RouteError};
+use bindery_engine::{
+    event::{Event, ExchangeId},
+    route::RouteError,
+};
 use bindery_netlink::RouteEvent;
-use bindery_types::{Ipv4Addr, Now};
+use bindery_types::{Ipv4Addr, Now, Xid};
 
 /// Lines a second and kind of event; what is more is counted and told with the next second's first line. A thousand
 /// subscribers with the same trouble must not hold up the packet thread.
@@ -57,16 +60,29 @@ impl Log {
 
 fn write_event(event: &Event) {
     match event {
-        Event::RouteFault { session, address, len, error } => {
-            let (address, why) = (prefix(*address, *len), why(*error));
-            tracing::warn!(%session, address, why, "alarm: no route for the subscriber, its request stays unanswered");
+        Event::RouteFault { session: _, address, len, error, of } => {
+            let ExchangeId { exchange, xid, session } = of;
+            let (address, why, xid) = (prefix(*address, *len), why(*error), hex(*xid));
+            tracing::warn!(exchange, xid, %session, address, why, "alarm: no route for the subscriber, its request stays unanswered");
         }
         Event::ExtraRouteRefused { session, network, len } => {
             let network = prefix(*network, *len);
             tracing::warn!(%session, network, "alarm: no route via the subscriber, another one has the prefix");
         }
-        Event::Declined { hw, address, until: _ } => {
-            tracing::warn!(%hw, %address, "the client found its address in use; it is quarantined");
+        Event::Declined { hw, address, until: _, of } => {
+            let (ExchangeId { exchange, session, .. }, xid) = (of, hex(of.xid));
+            tracing::warn!(exchange, xid, %session, %hw, %address, "the client found its address in use; it is quarantined");
+        }
+        Event::AddressInUse { link, mac, address, until: _, of } => {
+            let (exchange, xid, ifindex) = (of.exchange, hex(of.xid), link.0);
+            tracing::warn!(exchange, xid, ifindex, %mac, %address, "a foreign host has the address; it is quarantined");
+        }
+        Event::LivenessFailed { session, hw, address, cleared } => {
+            tracing::warn!(%session, %hw, %address, cleared, "the subscriber answers no ARP request");
+        }
+        Event::RogueServer { link, server, mac, offered } => {
+            let (ifindex, mac) = (link.0, mac.map(|mac| mac.to_string()));
+            tracing::warn!(ifindex, %server, mac, %offered, "alarm: a foreign DHCP server on a served interface");
         }
         Event::StoreFault { undone } => {
             tracing::error!(undone, "alarm: the session database failed; requests stay unanswered until it is back");
@@ -79,7 +95,35 @@ fn write_event(event: &Event) {
             );
         }
         Event::ClockCaughtUp => tracing::info!("the clock has caught up; leases expire again"),
-        Event::PoolExhausted { link } => tracing::warn!(ifindex = link.0, "no free address for a new client"),
+        Event::PoolUtilization { pool, high: true, percent } => {
+            tracing::warn!(%pool, percent, "alarm: the pool's use is above high-utilization");
+        }
+        Event::PoolUtilization { pool, high: false, percent } => {
+            tracing::info!(%pool, percent, "the pool's use is under abated-utilization again");
+        }
+        Event::ExcludedLoggedOut { sessions } => {
+            tracing::warn!(sessions, "subscribers were logged out: their addresses are excluded now");
+        }
+        Event::PoolExhausted { link, of } => {
+            let (exchange, xid) = (of.exchange, hex(of.xid));
+            tracing::warn!(exchange, xid, ifindex = link.0, "no free address for a new client");
+        }
+        Event::Superseded { session, address, by } => {
+            tracing::info!(%session, %address, %by, "another device took the place of a subscriber's; its session ends");
+        }
+        Event::ClientLimitExceeded { link, limit } => {
+            tracing::warn!(ifindex = link.0, limit, "alarm: interface-client-limit is reached, newcomers are dropped");
+        }
+        Event::ClientLimitAbated { link, clients } => {
+            tracing::info!(ifindex = link.0, clients, "the interface is below interface-client-limit again");
+        }
+        Event::LeaseTimeViolation { link, hw, lease_secs, count } => {
+            let ifindex = link.0;
+            tracing::warn!(ifindex, %hw, lease_secs, count, "leases are shorter than lease-time-threshold");
+        }
+        Event::RemoteIdMismatch { session, address } => {
+            tracing::info!(%session, %address, "a client came in with another remote-id; its session ends");
+        }
         Event::RestoreConflict { session, address } => {
             tracing::error!(%session, %address, "a stored session does not fit beside another one and was left out");
         }
@@ -113,6 +157,11 @@ fn route_event(event: &RouteEvent) {
         | RouteEvent::LinkSet(_)
         | RouteEvent::LinkGone(_) => {}
     }
+}
+
+/// An xid as captures show it.
+fn hex(xid: Xid) -> String {
+    format!("0x{:08x}", xid.0)
 }
 
 /// An address, or a prefix where it is shorter.

@@ -35,6 +35,8 @@ pub(crate) struct Plugins {
     report: Option<Report>,
     /// Plugins of stage `session-events`: each has a thread of its own from the start.
     observers: Vec<PluginId>,
+    /// Name of the plugin that dropped a packet last.
+    decider: Option<PluginId>,
     /// What plugins ask for, wherever they run.
     requests: Vec<Arc<Requests>>,
 }
@@ -65,7 +67,14 @@ impl Plugins {
     pub(crate) fn new(plugins: Vec<Plugin>) -> Self {
         let requests = plugins.iter().filter_map(Plugin::requests).cloned().collect();
         let slots = plugins.into_iter().map(|plugin| Slot::Inline(Box::new(plugin))).collect();
-        Self { slots, epoch: EPOCHS.fetch_add(1, Ordering::Relaxed), report: None, observers: Vec::new(), requests }
+        Self {
+            slots,
+            epoch: EPOCHS.fetch_add(1, Ordering::Relaxed),
+            report: None,
+            observers: Vec::new(),
+            decider: None,
+            requests,
+        }
     }
 
     /// The same plugins, of which these observe sessions.
@@ -120,6 +129,7 @@ impl Plugins {
             let edit = |(code, value): Change| Some((OptionCode(u8::try_from(code).ok()?), value));
             Some(PolicyAnswer { token, verdict, edits: changes.into_iter().filter_map(edit).collect() })
         };
+        self.decider = None;
         if drops(outcome) {
             return answer(Verdict::Drop, Vec::new());
         }
@@ -167,6 +177,7 @@ impl Plugins {
                 None => continue,
             };
             if drops(outcome) {
+                self.decider = Some(*id);
                 return Hook::Done(Verdict::Drop);
             }
         }
@@ -183,6 +194,7 @@ impl Plugins {
             };
             self.judge(*id);
             if drops(outcome) {
+                self.decider = Some(*id);
                 return Hook::Done(Verdict::Drop);
             }
         }
@@ -271,6 +283,15 @@ impl Lent for Owned {
 }
 
 impl Policy for Plugins {
+    fn decider(&self) -> &str {
+        let slot = self.decider.and_then(|id| self.slots.get(usize::from(id.0)));
+        match slot {
+            Some(Slot::Inline(plugin)) => plugin.name(),
+            Some(Slot::Deferred(worker)) => worker.name(),
+            None => "",
+        }
+    }
+
     fn shape_reply(&mut self, now: Now, chain: &[PluginId], stage: &mut ShapeReply<'_>) -> Hook {
         let (token, sessions) = (stage.token, stage.sessions);
         // What goes before a deferred plugin must be told to the engine again, with its answer.

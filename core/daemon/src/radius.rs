@@ -2,7 +2,8 @@
 
 use crate::packet::{Inbox, Message};
 use bindery_config::model::{
-    self, AccessBinding, AccessProfile, AccountingStatistics, AuthenticationMethod, Model, UsernameInclude,
+    self, AccessBinding, AccessProfile, AccountingStatistics, AuthenticationMethod, Model, RoutingInstance,
+    UsernameInclude,
 };
 use bindery_radius::{
     config::{
@@ -13,7 +14,7 @@ use bindery_radius::{
     shell::{Event, Handle, Settings, SpawnError},
     username::{ClientId, Include, Option82},
 };
-use bindery_types::{GroupId, IpAddr};
+use bindery_types::IpAddr;
 use std::{
     collections::{BTreeSet, HashMap},
     io,
@@ -39,7 +40,8 @@ pub(crate) struct Aaa {
     pub(crate) radius: Config,
     /// The forwarding plane counts: there is a driver.
     pub(crate) volume: bool,
-    groups: HashMap<Box<str>, GroupAccess>,
+    /// By routing instance and name.
+    groups: HashMap<Box<str>, HashMap<Box<str>, GroupAccess>>,
 }
 
 /// A group with an `access-profile`. It has a password, so it has no `Debug`.
@@ -97,26 +99,29 @@ impl Aaa {
             nas,
             options: options(model),
         };
-        let ids = (0..).map(GroupId);
-        let groups = model.groups.iter().zip(ids).filter_map(|(group, id)| {
-            Some((group.name.value.as_str().into(), group_access(&model.access_of_group(id)?)))
-        });
-        Self { radius, volume: model.driver.is_some(), groups: groups.collect() }
+        let of_instance = |instance: &RoutingInstance| {
+            let groups = instance.server.groups.iter().filter_map(|group| {
+                let binding = model.access_binding(&instance.server, group)?;
+                Some((group.name.value.as_str().into(), group_access(&binding)))
+            });
+            (instance.name().into(), groups.collect())
+        };
+        Self { radius, volume: model.driver.is_some(), groups: model.instances().map(of_instance).collect() }
     }
 
-    /// The group of this name; `None` where it has no profile.
-    pub(crate) fn group(&self, name: &str) -> Option<&GroupAccess> {
-        self.groups.get(name)
+    /// The group of this name in a routing instance; `None` where it has no profile.
+    pub(crate) fn group(&self, instance: &str, name: &str) -> Option<&GroupAccess> {
+        self.groups.get(instance)?.get(name)
     }
 
     /// Whether some group accounts.
     pub(crate) fn accounts(&self) -> bool {
-        self.groups.values().any(|group| group.accounts)
+        self.groups.values().flat_map(HashMap::values).any(|group| group.accounts)
     }
 
     /// Whether packets and octets are to be counted and no driver does it.
     pub(crate) fn counts(&self) -> bool {
-        !self.volume && self.groups.values().any(GroupAccess::counts)
+        !self.volume && self.groups.values().flat_map(HashMap::values).any(GroupAccess::counts)
     }
 
     /// Everything that could make the RADIUS task refuse it.
@@ -348,7 +353,7 @@ access {
         assert_eq!(aaa.radius.options.request_rate, 1000);
         assert_eq!(aaa.radius.profiles[0].accounting, [IpAddr::from([192, 0, 2, 1])]);
 
-        let home = aaa.group("home").unwrap();
+        let home = aaa.group("default", "home").unwrap();
         assert_eq!(
             (&*home.profile, home.asks_radius, home.takes_without_answer, home.accounts),
             ("isp", true, true, true)
@@ -368,10 +373,10 @@ access {
         };
         assert_eq!(*include, wanted);
 
-        let free = aaa.group("free").unwrap();
+        let free = aaa.group("default", "free").unwrap();
         assert_eq!((free.asks_radius, free.takes_without_answer, free.accounts), (false, true, false));
         assert!(free.password.is_none() && free.include.as_ref().unwrap().option_60);
-        assert!(aaa.group("nobody").is_none());
+        assert!(aaa.group("default", "nobody").is_none());
         assert!(!self::aaa(&TEXT.replace("statistics volume-time", "statistics time")).counts(), "time only");
         let driven = format!("{TEXT}\nrouting-options {{ access-internal {{ driver {{ path \"plane.so\" }} }} }}\n");
         assert!(!self::aaa(&driven).counts(), "the driver counts");

@@ -10,6 +10,7 @@ use crate::{
 use bindery_api::CommitProgress;
 use bindery_engine::{
     command::{Cursor, Filter, Reply, Verb},
+    history::Actor,
     reconfigure::Purpose,
 };
 use std::sync::{
@@ -148,11 +149,11 @@ async fn run(daemon: &Daemon, revision: u64, pace: u32, stop: &AtomicBool) -> En
 /// Addresses that can be leased.
 async fn free(inbox: &Inbox) -> Option<u64> {
     let Some(Reply::Pools(pools)) = ask(inbox, Verb::Pools).await else { return None };
-    Some(pools.iter().map(|pool| pool.total.saturating_sub(pool.used + pool.quarantined)).sum())
+    Some(pools.iter().map(|pool| pool.free).sum())
 }
 
 async fn ask(inbox: &Inbox, verb: Verb) -> Option<Reply> {
     let (sender, answer) = oneshot::channel();
-    inbox.send(Message::Command(verb, sender));
+    inbox.send(Message::Command(verb, Actor::Unknown, sender));
     answer.await.ok()
 }

@@ -10,7 +10,9 @@ use crate::{
     copies::{self, Copies},
     dynamic::{self, Dynamic, PortError, Told},
     file::ConfigFile,
+    instances::Instances,
     log::Log,
+    neighbours::Neighbours,
     packet::{INBOX, Inbox, Message, PacketThread},
     policy::Plugins,
     prepare::{self, Prepared, Refusal},
@@ -18,6 +20,8 @@ use crate::{
     renumber,
     routes::{self, RoutesError},
     sources::FileSources,
+    trace::{self, Traces},
+    vlan::{self, VlanError, Vlans},
 };
 use bindery_commit::{Boot, Database, Directory, EditError, OpenError};
 use bindery_control::{ControlError, Socket};
@@ -83,6 +87,9 @@ pub(crate) enum StartError {
     /// RADIUS.
     #[error("RADIUS: {0}")]
     Radius(#[from] bindery_radius::shell::SpawnError),
+    /// VLAN devices.
+    #[error(transparent)]
+    Vlans(#[from] VlanError),
     /// The state directory.
     #[error("{}: {source}: give a state directory that the daemon can write by --state-dir", path.display())]
     StateDir {
@@ -129,9 +136,14 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     let access = Access::new(radius.handle(), Arc::clone(&prepared.aaa), feed);
     let accountant = Accountant::new(radius.handle(), inbox.clone(), Arc::clone(&prepared.aaa));
     let accountant = runtime.spawn(accountant.run(facts, radius.active()));
-    let surroundings = Surroundings { routes, dynamic, radius };
+    let vlans = Vlans::start(vlan::Settings::of(&prepared.loaded), &args.state_dir, &inbox)?;
+    let surroundings = Surroundings { routes, dynamic, radius, vlans };
     let configuration = Configuration::start(recorded, &prepared, booted, surroundings).map_err(state_dir)?;
-    let owned = Owned { engine, sockets, plugins: inbox.take_answers_of(prepared.plugins), access };
+    let mut engine = engine;
+    engine.set_revision(configuration.revision());
+    let traces = Traces::new(trace::start(configuration.active()));
+    traces.arm(&mut engine);
+    let owned = Owned { engine, traces, sockets, plugins: inbox.take_answers_of(prepared.plugins), access };
     let packets = start_packets(owned, store, configuration.routes(), &inbox, messages)?;
     let (end, ended) = mpsc::channel(1);
     let (active, configuration) = (configuration.watch(), Arc::new(Mutex::new(configuration)));
@@ -244,25 +256,45 @@ fn nonce_key() -> io::Result<[u8; 32]> {
 /// What becomes the packet thread's.
 struct Owned {
     engine: Engine,
+    traces: Traces,
     sockets: Sockets,
     plugins: Plugins,
     access: Access,
 }
 
 fn start_packets(
-    Owned { mut engine, sockets, plugins, access }: Owned,
+    Owned { mut engine, traces, sockets, plugins, access }: Owned,
     store: FjallStore,
     routes: RouteHandle,
     inbox: &Inbox,
     messages: Receiver<Message>,
 ) -> Result<JoinHandle<Writer>, StartError> {
+    let mut instances = Instances::default();
+    let tables = engine.outbox().tables.clone();
+    instances.set(tables.unwrap_or_default());
+    // Before the seed: what stands in a table that is not known is nobody's.
+    instances.tell(&routes);
     // The kernel's routes are reconciled with exactly what the database holds.
     routes.seed(engine.desired_routes());
     let report = inbox.clone();
     let store = Writer::start(Box::new(store), STORE_QUEUE, Box::new(move |event| report.send(Message::Store(event))))
         .map_err(StartError::System)?;
     let (routes, log) = (Some(routes), Log::default());
-    let thread = PacketThread { engine, sockets, plugins, access, store, routes, inbox: messages, log };
+    let mut neighbours = Neighbours::new(inbox.clone());
+    neighbours.configure(engine.config());
+    let thread = PacketThread {
+        engine,
+        sockets,
+        instances,
+        plugins,
+        access,
+        neighbours,
+        store,
+        routes,
+        inbox: messages,
+        log,
+        traces,
+    };
     let name = "packets".to_owned();
     std::thread::Builder::new().name(name).spawn(move || thread.run()).map_err(StartError::System)
 }

@@ -4,7 +4,7 @@ use bindery_radius::username::{self, CircuitType, Facts, Include, TooLong};
 use bindery_types::MacAddr;
 use std::fs;
 
-/// Name of the only logical system and the only routing instance.
+/// Name of the only logical system.
 const DEFAULT: &str = "default";
 
 /// What a client says of itself. Absent options are empty.
@@ -15,6 +15,8 @@ pub(crate) struct Client<'a> {
     pub(crate) option_82: &'a [u8],
     pub(crate) client_id: &'a [u8],
     pub(crate) interface: &'a str,
+    /// Its routing instance.
+    pub(crate) instance: &'a str,
 }
 
 /// The user name that `include` makes of `client`; `None` where nothing is included or known.
@@ -28,7 +30,7 @@ pub(crate) fn build(include: &Include, client: &Client<'_>) -> Result<Option<Str
     let facts = Facts {
         mac: client.mac,
         logical_system: DEFAULT,
-        routing_instance: DEFAULT,
+        routing_instance: client.instance,
         option_60: client.option_60,
         option_82: client.option_82,
         client_id: client.client_id,

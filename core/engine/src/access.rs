@@ -8,6 +8,7 @@ use crate::{
     config::PluginId,
     engine::Turn,
     event::DropReason,
+    history::Origin,
     input::RxMeta,
     policy::{Policy, Steer},
     subscriber::{Authorization, Grant, Subscriber},
@@ -29,6 +30,8 @@ pub const PATIENCE: Duration = Duration::from_secs(64);
 pub struct AccessQuestion {
     /// Comes back with the answer; never used twice.
     pub tag: u64,
+    /// Routing instance of the client; `default` for the default one.
+    pub instance: Box<str>,
     /// Group that serves the client.
     pub group: Box<str>,
     /// The client's interface.
@@ -49,6 +52,8 @@ struct Waiting {
     meta: RxMeta,
     request: Box<[u8]>,
     deadline: Mono,
+    /// The exchange, for what comes of it.
+    origin: Origin,
 }
 
 /// Those who wait, by tag; one entry a client.
@@ -136,6 +141,7 @@ impl Engine {
         if let Some(waiting) = known {
             // The client goes by its newest xid.
             waiting.request = request.into();
+            waiting.origin = self.origin;
             return Err(DropReason::Duplicate);
         }
         if self.lobby.len() >= WAITING_MAX {
@@ -146,8 +152,11 @@ impl Engine {
         let deadline = turn.now.mono.plus(PATIENCE);
         self.lobby.clients.insert(client.clone(), tag);
         self.lobby.deadlines.insert((deadline, tag));
-        self.lobby.entries.insert(tag, Waiting { client, meta, request: request.into(), deadline });
-        let question = AccessQuestion { tag, group, interface, chain, meta, request: request.into() };
+        self.lobby
+            .entries
+            .insert(tag, Waiting { client, meta, request: request.into(), deadline, origin: self.origin });
+        let instance = self.config.instance_name(self.instance_of(&meta)).into();
+        let question = AccessQuestion { tag, instance, group, interface, chain, meta, request: request.into() };
         self.outbox.questions.push(question);
         Ok(())
     }
@@ -158,10 +167,14 @@ impl Engine {
             self.counters.late_policy_answers += 1;
             return;
         };
+        self.origin = waiting.origin;
         match answer {
             Authorization::Accepted(grant) => self.resume4(turn, waiting.meta, &waiting.request, *grant, policy),
-            Authorization::Rejected => self.counters.drop(DropReason::AccessRejected),
-            Authorization::Unavailable => self.counters.drop(DropReason::AccessTimeout),
+            Authorization::Rejected => {
+                self.dropped_for(DropReason::AccessRejected);
+                self.note_rejected(turn, waiting.meta, &waiting.request);
+            }
+            Authorization::Unavailable => self.dropped_for(DropReason::AccessTimeout),
         }
     }
 
@@ -170,8 +183,9 @@ impl Engine {
         while let Some(&(deadline, tag)) = self.lobby.deadlines.first()
             && deadline <= turn.now.mono
         {
-            self.lobby.take(tag);
-            self.counters.drop(DropReason::AccessTimeout);
+            let waiting = self.lobby.take(tag);
+            self.origin = waiting.map(|waiting| waiting.origin).unwrap_or_default();
+            self.dropped_for(DropReason::AccessTimeout);
         }
     }
 

@@ -2,14 +2,17 @@
 
 use crate::{
     event::Counters,
+    history::{HistoryCursor, HistoryKey, HistoryView},
     impact::{Impact, ImpactCounts, ImpactView, Prospect},
+    lockout::Cause,
     policy::Attribute,
     reconfigure::{Capability, Phase, Purpose},
     record::DurableState,
     subscriber::Subscriber,
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
-use bindery_types::{HwAddr, Ipv4Addr, LeaseTime, MacAddr, SessionId, Xid};
+use bindery_types::{HwAddr, InstanceId, Ipv4Addr, LeaseTime, MacAddr, Prefix4, SessionId, Xid};
+use core::time::Duration;
 
 /// Most rows that one command may touch: it bounds the time for which packets wait.
 pub const PAGE_MAX: usize = 256;
@@ -28,8 +31,29 @@ pub enum Verb {
     Summary,
     /// Counters.
     Statistics,
-    /// Sets the counters to zero.
+    /// Sets the counters to zero, those of interfaces too.
     ClearStatistics,
+    /// Counters by interface, from `cursor` on. Interfaces on which nothing was counted are left out.
+    LinkStatistics {
+        /// Only this one; a trailing `*` matches any rest.
+        interface: Option<Box<str>>,
+        /// Where to go on.
+        cursor: Cursor,
+    },
+    /// Sets the counters of one interface to zero; the totals stay.
+    ClearLinkStatistics {
+        /// The interface.
+        interface: Box<str>,
+    },
+    /// What happened to somebody, from `cursor` on; entries come in no order.
+    History {
+        /// Whom it is about.
+        key: HistoryKey,
+        /// Where to go on.
+        cursor: HistoryCursor,
+    },
+    /// Numbers for monitoring, which cost nothing by session.
+    Gauges,
     /// Ends sessions that match, from `cursor` on: a durable tombstone each (design §2.2), then the route.
     ClearBindings {
         /// Which.
@@ -44,6 +68,10 @@ pub enum Verb {
     },
     /// Usage by pool.
     Pools,
+    /// Foreign DHCP servers seen on served interfaces.
+    RogueServers,
+    /// Forgets the foreign DHCP servers seen so far.
+    ClearRogueServers,
     /// Moves sessions that match, from `cursor` on (junos.md §8.1).
     Reconfigure {
         /// Which.
@@ -93,6 +121,18 @@ pub enum Verb {
         /// Which.
         filter: Filter,
     },
+    /// Entries of `short-cycle-protection`: one, or all from `cursor` on.
+    Lockouts {
+        /// Which one; `None` for all.
+        index: Option<u32>,
+        /// Where to go on.
+        cursor: Cursor,
+    },
+    /// Forgets an entry of `short-cycle-protection`, or all.
+    ClearLockouts {
+        /// Which one; `None` for all.
+        index: Option<u32>,
+    },
     /// Takes over bindings of another server.
     Import {
         /// At most [`PAGE_MAX`]; what is more is refused.
@@ -114,13 +154,27 @@ pub enum Filter {
     Mac(MacAddr),
     /// The one with this id.
     Session(SessionId),
+    /// Those of the routing instance of this name that the other filter selects.
+    Instance(Box<str>, Box<Filter>),
     /// Those whose login came in on this interface; a trailing `*` matches any rest.
     Interface(Box<str>),
     /// Those with an address of this pool.
     Pool(Box<str>),
+    /// Bound ones whose lease was too short for `lease-time-validation` at the last request.
+    LeaseTimeViolation,
     /// Bound ones that the configuration in force has no place for: the next renewal is refused, or nobody answers it
     /// ([`crate::impact`]).
     Displaced,
+}
+
+impl Filter {
+    /// What it selects by, of whatever routing instance.
+    pub fn innermost(&self) -> &Self {
+        match self {
+            Self::Instance(_, inner) => inner.innermost(),
+            _ => self,
+        }
+    }
 }
 
 /// Where a paged command goes on. Opaque; sessions that come and go between pages may be missed or seen.
@@ -146,8 +200,26 @@ pub enum Reply {
     Summary(Summary),
     /// To `Statistics`.
     Statistics(Box<Counters>),
-    /// To `ClearStatistics`.
+    /// To `ClearStatistics` and `ClearLinkStatistics`.
     Cleared,
+    /// To `ClearLinkStatistics`: there is no such interface.
+    NoInterface,
+    /// To `LinkStatistics`.
+    LinkStatistics {
+        /// One page.
+        rows: Vec<LinkStatistics>,
+        /// Where to go on; `None` at the end.
+        next: Option<Cursor>,
+    },
+    /// To `History`.
+    History {
+        /// One page.
+        rows: Vec<HistoryView>,
+        /// Where to go on; `None` at the end.
+        next: Option<HistoryCursor>,
+    },
+    /// To `Gauges`.
+    Gauges(Box<Gauges>),
     /// To `ClearBindings`: answered when the tombstones of this page are durable, or with `failed`.
     ClearedBindings {
         /// How many were ended.
@@ -166,6 +238,8 @@ pub enum Reply {
     },
     /// To `Pools`.
     Pools(Vec<PoolView>),
+    /// To `RogueServers`: the one that was seen last first.
+    RogueServers(Vec<crate::neighbour::rogue::RogueView>),
     /// To `Reconfigure`: answered when the first attempts of this page are durable.
     Reconfigured(Reconfigured),
     /// To `Disconnect`: a success is answered when it is on storage.
@@ -198,6 +272,18 @@ pub enum Reply {
         /// Whether more is there already.
         more: bool,
     },
+    /// To `Lockouts`.
+    Lockouts {
+        /// One page.
+        rows: Vec<LockoutView>,
+        /// Where to go on; `None` at the end.
+        next: Option<Cursor>,
+    },
+    /// To `ClearLockouts`.
+    ClearedLockouts {
+        /// How many there were.
+        count: u32,
+    },
     /// To `Import`: answered when all is durable, or with `failed`.
     Imported {
         /// How many are bound now.
@@ -207,6 +293,38 @@ pub enum Reply {
         /// Whether the store failed: not all of `imported` are on storage.
         failed: bool,
     },
+}
+
+/// Counters of an interface.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LinkStatistics {
+    /// Its name.
+    pub interface: Box<str>,
+    /// Its counters.
+    pub counters: Box<Counters>,
+}
+
+/// Numbers for monitoring: all are kept, none is counted by a walk.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Gauges {
+    /// The counters.
+    pub counters: Counters,
+    /// Records by [`State`](crate::session::State), with its name.
+    pub sessions: Vec<(&'static str, u64)>,
+    /// Sessions that are being reconfigured; they count as bound too.
+    pub reconfiguring: u64,
+    /// Usage by pool.
+    pub pools: Vec<PoolView>,
+    /// Writes that wait for storage.
+    pub storing: u64,
+    /// Exchanges that wait for a route.
+    pub routing: u64,
+    /// Exchanges that wait for a plugin.
+    pub parked: u64,
+    /// Newcomers that wait for an authority.
+    pub asking: u64,
+    /// Whether the session database can be written.
+    pub store_up: bool,
 }
 
 /// A binding that another server gave. The times are the client's.
@@ -475,6 +593,10 @@ pub struct BindingView {
     pub last_packet_ago: u64,
     /// Interface the client logged in on.
     pub interface: Box<str>,
+    /// Routing instance; `default` for the default one.
+    pub instance: Box<str>,
+    /// Its number in this run.
+    pub instance_id: InstanceId,
     /// Option 54 of the last reply.
     pub server_id: Ipv4Addr,
     /// Relay; 0.0.0.0 for none.
@@ -499,10 +621,48 @@ pub struct BindingView {
     pub subscriber: Subscriber,
     /// Xid of the last exchange.
     pub xid: Xid,
+    /// Seconds until the client renews (T1) and rebinds (T2), as its pool says now; 0 where that is over, `None` for an
+    /// infinite lease or where there is no pool.
+    pub timers: [Option<u64>; 2],
+    /// Whether its lease was too short for `lease-time-validation` at the last request.
+    pub lease_time_violated: bool,
     /// Its reconfiguration.
     pub reconfigure: ReconfigureView,
+    /// What liveness detection knows; `None` where it does not concern the session.
+    pub liveness: Option<crate::neighbour::liveness::LivenessState>,
     /// Whether a route belongs to it, and whether it is known to stand.
     pub route: RouteState,
+}
+
+/// A client of `short-cycle-protection` as an operator sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LockoutView {
+    /// Its number, from 1; of a client that was forgotten the number is used again.
+    pub index: u32,
+    /// Hardware address.
+    pub hw: HwAddr,
+    /// Option 61, empty for none.
+    pub client_id: Box<[u8]>,
+    /// Interface.
+    pub interface: Box<str>,
+    /// Circuit-id of its relay, empty for none.
+    pub circuit_id: Box<[u8]>,
+    /// For how long it is still locked out; zero while it is watched.
+    pub locked_for: Duration,
+    /// Since its last cycle.
+    pub elapsed: Duration,
+    /// When it will be forgotten.
+    pub forgotten_in: Duration,
+    /// Cycles.
+    pub count: u32,
+    /// What the last cycle was.
+    pub cause: Cause,
+    /// The lockout that the next cycle will bring, seconds.
+    pub next_secs: u64,
+    /// `lockout-min-time`, seconds.
+    pub min_secs: u32,
+    /// `lockout-max-time`, seconds.
+    pub max_secs: u32,
 }
 
 /// Whether a session's route stands.
@@ -510,6 +670,8 @@ pub struct BindingView {
 pub enum RouteState {
     /// None: relay not on-link at the ingress interface.
     NotOnLink,
+    /// None: `route-suppression` of its group.
+    Suppressed,
     /// Asked for.
     Pending,
     /// In the forwarding plane.
@@ -545,15 +707,44 @@ pub struct RouteView {
     pub installed: bool,
 }
 
-/// A pool's usage.
+/// A pool's usage: `total` is the sum of what is free, offered, bound, quarantined and held.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PoolView {
     /// Name.
     pub name: Box<str>,
-    /// Addresses that can be leased.
+    /// Routing instance.
+    pub instance: InstanceId,
+    /// Its network.
+    pub network: Prefix4,
+    /// The pool that it is linked to.
+    pub link: Option<Box<str>>,
+    /// Addresses that can be leased, and those of our own that somebody holds.
     pub total: u64,
-    /// In a live binding or offered.
-    pub used: u64,
+    /// Held by nobody.
+    pub free: u64,
+    /// Offered.
+    pub offered: u64,
+    /// In a live binding.
+    pub bound: u64,
     /// In quarantine after DHCPDECLINE.
     pub quarantined: u64,
+    /// Kept for the last client (`grace-period`).
+    pub held: u64,
+    /// What is not free, percent of `total`, rounded down.
+    pub percent: u8,
+    /// It rose above `high-utilization` and has not fallen under `abated-utilization` since.
+    pub high: bool,
+    /// `high-utilization` and `abated-utilization`, percent.
+    pub thresholds: Option<(u8, u8)>,
+    /// `hold-down`: no new bindings.
+    pub hold_down: bool,
+    /// `active-drain`: no new bindings, and who has one is sent away.
+    pub active_drain: bool,
+}
+
+impl PoolView {
+    /// Addresses that clients have: offered or bound.
+    pub const fn used(&self) -> u64 {
+        self.offered + self.bound
+    }
 }

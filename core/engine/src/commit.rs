@@ -5,6 +5,7 @@
 
 use crate::{
     exchange::ExchangeState,
+    history::Origin,
     input::{CommandId, StoreSeq},
     output::Destination,
     record::{BindingKey, LeaseRecord, Nonce, RouteRecord},
@@ -35,7 +36,8 @@ pub(crate) struct Answer {
     pub(crate) to: Destination,
     /// A second form of the same message, for a NAK that a renewing client would not hear as broadcast.
     pub(crate) also_to: Option<Destination>,
-    pub(crate) message: MessageType,
+    /// `None`: a BOOTREPLY to a BOOTP client.
+    pub(crate) message: Option<MessageType>,
     pub(crate) payload: Vec<u8>,
 }
 
@@ -45,6 +47,8 @@ pub(crate) struct Change {
     pub(crate) state: State,
     pub(crate) start: LeaseTime,
     pub(crate) end: LeaseTime,
+    /// The expiry that storage is to have: of a bound session it may be later than the promised end.
+    pub(crate) kept: LeaseTime,
     pub(crate) cltt: LeaseTime,
     pub(crate) changed: LeaseTime,
     pub(crate) change: u64,
@@ -69,6 +73,7 @@ impl Change {
             state: record.state(),
             start: record.start,
             end: record.end,
+            kept: record.kept(),
             cltt: record.cltt,
             changed: record.changed,
             change: record.change,
@@ -103,6 +108,7 @@ impl Change {
         }
         after.start = self.start;
         after.end = self.end;
+        after.set_kept(self.kept);
         after.cltt = self.cltt;
         after.changed = self.changed;
         after.change = self.change;
@@ -139,6 +145,8 @@ pub(crate) enum Purpose {
     Purge,
     /// What a failed write left uncertain is written again.
     Repair,
+    /// A session that was renewed before it was written.
+    Behind,
 }
 
 /// A mutation in flight.
@@ -155,6 +163,8 @@ pub(crate) struct Committing {
     pub(crate) answer: Option<Answer>,
     pub(crate) command: Option<CommandId>,
     pub(crate) since: Mono,
+    /// What it comes from.
+    pub(crate) origin: Origin,
 }
 
 /// An exchange whose binding is durable and whose routes are being programmed.
@@ -174,6 +184,8 @@ pub(crate) struct Routing {
     pub(crate) state: ExchangeState,
     pub(crate) answer: Option<Answer>,
     pub(crate) since: Mono,
+    /// What it comes from.
+    pub(crate) origin: Origin,
 }
 
 /// Both rings and their counters.
@@ -187,6 +199,8 @@ pub(crate) struct Rings {
     pub(crate) epoch: u32,
     /// A write failed and the store is not open again.
     pub(crate) store_down: bool,
+    /// The last facts on their way to storage, and up to which change they count.
+    pub(crate) facts: Option<(StoreSeq, u64)>,
     /// Bindings whose state on storage is unknown since a failure.
     pub(crate) uncertain: Vec<(SlotRef, BindingKey)>,
 }

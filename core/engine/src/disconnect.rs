@@ -13,7 +13,7 @@ use crate::{
     subscriber::{Subscriber, username_in},
 };
 use alloc::{sync::Arc, vec::Vec};
-use bindery_types::{HwAddr, InstanceId, SessionId};
+use bindery_types::{HwAddr, SessionId};
 
 impl Engine {
     /// Answers at once, or when the end or the reconfiguration of the session is on storage.
@@ -47,10 +47,11 @@ impl Engine {
 
     /// Bound sessions that match all that is given.
     fn sessions_of(&self, keys: &DisconnectKeys) -> Vec<Slot> {
-        let by_address = keys.address.map(|address| self.sessions.find_by_address(InstanceId(0), address));
-        let by_id = keys.session.map(|session| self.sessions.find_by_id(session));
+        // Whoever means one of two routing instances says more than an address.
+        let by_address = keys.address.map(|address| self.at_address(address).collect::<Vec<_>>());
+        let by_id = keys.session.map(|session| self.sessions.find_by_id(session).into_iter().collect());
         let mut slots: Vec<Slot> = match (by_id.or(by_address), keys.mac, &keys.username, keys.multi_session) {
-            (Some(one), ..) => one.into_iter().collect(),
+            (Some(found), ..) => found,
             (None, Some(mac), ..) => self.sessions.by_hw(&HwAddr::from(mac)).take(PAGE_MAX).collect(),
             (None, None, Some(name), _) => self.sessions.by_username(name).take(PAGE_MAX).collect(),
             (None, None, None, Some(first)) => self.kin_of(first),

@@ -7,26 +7,36 @@ use crate::{
     engine::{BUSY_ROUTE, BUSY_STORE, QUARANTINE_SECS, Turn, deadline_of},
     event::{DropReason, Event, SessionChange},
     exchange::{self, ExchangeEvent, ExchangeState},
+    history::What,
     input::{CommandId, StoreSeq},
     output::{Mutation, StoreOp, Transmit},
+    pool::Hold,
     reconfigure::{Action, Happening, action, flag, flags_of_tombstone},
     record::{BindingKey, IdentityRecord},
     routes::Missing,
     session::{IdentityBuf, Slot, SlotRef, State},
 };
 use alloc::{boxed::Box, vec::Vec};
-use bindery_types::{LeaseTime, Mono};
+use bindery_types::{InstanceId, LeaseTime, Mono};
+use bindery_wire::v4::MessageType;
 
 impl Engine {
     /// Sends a reply now.
     pub(crate) fn send(&mut self, answer: Answer) {
-        self.counters.send(answer.message);
+        self.count_sent(answer.message);
+        let message = answer.message.unwrap_or(MessageType::Ack);
+        if self.history.traced {
+            let copies = 1 + usize::from(answer.also_to.is_some());
+            self.outbox.traced_links.extend(core::iter::repeat_n(self.origin.index, copies));
+        }
         if let Some(to) = answer.also_to {
             let mut copy = self.buffer();
             copy.extend_from_slice(&answer.payload);
-            self.outbox.transmits.push(Transmit { to, message: answer.message, payload: copy });
+            let to = self.links.routed(to);
+            self.outbox.transmits.push(Transmit { to, message, payload: copy });
         }
-        self.outbox.transmits.push(Transmit { to: answer.to, message: answer.message, payload: answer.payload });
+        let to = self.links.routed(answer.to);
+        self.outbox.transmits.push(Transmit { to, message, payload: answer.payload });
     }
 
     /// Writes a lease; `answer` leaves when it is durable and its route stands.
@@ -86,12 +96,17 @@ impl Engine {
 
     /// Removes a tombstone from the database; memory follows.
     pub(crate) fn commit_purge(&mut self, turn: Turn, slot: Slot) {
+        self.commit_purge_for(turn, slot, None);
+    }
+
+    /// The same at an operator's word, which is answered when it is durable.
+    pub(crate) fn commit_purge_for(&mut self, turn: Turn, slot: Slot, command: Option<CommandId>) {
         let Some(record) = self.sessions.get(slot).copied() else {
             return;
         };
         let key = BindingKey { session: record.id(), index: record.index };
         let op = StoreOp::Delete { key, session: Some(record.id()) };
-        self.push_commit(turn, Purpose::Purge, slot, None, None, (ExchangeState::AwaitCommit, None, None), op);
+        self.push_commit(turn, Purpose::Purge, slot, None, None, (ExchangeState::AwaitCommit, None, command), op);
     }
 
     pub(crate) fn commit(
@@ -111,7 +126,9 @@ impl Engine {
         let Some(lease) = change.lease(&record, self.sessions.nonce(slot)) else {
             return;
         };
-        let stored = identity.as_ref().map(|buf| Box::new(self.identity_record(buf, &change)));
+        let owed = self.overtake(slot);
+        let written = identity.as_ref().or(owed.as_ref());
+        let stored = written.map(|buf| Box::new(self.identity_record(buf, record.instance(), &change)));
         let op = StoreOp::Put { lease, identity: stored };
         self.push_commit(turn, purpose, slot, Some(change), identity, wait, op);
     }
@@ -135,11 +152,12 @@ impl Engine {
         }
         let seq = self.write(op);
         let since = turn.now.mono;
-        let entry = Committing { seq, purpose, slot: handle, change, identity, state, answer, command, since };
+        let origin = self.origin;
+        let entry = Committing { seq, purpose, slot: handle, change, identity, state, answer, command, since, origin };
         self.rings.commits.push_back(entry);
     }
 
-    fn write(&mut self, op: StoreOp) -> StoreSeq {
+    pub(crate) fn write(&mut self, op: StoreOp) -> StoreSeq {
         let seq = self.rings.next_store_seq();
         self.outbox.mutations.push(Mutation { seq, epoch: self.rings.epoch, op });
         seq
@@ -149,7 +167,8 @@ impl Engine {
     pub(crate) fn write_meta(&mut self) {
         if !self.rings.store_down {
             let meta = self.meta();
-            self.write(StoreOp::Meta(meta));
+            let seq = self.write(StoreOp::Meta(meta));
+            self.rings.facts = Some((seq, meta.change));
         }
     }
 
@@ -159,7 +178,12 @@ impl Engine {
         Some(buf)
     }
 
-    fn identity_record(&self, buf: &IdentityBuf, change: &Change) -> IdentityRecord {
+    /// The name of a routing instance as records have it: empty for the default one.
+    pub(crate) fn stored_instance(&self, id: InstanceId) -> &str {
+        if id == InstanceId(0) { "" } else { self.config.instance_name(id) }
+    }
+
+    pub(crate) fn identity_record(&self, buf: &IdentityBuf, instance: InstanceId, change: &Change) -> IdentityRecord {
         let view = buf.view();
         IdentityRecord {
             hw: view.hw,
@@ -171,6 +195,7 @@ impl Engine {
             interface: self.names.name(change.link).into(),
             group: self.names.name(change.group).into(),
             pool: self.names.name(change.pool).into(),
+            instance: self.stored_instance(instance).into(),
         }
     }
 
@@ -178,9 +203,17 @@ impl Engine {
     /// route leave.
     pub(crate) fn durable(&mut self, turn: Turn, up_to: StoreSeq) {
         while let Some(entry) = self.rings.pop_durable(up_to) {
+            self.origin = entry.origin;
+            if let Some(change) = &entry.change {
+                self.change_stored = self.change_stored.max(change.change);
+            }
             let Some(slot) = self.sessions.resolve(entry.slot) else {
                 continue;
             };
+            if entry.purpose == Purpose::Behind {
+                self.written_behind(slot, &entry);
+                continue;
+            }
             if let Some(record) = self.sessions.get_mut(slot) {
                 record.pending &= !BUSY_STORE;
             }
@@ -190,11 +223,28 @@ impl Engine {
                 Purpose::End => self.ended(turn, slot, entry),
                 Purpose::Reconfigure => self.attempted(turn, slot, entry),
                 Purpose::Reauthorize => self.reauthorized(turn, slot, entry),
-                Purpose::Purge => self.purged(turn, slot),
-                Purpose::Repair => {}
+                Purpose::Purge => {
+                    self.purged(turn, slot);
+                    if let Some(command) = entry.command {
+                        self.command_done(command, true);
+                    }
+                }
+                Purpose::Repair => self.trust(slot),
+                Purpose::Behind => {}
             }
         }
+        self.stored_up_to(up_to);
         self.do_wanted(turn);
+    }
+
+    /// What is told of renewals that were answered at once, now that the changes before them are told; and up to which
+    /// number changes are used up for sure.
+    fn stored_up_to(&mut self, up_to: StoreSeq) {
+        if let Some((_, change)) = self.rings.facts.take_if(|(seq, _)| *seq <= up_to) {
+            self.change_stored = self.change_stored.max(change);
+        }
+        let next = self.rings.commits.front();
+        self.settle_feed(next.map(|entry| entry.change.as_ref().map_or(0, |change| change.change)));
     }
 
     fn bound(&mut self, turn: Turn, slot: Slot, entry: Committing) {
@@ -207,9 +257,15 @@ impl Engine {
         self.apply(slot, &change, entry.identity.as_ref());
         self.unset_former(slot, &former);
         self.shadows.remove(&slot);
+        self.settle(slot, &before);
         self.schedule.remove(slot);
         let state = exchange::next(entry.state, ExchangeEvent::Durable).unwrap_or(entry.state);
         let fresh = before.state() != State::Bound;
+        if self.lines.is_used() {
+            let config = alloc::sync::Arc::clone(&self.config);
+            self.note_line(&config, slot);
+        }
+        self.note_session(if fresh { What::Bound } else { What::Renewed }, slot);
         self.tell_session(turn, slot, if fresh { SessionChange::Bound } else { SessionChange::Renewed });
         let Some(answer) = entry.answer else { return };
         let answer = self.still_young(turn, entry.since, answer);
@@ -220,7 +276,7 @@ impl Engine {
                     self.send(answer);
                 }
             }
-            Missing::Link => self.counters.drop(DropReason::RouteFault),
+            Missing::Link => self.dropped_for(DropReason::RouteFault),
             Missing::Route(route, epoch) => {
                 if let Some(record) = self.sessions.get_mut(slot) {
                     record.pending |= BUSY_ROUTE;
@@ -230,7 +286,18 @@ impl Engine {
                 let (first, seq) = self.set_routes(slot, route, true);
                 let state = exchange::next(state, ExchangeEvent::RouteSent).unwrap_or(state);
                 let (slot, since) = (entry.slot, entry.since);
-                let waiting = Routing { first, seq, failure: None, slot, epoch, fresh, state, answer, since };
+                let waiting = Routing {
+                    first,
+                    seq,
+                    failure: None,
+                    slot,
+                    epoch,
+                    fresh,
+                    state,
+                    answer,
+                    since,
+                    origin: self.origin,
+                };
                 self.rings.routings.push_back(waiting);
             }
         }
@@ -241,7 +308,7 @@ impl Engine {
         if turn.now.mono.since(since) <= REPLY_AGE_MAX {
             return Some(answer);
         }
-        self.counters.drop(DropReason::Overload);
+        self.dropped_for(DropReason::Overload);
         self.recycle(answer.payload);
         None
     }
@@ -254,6 +321,7 @@ impl Engine {
         let former = self.routes_had(slot);
         self.apply(slot, &change, entry.identity.as_ref());
         self.schedule.remove(slot);
+        self.note_session(end_of(change.state), slot);
         // The last packet first, then the route (design §2.6).
         if let Some(answer) = entry.answer
             && let Some(answer) = self.still_young(turn, entry.since, answer)
@@ -262,13 +330,14 @@ impl Engine {
         }
         self.unset_former(slot, &former);
         if before.state() == State::Bound {
+            self.note_end(turn, slot, &before, change.state);
             self.tell_end(turn, slot, change.state);
         }
         if change.state == State::Declined {
             self.pools.quarantine(before.instance(), before.address());
             self.remember_quarantine(entry.slot);
         } else {
-            self.pools.free(before.instance(), before.address());
+            self.leave_address(turn, slot, &before);
             self.tombstones.push_back((entry.slot, change.change));
             self.purge_tombstones(turn);
         }
@@ -279,10 +348,14 @@ impl Engine {
 
     fn purged(&mut self, turn: Turn, slot: Slot) {
         self.note_gone(turn, slot);
+        if self.sessions.get(slot).is_some_and(|record| record.state() == State::Declined) {
+            self.note_session(What::Unquarantined, slot);
+        }
         let Some(record) = self.sessions.remove(slot) else { return };
         if record.state().holds_address() {
-            self.pools.free(record.instance(), record.address());
+            self.pools.free(record.instance(), record.address(), Hold::Quarantine);
         }
+        self.forget_grace(slot);
     }
 
     /// Makes memory what storage has.
@@ -309,6 +382,7 @@ impl Engine {
         let entries = core::mem::take(&mut self.rings.commits);
         self.rings.epoch = self.rings.epoch.saturating_add(1);
         self.rings.store_down = true;
+        self.rings.facts = None;
         // Mutations that the shell has not taken yet belong to the failed epoch.
         self.outbox.mutations.clear();
         let undone = u32::try_from(entries.len()).unwrap_or(u32::MAX);
@@ -316,7 +390,8 @@ impl Engine {
         for entry in entries {
             if let Some(answer) = entry.answer {
                 if let Ok(ExchangeState::Dropped(reason)) = exchange::next(entry.state, ExchangeEvent::StoreFailed) {
-                    self.counters.drop(reason);
+                    self.origin = entry.origin;
+                    self.dropped_for(reason);
                 }
                 self.recycle(answer.payload);
             }
@@ -329,13 +404,17 @@ impl Engine {
             let Some(record) = self.sessions.get_mut(slot) else {
                 continue;
             };
-            record.pending &= !BUSY_STORE;
+            if entry.purpose != Purpose::Behind {
+                record.pending &= !BUSY_STORE;
+            }
             let key = BindingKey { session: record.id(), index: record.index };
             // What was due came off the deadlines for this write: it is due still.
             let deadline = deadline_of(record);
             self.sessions.schedule(slot, deadline);
             self.rings.uncertain.push((entry.slot, key));
+            self.doubt(slot);
         }
+        self.settle_feed(None);
     }
 
     /// The store is open again: what the failed window left uncertain is written as memory has it.
@@ -368,7 +447,7 @@ impl Engine {
         change.due = self.schedule.due(slot).filter(|_| record.flags & flag::RECONFIGURING != 0);
         let op = match (change.lease(&record, self.sessions.nonce(slot)), under.or_else(|| self.identity_of(slot))) {
             (Some(lease), Some(identity)) => {
-                let identity = Some(Box::new(self.identity_record(&identity, &change)));
+                let identity = Some(Box::new(self.identity_record(&identity, record.instance(), &change)));
                 StoreOp::Put { lease, identity }
             }
             // An offer: it is not on storage, or should not be.
@@ -395,11 +474,22 @@ impl Engine {
                     }
                     Some(_) => self.command_done(command, true),
                     None => {
+                        self.origin = self.origin_of(command);
                         self.commit_end(turn, slot, BindingEvent::Clear, None, Some(command));
                     }
                 },
                 _ => self.command_done(command, true),
             }
         }
+    }
+}
+
+/// What the history calls the end of a binding.
+const fn end_of(state: State) -> What {
+    match state {
+        State::Released => What::Released,
+        State::Expired => What::Expired,
+        State::Declined => What::Declined,
+        State::Offered | State::Bound | State::Cleared => What::Cleared,
     }
 }

@@ -7,18 +7,24 @@ use crate::{
     commit::Rings,
     config::Config,
     event::{Counters, Event},
+    grace::Grace,
+    history::{Origin, What, Why},
     input::{CommandId, Input, Link},
+    limit::Crossings,
     links::Links,
+    lockout::Lockouts,
     output::Outbox,
+    overload::Overload,
     parked::Parking,
     policy::{Policy, Stage},
-    pool::Pools,
+    pool::{Hold, Pools},
     reconfigure,
     record::MetaRecord,
     session::{IdentityBuf, NameId, Names, Record, SessionTable, Slot, SlotRef, State},
+    sweep::Sweep,
 };
 use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
-use bindery_types::{EngineId, GroupId, LeaseTime, Mono, Now, PoolId, SessionId};
+use bindery_types::{EngineId, GroupId, InstanceId, LeaseTime, Mono, Now, PoolId, SessionId};
 use bindery_wire::v4::Reply;
 use core::time::Duration;
 use hashbrown::HashMap;
@@ -89,13 +95,39 @@ pub struct Engine {
     pub(crate) names: Names,
     pub(crate) pools: Pools,
     pub(crate) links: Links,
+    /// What the shell was told of routing instances.
+    tables_told: Vec<crate::output::InstanceTable>,
     pub(crate) clock: LeaseClock,
     pub(crate) rings: Rings,
     pub(crate) parking: Parking,
+    /// Renewed sessions that are to be written.
+    pub(crate) behind: crate::behind::Behind,
+    /// What the configuration calls us in option 54.
+    pub(crate) server_identifiers: alloc::collections::BTreeSet<bindery_types::Ipv4Addr>,
+    /// The configuration suppresses routes of some group.
+    pub(crate) suppresses: bool,
+    /// Sessions whose routes are set or unset anew.
+    pub(crate) suppression: crate::suppression::Rewrite,
+    /// DISCOVERs that are held back.
+    pub(crate) delays: crate::delay::Delays,
     /// Newcomers that wait for an authority.
     pub(crate) lobby: Lobby,
+    /// Sessions by the line they are on.
+    pub(crate) lines: crate::lines::Lines,
+    /// What is shed before it is parsed, and the offers.
+    pub(crate) overload: Overload,
+    /// Clients that are locked out.
+    pub(crate) lockouts: Lockouts,
+    /// Interfaces at their `interface-client-limit`, and the log of lease times.
+    pub(crate) crossings: Crossings,
+    /// Address probes, liveness detection, foreign servers.
+    pub(crate) neighbours: crate::neighbour::Neighbours,
     /// Tombstones that a running offer covers, by slot: put back when the offer lapses.
     pub(crate) shadows: HashMap<Slot, Shadow, State64>,
+    /// Addresses that are kept for clients whose lease ran out, by the slot of their tombstone or what covers it.
+    pub(crate) graces: HashMap<Slot, Grace, State64>,
+    /// How far the search for sessions of excluded addresses has come.
+    pub(crate) sweep: Option<Sweep>,
     /// Which session has each route beside the access-internal ones.
     pub(crate) extra_routes: HashMap<crate::route::Destination, SlotRef, State64>,
     /// Tombstones in the order in which they were made, with the change that made each: an entry whose record has
@@ -114,6 +146,12 @@ pub struct Engine {
     /// The change that replay values count from, and how many were used behind it.
     pub(crate) replays: (u64, u16),
     pub(crate) counters: Counters,
+    /// What happened to subscribers.
+    pub(crate) history: crate::history::History,
+    /// What is worked on.
+    pub(crate) origin: Origin,
+    /// Who asks by the next command.
+    pub(crate) actor: crate::history::Actor,
     pub(crate) outbox: Outbox,
     pub(crate) reply: Reply,
     pub(crate) identity: IdentityBuf,
@@ -122,11 +160,13 @@ pub struct Engine {
     pub(crate) group_names: Vec<NameId>,
     /// Names of the configured pools, by `PoolId`.
     pool_names: Vec<NameId>,
-    pub(crate) pool_ids: HashMap<NameId, PoolId, State64>,
-    pub(crate) group_ids: HashMap<NameId, GroupId, State64>,
+    pub(crate) pool_ids: HashMap<(InstanceId, NameId), PoolId, State64>,
+    pub(crate) group_ids: HashMap<(InstanceId, NameId), GroupId, State64>,
     pub(crate) sessions_made: u64,
     sessions_reserved: u64,
     pub(crate) change: u64,
+    /// The newest change that storage surely counts from.
+    pub(crate) change_stored: u64,
     /// The newest durable changes.
     pub(crate) feed: crate::feed::Feed,
     meta_due: Mono,
@@ -155,11 +195,24 @@ impl Engine {
             names: Names::new(hash_seed),
             pools: Pools::new(&Config::default()),
             links: Links::default(),
+            tables_told: Vec::new(),
             clock: LeaseClock::start(now, None, LeaseTime(0)),
             rings: Rings::default(),
             parking: Parking::default(),
+            behind: crate::behind::Behind::default(),
+            server_identifiers: alloc::collections::BTreeSet::new(),
+            suppresses: false,
+            suppression: crate::suppression::Rewrite::default(),
+            delays: crate::delay::Delays::default(),
             lobby: Lobby::new(hash_seed),
+            lines: crate::lines::Lines::new(hash_seed),
+            overload: Overload::new(hash_seed),
+            lockouts: Lockouts::new(hash_seed),
+            crossings: Crossings::default(),
+            neighbours: crate::neighbour::Neighbours::default(),
             shadows: HashMap::with_hasher(State64::with_seed(hash_seed)),
+            graces: HashMap::with_hasher(State64::with_seed(hash_seed)),
+            sweep: None,
             extra_routes: HashMap::with_hasher(State64::with_seed(hash_seed)),
             tombstones: VecDeque::new(),
             quarantines: VecDeque::new(),
@@ -169,6 +222,9 @@ impl Engine {
             nonce_key: [0; 32],
             replays: (0, 0),
             counters: Counters::default(),
+            history: crate::history::History::new(hash_seed),
+            origin: Origin::default(),
+            actor: crate::history::Actor::Unknown,
             outbox: Outbox::default(),
             reply: Reply::new(),
             identity: IdentityBuf::new(),
@@ -180,6 +236,7 @@ impl Engine {
             sessions_made: 0,
             sessions_reserved: 0,
             change: 0,
+            change_stored: 0,
             feed: crate::feed::Feed::default(),
             meta_due: now.mono,
             tombstones_max: TOMBSTONES_MIN,
@@ -202,22 +259,25 @@ impl Engine {
     /// Feeds one input. Never blocks, never fails; effects gather in [`Engine::outbox`].
     pub fn handle(&mut self, now: Now, input: Input<'_>, policy: &mut dyn Policy) {
         let turn = Turn { now, lease: self.clock.at(now.mono) };
+        self.history.wall = now.wall.0;
+        self.begin_event(Why::Unknown);
         if self.clock.has_stepped(now) {
             // Both clocks are persisted at the next tick, which is due at once.
             self.meta_due = now.mono;
         }
-        if self.links.is_dirty() && !matches!(input, Input::LinkSet(_) | Input::LinkGone(_)) {
-            let config = Arc::clone(&self.config);
-            self.links.resolve(&config, &mut self.pools);
+        if !matches!(input, Input::LinkSet(_) | Input::LinkGone(_)) {
+            self.settle_links();
         }
         match input {
             Input::Datagram4 { meta, bytes } => self.datagram4(turn, meta, bytes, policy),
+            Input::ServerMessage4 { meta, bytes } => self.server_message4(turn, meta, bytes),
+            Input::Arp(arp) => self.arp(turn, arp, policy),
             Input::Durable { up_to } => self.durable(turn, up_to),
             Input::Routed { up_to, failed } => self.routed(turn, up_to, &failed),
             Input::StoreFailed => self.store_failed(),
             Input::StoreReady => self.store_ready(turn),
             Input::Access { tag, answer } => self.access_done(turn, tag, answer, policy),
-            Input::PolicyDone(answer) => self.policy_done(turn, &answer),
+            Input::PolicyDone(answer) => self.policy_done(turn, &answer, policy),
             Input::LinkSet(link) => self.link_set(turn, link),
             Input::LinkGone(index) => self.links.remove(index),
             Input::RoutesLost(index) => {
@@ -230,6 +290,14 @@ impl Engine {
             Input::Configure(config) => self.configure(config),
             Input::Tick => self.tick(turn, policy),
         }
+        if self.pools.has_crossings() {
+            self.tell_crossings();
+        }
+    }
+
+    /// A tick has work at once.
+    pub(crate) fn come_again(&mut self) {
+        self.meta_due = Mono::from_secs(0);
     }
 
     /// The effects since the last flush. The shell drains the vectors.
@@ -244,6 +312,11 @@ impl Engine {
             buffer.clear();
             self.buffers.push(buffer);
         }
+    }
+
+    /// The configuration in force, with the numbers of routing instances that sessions have.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
     }
 
     /// Counters since start or their last clearing.
@@ -261,6 +334,11 @@ impl Engine {
         self.counters.dropped.iter().sum()
     }
 
+    /// How many live sessions are on the interface called `name`.
+    pub fn live_on(&self, name: &str) -> u32 {
+        self.names.find(name).map_or(0, |link| self.sessions.live_on_link(link))
+    }
+
     /// Bytes in use by part of the session table.
     pub fn memory(&self) -> crate::session::MemoryUse {
         self.sessions.memory()
@@ -274,15 +352,20 @@ impl Engine {
         {
             next = next.min(self.clock.mono_of(due.plus_secs(1)));
         }
-        for deadline in [self.parking.next_deadline(), self.lobby.next_deadline()].into_iter().flatten() {
+        for deadline in
+            [self.parking.next_deadline(), self.lobby.next_deadline(), self.delays.next_due()].into_iter().flatten()
+        {
             next = next.min(deadline);
         }
-        if let Some(due) = self.schedule.next()
-            && !self.rings.store_down
-        {
+        if let Some(due) = self.neighbours.next(self.rings.store_down) {
             next = next.min(due);
         }
-        next
+        for due in [self.schedule.next(), self.behind.due()].into_iter().flatten() {
+            if !self.rings.store_down {
+                next = next.min(due);
+            }
+        }
+        self.next_sweep().map_or(next, |due| next.min(due))
     }
 
     /// Panics where a rule between the tables is broken: for tests and simulation.
@@ -291,13 +374,20 @@ impl Engine {
         assert!(self.rings.commits.len() <= crate::commit::COMMITS_MAX + DUE_MAX + crate::command::PAGE_MAX + 64);
         assert!(self.parking.len() <= crate::parked::PARKED_MAX);
         self.lobby.check_invariants();
+        self.delays.check_invariants();
+        self.check_offers();
+        self.lockouts.check_invariants();
+        self.neighbours.check_invariants();
         self.schedule.check_invariants();
         self.feed.check_invariants();
+        self.history.check_invariants();
+        self.check_behind();
         assert!(self.schedule.len() <= self.sessions.len() as usize);
         for (at, handle) in &self.extra_routes {
             let holder = self.sessions.resolve(*handle).and_then(|slot| self.sessions.get(slot));
             assert_eq!(holder.map(Record::state), Some(State::Bound), "the route to {at} is nobody's");
         }
+        self.check_pools();
         for slot in self.shadows.keys() {
             assert_eq!(self.sessions.get(*slot).map(Record::state), Some(State::Offered), "shadow without offer");
         }
@@ -331,7 +421,21 @@ impl Engine {
         let (made, changed) = meta.map_or((0, 0), |m| (m.sessions_made, m.change));
         self.sessions_made = made.max(sessions_made);
         self.sessions_reserved = self.sessions_made;
-        self.change = changed.max(change) + CHANGES_AHEAD;
+        self.change_stored = changed.max(change);
+        self.change = self.change_stored + CHANGES_AHEAD;
+    }
+
+    /// Whether changes may be counted that storage will only hear of later: a restart must not use their numbers again.
+    pub(crate) fn may_count_further(&self) -> bool {
+        self.change - self.change_stored < CHANGES_AHEAD / 2
+    }
+
+    /// Counts a change that is answered before it is written.
+    pub(crate) fn count_at_once(&mut self, turn: Turn) {
+        self.change += 1;
+        if self.change - self.change_stored > CHANGES_AHEAD / 4 && self.rings.facts.is_none() {
+            self.meta_due = self.meta_due.min(turn.now.mono);
+        }
     }
 
     pub(crate) fn meta(&self) -> MetaRecord {
@@ -349,39 +453,67 @@ impl Engine {
         if new && let Some(name) = self.links.get(index).map(|l| l.name) {
             self.unprojected.push(name);
             self.projected = 0;
+        }
+        if self.links.is_dirty() {
             self.meta_due = self.meta_due.min(turn.now.mono);
+        }
+    }
+
+    /// Works out what the configuration says of interfaces that came or changed.
+    pub(crate) fn settle_links(&mut self) {
+        if self.links.is_dirty() {
+            let config = Arc::clone(&self.config);
+            self.links.resolve(&config, &mut self.pools);
+            self.tell_tables();
+        }
+    }
+
+    /// Tells the shell where routes and packets of routing instances go, when that has changed.
+    fn tell_tables(&mut self) {
+        if self.tables_told != self.links.tables() {
+            self.tables_told = self.links.tables().to_vec();
+            self.outbox.tables = Some(self.tables_told.clone());
         }
     }
 
     /// Takes over a configuration: pools are rebuilt around the addresses in use, sessions stay what they are.
     pub(crate) fn configure(&mut self, config: Arc<Config>) {
+        let config = config.following(&self.config);
+        let suppressed = self.suppressions();
         let groups = config.groups.iter().map(|g| self.names.intern(&g.name)).collect();
         let former = core::mem::replace(&mut self.group_names, groups);
         self.pool_names = config.pools.iter().map(|p| self.names.intern(&p.name)).collect();
         self.pool_ids.clear();
-        for (at, name) in self.pool_names.iter().enumerate() {
-            if let Ok(at) = u16::try_from(at) {
-                self.pool_ids.insert(*name, PoolId(at));
-            }
+        for (id, (name, pool)) in (0..=u16::MAX).map(PoolId).zip(self.pool_names.iter().zip(&config.pools)) {
+            self.pool_ids.insert((pool.instance, *name), id);
         }
         self.group_ids.clear();
-        for (id, name) in (0..=u16::MAX).map(GroupId).zip(&self.group_names) {
-            self.group_ids.entry(*name).or_insert(id);
+        for (id, (name, group)) in (0..=u16::MAX).map(GroupId).zip(self.group_names.iter().zip(&config.groups)) {
+            self.group_ids.entry((group.instance, *name)).or_insert(id);
         }
         // A reply that waits for a plugin is finished by its own group, whatever that one's number is now.
         for draft in self.parking.drafts_mut() {
             let name = former.get(usize::from(draft.served.group.0));
-            draft.served.group = name.and_then(|name| self.group_ids.get(name)).copied().unwrap_or(GroupId(u16::MAX));
+            let id = name.and_then(|name| self.group_ids.get(&(draft.served.instance, *name)));
+            draft.served.group = id.copied().unwrap_or(GroupId(u16::MAX));
             draft.served.interface = usize::MAX;
         }
-        self.pools.rebuild(&config, self.sessions.holders());
-        let addresses: u64 = self.pools.usage().iter().map(|p| p.total).sum();
+        self.sessions.set_duplicate_clients(config.instances.iter().map(|instance| instance.server.duplicate_clients));
+        self.change_pools(&config);
+        let addresses = self.pools.total();
         self.tombstones_max = TOMBSTONES_MIN.max(usize::try_from(addresses).unwrap_or(usize::MAX));
         self.links.resolve(&config, &mut self.pools);
+        self.tell_tables();
+        self.overload.configure(&config);
         let observes = |chains: &crate::config::Chains| chains.get(Stage::SessionEvents).is_some_and(|c| !c.is_empty());
         self.observed = config.groups.iter().any(|group| group.account || observes(&group.chains))
             || config.interfaces.iter().any(|interface| observes(&interface.chains));
-        self.config = config;
+        self.server_identifiers = config.server_identifiers().collect();
+        self.suppresses = config.groups.iter().any(|group| group.route_suppression.is_some());
+        let former = core::mem::replace(&mut self.config, config);
+        self.begin_rewrite(&suppressed);
+        self.retrace_lines(&former);
+        self.configure_liveness();
     }
 
     fn tick(&mut self, turn: Turn, policy: &mut dyn Policy) {
@@ -391,6 +523,8 @@ impl Engine {
         }
         self.expire_parked(turn);
         self.expire_questions(turn);
+        self.take_up_delayed(turn, policy);
+        self.expire_probes(turn, policy);
         if self.rings.store_down {
             // Nothing can be made durable: no lease ends meanwhile, and the shell keeps asking for the store.
             self.meta_due = turn.now.mono.plus(Duration::from_secs(1));
@@ -400,11 +534,15 @@ impl Engine {
             self.write_meta();
             self.meta_due = turn.now.mono.plus(META_EVERY);
         }
+        self.abate_limits();
         self.do_wanted(turn);
+        self.write_behind(turn);
         self.expire_due(turn);
         self.reconfigure_due(turn, policy);
+        self.liveness_due(turn);
         self.purge_tombstones(turn);
-        if self.project_links() {
+        self.sweep_excluded(turn);
+        if self.project_links() | self.rewrite_routes() {
             self.meta_due = turn.now.mono;
         }
     }
@@ -423,7 +561,7 @@ impl Engine {
             let Some(record) = self.sessions.get(slot).copied() else {
                 continue;
             };
-            let deadline = deadline_of(&record);
+            let deadline = self.deadline(slot, &record);
             if deadline > due {
                 self.sessions.schedule(slot, deadline);
             } else if record.pending != 0 {
@@ -439,10 +577,15 @@ impl Engine {
     }
 
     fn expire(&mut self, turn: Turn, slot: Slot, record: &Record) {
+        self.begin_event(Why::Time);
         match record.state() {
             State::Offered => self.lapse_offer(slot),
             State::Bound => {
                 self.commit_end(turn, slot, BindingEvent::Expire, None, None);
+            }
+            State::Expired if self.graces.contains_key(&slot) => {
+                self.forget_grace(slot);
+                self.sessions.schedule(slot, deadline_of(record));
             }
             State::Released | State::Expired | State::Cleared | State::Declined => self.commit_purge(turn, slot),
         }
@@ -456,11 +599,13 @@ impl Engine {
         if record.state() != State::Offered || record.pending != 0 {
             return;
         }
-        self.pools.free(record.instance(), record.address());
+        self.note_session(What::Lapsed, slot);
+        self.pools.free(record.instance(), record.address(), Hold::Offered);
         match self.shadows.remove(&slot) {
             Some(Shadow { record: saved, identity }) => {
                 if self.sessions.apply(slot, &saved).is_ok() {
-                    self.sessions.schedule(slot, deadline_of(&saved));
+                    self.keep_again(slot);
+                    self.sessions.schedule(slot, self.deadline(slot, &saved));
                 }
                 if let Some(identity) = identity {
                     // Cannot fail: the client key is the one it was found by.
@@ -491,6 +636,7 @@ impl Engine {
                 State::Offered | State::Bound | State::Declined => {}
                 State::Released | State::Expired | State::Cleared => {
                     let promised = record.state() == State::Cleared && turn.lease < record.end;
+                    let promised = promised || self.graces.contains_key(&slot);
                     if promised || record.pending != 0 || count <= self.tombstones_max {
                         self.tombstones.push_back((oldest, change));
                     } else {
@@ -528,10 +674,14 @@ impl Engine {
                 continue;
             };
             let of = self.pools.pool_of(record.instance(), record.address());
-            let helps = of.is_some_and(|of| !self.pools.is_held_down(of) && self.pools.chain(pool).any(|id| id == of));
+            let helps = of.is_some_and(|of| !self.pools.is_held_down(of) && self.pools.in_chain(pool, of));
             if helps && record.pending == 0 {
                 self.quarantines.remove(at);
-                return self.commit_purge(turn, slot);
+                let asked =
+                    core::mem::replace(&mut self.origin, Origin { why: Why::PoolExhausted, ..Origin::default() });
+                self.commit_purge(turn, slot);
+                self.origin = asked;
+                return;
             }
             at += 1;
         }

@@ -46,6 +46,9 @@ const _: () = assert!(size_of::<Entry>() <= 16);
 #[derive(Debug, Default)]
 pub(crate) struct Feed {
     ring: VecDeque<Entry>,
+    /// Renewals that were answered at once while changes counted before them are on their way to storage: told after those,
+    /// for readers go by the number.
+    early: VecDeque<Entry>,
     /// What the ring's entries tell of sessions whose records are gone, by sequence.
     gone: BTreeMap<u64, (ChangeKind, Box<BindingView>)>,
     /// Up to here something was forgotten.
@@ -58,6 +61,7 @@ impl Feed {
     /// Begins behind `sequence`: what was before is in no ring.
     pub(crate) fn begin(&mut self, sequence: u64) {
         self.ring.clear();
+        self.early.clear();
         self.gone.clear();
         self.floor = sequence;
         self.last = sequence;
@@ -71,6 +75,11 @@ impl Feed {
         }
         self.last = self.last.max(entry.sequence);
         self.ring.push_back(entry);
+    }
+
+    /// Whether a change may be counted that is told only when those before it are durable.
+    pub(crate) fn has_room(&self) -> bool {
+        self.early.len() < CHANGES_KEPT
     }
 
     /// Keeps what the change `sequence` tells: its record goes. Of too many the oldest change is forgotten.
@@ -94,7 +103,7 @@ impl Feed {
 
     /// Panics where the order is broken: for tests and simulation.
     pub(crate) fn check_invariants(&self) {
-        assert!(self.ring.len() <= CHANGES_KEPT);
+        assert!(self.ring.len() <= CHANGES_KEPT && self.early.len() <= CHANGES_KEPT);
         assert!(self.gone.len() <= GONE_KEPT);
         assert!(self.floor <= self.last);
         let pairs = self.ring.iter().zip(self.ring.iter().skip(1)).take(VISITS_MAX);
@@ -105,6 +114,7 @@ impl Feed {
 impl Engine {
     /// A change of a session is durable: to be told before its record changes.
     pub(crate) fn note_change(&mut self, slot: Slot, record: &Record, change: &Change, identity: Option<&IdentityBuf>) {
+        self.settle_feed(Some(change.change));
         // What storage had before is under the offer.
         let before = self.shadows.get(&slot).map_or(record, |shadow| &shadow.record);
         let rehomed = || identity.is_some_and(|new| Some(new.view().hw) != self.durable_hw(slot));
@@ -113,6 +123,25 @@ impl Engine {
             || before.address() != record.address()
             || rehomed();
         self.feed.note(Entry { sequence: change.change, slot, moved });
+    }
+
+    /// A renewal is answered before it is written.
+    pub(crate) fn note_at_once(&mut self, slot: Slot, sequence: u64) {
+        self.feed.early.push_back(Entry { sequence, slot, moved: false });
+        if self.rings.commits.is_empty() {
+            self.settle_feed(None);
+        }
+    }
+
+    /// Every change below `next` that will ever be durable was told; `None`: all that were counted.
+    pub(crate) fn settle_feed(&mut self, next: Option<u64>) {
+        let is_settled = |entry: &mut Entry| next.is_none_or(|next| entry.sequence < next);
+        while let Some(entry) = self.feed.early.pop_front_if(is_settled) {
+            if let Some(record) = self.sessions.get_mut(entry.slot) {
+                record.change = record.change.max(entry.sequence);
+            }
+            self.feed.note(entry);
+        }
     }
 
     fn durable_hw(&self, slot: Slot) -> Option<HwAddr> {
@@ -179,11 +208,13 @@ impl Engine {
     pub(crate) fn selects(&self, filter: &Filter, record: &Record, identity: &Identity<'_>) -> bool {
         match filter {
             Filter::All => true,
+            Filter::Instance(name, inner) => self.is_in(record, name) && self.selects(inner, record, identity),
             Filter::Address(address) => record.address() == *address,
             Filter::Mac(mac) => identity.hw == HwAddr::from(*mac),
             Filter::Session(id) => record.id() == *id,
             Filter::Interface(pattern) => pattern_matches(pattern, self.names.name(record.link())),
             Filter::Displaced => self.is_displaced(record),
+            Filter::LeaseTimeViolation => record.flags & flag::LEASE_TIME_VIOLATED != 0,
             Filter::Pool(name) => self.names.name(record.pool) == &**name,
         }
     }
@@ -193,6 +224,7 @@ impl Engine {
 fn selects_view(filter: &Filter, view: &BindingView) -> bool {
     match filter {
         Filter::All => true,
+        Filter::Instance(name, inner) => *view.instance == **name && selects_view(inner, view),
         Filter::Address(address) => view.address == *address,
         Filter::Mac(mac) => view.hw == HwAddr::from(*mac),
         Filter::Session(id) => view.session == *id,
@@ -200,6 +232,7 @@ fn selects_view(filter: &Filter, view: &BindingView) -> bool {
         Filter::Pool(name) => view.pool == *name,
         // It has ended, so no configuration has a place for it to lose.
         Filter::Displaced => false,
+        Filter::LeaseTimeViolation => view.lease_time_violated,
     }
 }
 

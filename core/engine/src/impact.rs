@@ -9,9 +9,13 @@
 //! - **its interface is in no group**: served on by its group's name; new clients there are not
 //! - **its group, the interface in another one**: that one serves it from its next exchange on
 //! - **its group, the interface in none**: bound until its lease ends: no REQUEST is answered, a RELEASE is taken
-//! - **its pool, or its address of it: network, range, `excluded-address`**: NAK at its next REQUEST, then another
-//!   address; a DISCOVER ends the binding and the one after it gets the new address
+//! - **its pool, or its address of it: network, range**: NAK at its next REQUEST, then another address; a DISCOVER ends
+//!   the binding and the one after it gets the new address
+//! - **`active-drain` of its pool**: the same, from another pool of the chain
+//! - **`excluded-address`, `excluded-range` over its address**: it is logged out at once (junos.md §5.1): the binding
+//!   ends, the route goes, and its next REQUEST is refused
 //! - **a `host` for another client has its address**: it keeps it; the other client gets it when it is free
+//! - **`grace-period`**: for leases that run out from now on; what is kept already is kept as long as is said now
 //! - **`hold-down` of its pool**: it renews; once its binding has ended the pool takes it no more
 //! - **`link` of pools, pool names, order**: nothing: its address tells its pool
 //! - **lease time, timers, options, boot fields, network length**: the new values at its next renewal; no renewal
@@ -19,10 +23,17 @@
 //! - **`server-identifier`**: a renewal by unicast keeps the one that the client knows; a rebinding has the new one
 //! - **`no-arp`**: its route and neighbour entry stand as they are until it rebinds, reboots or begins anew
 //! - **`interface-client-limit` and other overrides**: from its next exchange on; a lower limit ends nobody
+//! - **`route-suppression`**: routes and neighbour entries of its live sessions go or come at once
+//! - **`asymmetric-lease-time`, `protocol-attributes`**: the new values at its next renewal
+//! - **`bootp-support`**: who had an address by BOOTP keeps it, answered or not
 //! - **`reconfigure` gone**: a reconfiguration that runs ends at its next attempt, and the client stays as it is
 //! - **attempts, timeout, token of it**: from the next attempt on
 //! - **plugins**: from the next exchange on; a reply that waits for one is finished by its own group, and not at all
 //!   where its address is gone
+//! - **`lease-time-validation`**: `override-lease` makes short leases longer at the next renewal; with `strict` a pool whose
+//!   `maximum-lease-time` is below the threshold renews nobody
+//! - **`short-cycle-protection`, `overload`**: newcomers only; a lockout that runs goes on
+//! - **`remote-id-mismatch`**: nothing for who renews by unicast
 //! - **access-profile**: live sessions are never asked about again
 //!
 //! # The forecast
@@ -31,21 +42,23 @@
 //! unicast would get under the configuration in force and under the one to come, with the functions that answer packets
 //! (`regime.rs`). In doubt it says more than happens: options count as changed although this client may not ask
 //! for them. What it cannot know: what plugins of stage `admit` do, addresses and places below `interface-client-limit`
-//! that run out while clients move, and what a session's authority would say to a client that begins anew. Who is
+//! that run out while clients move, whether a client asks for a lease that `lease-time-validation strict` refuses, and what a session's authority would say to a client that begins anew. Who is
 //! being renumbered is refused in any case: the forecast says what the configuration does to the session.
 //!
 //! The tables of the configuration to come are a [`Prospect`], built once and away from the packet path.
 
 use crate::{
     Engine,
+    attributes::Effective,
     command::{Cursor, PAGE_MAX, Reply},
     config::{Config, PluginId, Reconfigure},
     engine::Turn,
+    interfaces::Interfaces,
     policy::Stage,
     pool::Pools,
     reconfigure::flag,
     regime::{Fate, Regime},
-    server::v4::longest_lease,
+    server::v4::{longest_lease, told_secs},
     session::{Identity, Record, State},
     subscriber::Limits,
 };
@@ -55,7 +68,7 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use bindery_types::{GroupId, HwAddr, Ipv4Addr, LeaseTime, SessionId};
+use bindery_types::{GroupId, HwAddr, InstanceId, Ipv4Addr, LeaseTime, SessionId};
 
 /// Most sessions that one page of [`Verb::Impact`](crate::command::Verb::Impact) looks at where it is asked for counts
 /// alone: each takes about two microseconds. A page with rows looks at [`PAGE_MAX`].
@@ -82,10 +95,16 @@ pub enum Reason {
     NoService,
     /// It is refused, and no pool has an address for it: none matches its network, or all take no new bindings.
     NoOtherAddress,
+    /// Its pool's lease is shorter than `lease-time-threshold`, and the action is `strict`: no renewal is answered.
+    LeaseTooShort,
     /// Its pool is gone, and no other has its address.
     PoolGone,
     /// Its pool does not have its address any more.
     AddressGone,
+    /// Its address is excluded: it is logged out at once.
+    Excluded,
+    /// Its pool is drained (`active-drain`).
+    Drained,
     /// The configuration in force has no place for it, this one has: what it is told will be new.
     PlaceAgain,
     /// Another lease time.
@@ -102,6 +121,8 @@ pub enum Reason {
     Token,
     /// Other plugins of stage `admit` or `shape-reply`.
     Plugins,
+    /// Its route or neighbour entry comes or goes: `route-suppression`.
+    Route,
 }
 
 impl Reason {
@@ -110,8 +131,11 @@ impl Reason {
         match self {
             Self::NoService => "neither its interface nor its group is configured",
             Self::NoOtherAddress => "its address is in no pool, and no pool has another one for it",
+            Self::LeaseTooShort => "its lease is shorter than lease-time-threshold",
             Self::PoolGone => "its pool is gone",
             Self::AddressGone => "its pool does not have its address any more",
+            Self::Excluded => "its address is excluded: it is logged out at once",
+            Self::Drained => "its pool is drained",
             Self::PlaceAgain => "it has a place again",
             Self::LeaseTime => "other lease time",
             Self::SubnetMask => "other subnet mask",
@@ -120,6 +144,7 @@ impl Reason {
             Self::Boot => "other boot server or boot file",
             Self::Token => "other token",
             Self::Plugins => "other plugins",
+            Self::Route => "its route or neighbour entry comes or goes",
         }
     }
 }
@@ -198,32 +223,27 @@ pub struct ImpactView {
 pub struct Prospect {
     pub(crate) config: Arc<Config>,
     pub(crate) pools: Pools,
-    groups: BTreeMap<Box<str>, GroupId>,
-    pool_names: BTreeSet<Box<str>>,
-    /// Interfaces by exact name.
-    exact: BTreeMap<Box<str>, usize>,
-    /// Interfaces by what stands before the `*`.
-    starts: BTreeMap<Box<str>, usize>,
+    groups: BTreeMap<InstanceId, BTreeMap<Box<str>, GroupId>>,
+    pool_names: BTreeMap<InstanceId, BTreeSet<Box<str>>>,
+    pub(crate) interfaces: Interfaces,
     former: Option<Vec<Option<PluginId>>>,
 }
 
 impl Prospect {
-    /// The tables of `config`. Its plugins are taken to be those of the configuration in force, number by number: see
+    /// The tables of `config`, whose routing instances are numbered as those of the configuration in force
+    /// ([`Config::following`]). Its plugins are taken to be those of the configuration in force, number by number: see
     /// [`Prospect::with_plugins`].
     pub fn new(config: Arc<Config>) -> Self {
-        let mut groups = BTreeMap::new();
+        let mut groups: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
+        let mut pool_names: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for (id, group) in (0..=u16::MAX).map(GroupId).zip(&config.groups) {
-            groups.entry(group.name.clone()).or_insert(id);
+            groups.entry(group.instance).or_default().entry(group.name.clone()).or_insert(id);
         }
-        let (mut exact, mut starts) = (BTreeMap::new(), BTreeMap::new());
-        for (at, interface) in config.interfaces.iter().enumerate() {
-            match interface.pattern.strip_suffix('*') {
-                Some(start) => starts.insert(Box::from(start), at),
-                None => exact.insert(interface.pattern.clone(), at),
-            };
+        let interfaces = Interfaces::new(&config);
+        for pool in &config.pools {
+            pool_names.entry(pool.instance).or_default().insert(pool.name.clone());
         }
-        let pool_names = config.pools.iter().map(|pool| pool.name.clone()).collect();
-        Self { pools: Pools::new(&config), config, groups, pool_names, exact, starts, former: None }
+        Self { pools: Pools::new(&config), config, groups, pool_names, interfaces, former: None }
     }
 
     /// Says which plugin of the configuration in force does the same as each of this one, by number; `None` for one
@@ -239,21 +259,12 @@ impl Prospect {
         &self.config
     }
 
-    pub(crate) fn group(&self, name: &str) -> Option<GroupId> {
-        self.groups.get(name).copied()
+    pub(crate) fn group(&self, instance: InstanceId, name: &str) -> Option<GroupId> {
+        self.groups.get(&instance)?.get(name).copied()
     }
 
-    fn has_pool(&self, name: &str) -> bool {
-        self.pool_names.contains(name)
-    }
-
-    /// The entry of an interface: an exact name wins, then the longest pattern.
-    pub(crate) fn entry(&self, name: &str) -> Option<usize> {
-        let longest = || {
-            let starts = (0..=name.len()).rev().filter_map(|len| name.get(..len));
-            starts.filter_map(|start| self.starts.get(start)).next()
-        };
-        self.exact.get(name).or_else(longest).copied()
+    fn has_pool(&self, instance: InstanceId, name: &str) -> bool {
+        self.pool_names.get(&instance).is_some_and(|names| names.contains(name))
     }
 
     /// Whether a chain does what `old` does under the configuration in force.
@@ -295,9 +306,10 @@ impl<'a> Comparison<'a> {
         let old = self.old.fate(record);
         let new = self.new.fate(record);
         let (impact, reason) = match (old, new) {
-            (_, Fate::Silent | Fate::Refused) => {
+            (_, Fate::Silent | Fate::Refused | Fate::TooShort) => {
                 let (impact, reason) = displacement(&self.new, &new, record, identity);
-                let gone = reason == Reason::AddressGone && !self.prospect.has_pool(self.new.name(record.pool));
+                let gone = reason == Reason::AddressGone
+                    && !self.prospect.has_pool(record.instance(), self.new.name(record.pool));
                 (impact, Some(if gone { Reason::PoolGone } else { reason }))
             }
             (Fate::Granted(..), Fate::Granted(..)) => match self.difference((&old, &new), record, identity) {
@@ -321,18 +333,27 @@ impl<'a> Comparison<'a> {
         let (Fate::Granted(old_served, old_pool), Fate::Granted(new_served, new_pool)) = (old, new) else {
             return None;
         };
-        let (was, will) = (&old_pool.attributes, &new_pool.attributes);
+        let was = Effective::of(self.old.config, *old_served, old_pool);
+        let will = Effective::of(self.new.config, *new_served, new_pool);
         let limits = Limits::of(identity.subscriber);
-        let longest = |pool| limits.cut(longest_lease(pool), self.now);
-        let (mut old_lease, mut new_lease) = (longest(old_pool), longest(new_pool));
+        let valid = |regime: &Regime<'_, '_>, served, secs| regime.validated(served, secs).unwrap_or(secs);
+        let old_valid = |secs| limits.cut(valid(&self.old, old_served, secs), self.now);
+        let new_valid = |secs| limits.cut(valid(&self.new, new_served, secs), self.now);
+        let (mut old_lease, mut new_lease) = (old_valid(longest_lease(&was)), new_valid(longest_lease(&will)));
+        let old_told = |secs| told_secs(self.old.config, *old_served, secs);
+        let new_told = |secs| told_secs(self.new.config, *new_served, secs);
         // Who was given less asked for less (option 51), and will again.
         let last = match record.end {
             LeaseTime::NEVER => u32::MAX,
             end => u32::try_from(record.cltt.secs_until(end)).unwrap_or(u32::MAX),
         };
-        if last < old_lease.min(new_lease) {
-            (old_lease, new_lease) = (last, last);
+        if record.flags & flag::BOOTP != 0 {
+            // It was told of none.
+            (old_lease, new_lease) = (u32::MAX, u32::MAX);
+        } else if last < old_lease.min(new_lease) && old_told(old_lease) == old_lease {
+            (old_lease, new_lease) = (last, new_valid(last));
         }
+        let (old_lease, new_lease) = (old_told(old_lease), new_told(new_lease));
         let same_chain = |stage| {
             let (old, new) = (old_served.chain(self.old.config, stage), new_served.chain(self.new.config, stage));
             self.prospect.is_same_chain(old, new)
@@ -343,20 +364,20 @@ impl<'a> Comparison<'a> {
         let found = [
             (old_lease != new_lease, Reason::LeaseTime),
             (old_pool.network.mask() != new_pool.network.mask(), Reason::SubnetMask),
-            (was.options != will.options, Reason::Options),
+            (!was.same_options(&will), Reason::Options),
             (
-                was.t1.secs_of(old_lease) != will.t1.secs_of(new_lease)
-                    || was.t2.secs_of(old_lease) != will.t2.secs_of(new_lease),
+                was.t1().secs_of(old_lease) != will.t1().secs_of(new_lease)
+                    || was.t2().secs_of(old_lease) != will.t2().secs_of(new_lease),
                 Reason::Timers,
             ),
-            (
-                was.next_server != will.next_server
-                    || was.boot_file != will.boot_file
-                    || was.boot_server != will.boot_server,
-                Reason::Boot,
-            ),
+            (!was.same_boot(&will), Reason::Boot),
             (record.flags & flag::TOKEN != 0 && !same_token, Reason::Token),
             (!same_chain(Stage::Admit) || !same_chain(Stage::ShapeReply), Reason::Plugins),
+            (
+                record.route.shown(old_served.route_suppression(self.old.config))
+                    != record.route.shown(new_served.route_suppression(self.new.config)),
+                Reason::Route,
+            ),
         ];
         found.into_iter().find(|(differs, _)| *differs).map(|(_, reason)| reason)
     }
@@ -376,8 +397,9 @@ fn displacement(
 ) -> (Impact, Reason) {
     match fate {
         Fate::Silent => (Impact::Dropped, Reason::NoService),
+        Fate::TooShort => (Impact::Dropped, Reason::LeaseTooShort),
         _ if !regime.offers_another(record, identity) => (Impact::Dropped, Reason::NoOtherAddress),
-        _ => (Impact::Moved, Reason::AddressGone),
+        _ => (Impact::Moved, regime.refusal(record)),
     }
 }
 

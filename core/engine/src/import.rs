@@ -13,8 +13,8 @@ use crate::{
     event::SessionChange,
     exchange::ExchangeState,
     input::CommandId,
-    links::{LinkState, serving},
-    pool::Refusal,
+    links::LinkState,
+    pool::{Client, Refusal},
     reconfigure::flag,
     record::RouteRecord,
     session::{ClientKey, Identity, IdentityBuf, NameId, Record, Slot, State},
@@ -75,15 +75,16 @@ impl Engine {
         at.server_id = identifier.unwrap_or(at.server_id);
         let key = ClientKey::new(&row.client_id, row.hw);
         // The network that the client's packets will be classified to, where its pool is linked to that one.
-        let chained = at.pool.filter(|pool| self.pools.chain(*pool).any(|id| id == owner));
+        let chained = at.pool.filter(|pool| self.pools.in_chain(*pool, owner));
         let scope = self.pools.scope(chained.unwrap_or(owner));
         let slot = match self.import_slot(&at, scope, &key, row)? {
             Some(slot) if self.sessions.get(slot).is_some_and(|record| record.state().is_live()) => slot,
             tombstone => {
-                self.pools.take(owner, row.address, row.hw.mac()).map_err(refusal)?;
+                let client = Client { mac: row.hw.mac(), client_id: &row.client_id, user_name: "" };
+                self.take_for(tombstone, owner, row.address, client).map_err(refusal)?;
                 let placed = self.place_import(turn, (&at, owner, scope), row, tombstone);
                 if placed.is_err() {
-                    self.pools.free(at.instance, row.address);
+                    self.give_back(tombstone, at.instance, row.address);
                 }
                 placed?
             }
@@ -114,7 +115,12 @@ impl Engine {
                 }
                 Some(slot)
             }
-            None => self.sessions.find_by_client(at.instance, scope, key),
+            None => self.sessions.find_by_client(
+                at.instance,
+                scope,
+                key,
+                crate::session::Whereabouts { link: at.link, relay_info: &[] },
+            ),
         };
         let Some(record) = slot.and_then(|slot| self.sessions.get(slot)) else { return Ok(None) };
         if record.pending != 0 {
@@ -211,7 +217,9 @@ impl Engine {
         let Some(change) = entry.change else { return };
         self.apply(slot, &change, entry.identity.as_ref());
         self.shadows.remove(&slot);
+        self.settle(slot, &before);
         let fresh = before.state() != State::Bound;
+        self.note_session(crate::history::What::Imported, slot);
         self.tell_session(turn, slot, if fresh { SessionChange::Bound } else { SessionChange::Renewed });
         if (fresh || before.route != change.route)
             && let Some(route) = self.desired_route(slot)
@@ -251,7 +259,8 @@ impl Engine {
             return Ok(Whereabouts { instance, link, group, pool: pool(instance), server_id, route });
         };
         // An interface that is not there now, as after a restart: its routes come with it.
-        let (_, entry) = serving(config, name).ok_or(ImportRefusal::NoGroup)?;
+        let entry = self.links.entry(name).and_then(|entry| config.interfaces.get(entry));
+        let entry = entry.ok_or(ImportRefusal::NoGroup)?;
         let group = config.group(entry.group).ok_or(ImportRefusal::NoGroup)?;
         let no_arp = entry.overrides.as_ref().unwrap_or(&group.overrides).no_arp;
         if !relayed {

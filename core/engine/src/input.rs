@@ -9,6 +9,7 @@ use crate::{
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use bindery_types::{IfIndex, Ipv4Addr, MacAddr};
+use core::num::NonZeroU32;
 
 /// Position of a store mutation; grows by one with each.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
@@ -24,6 +25,15 @@ pub enum Input<'a> {
         /// The UDP payload.
         bytes: &'a [u8],
     },
+    /// A message from port 67 to port 68 that another host sent on a served interface.
+    ServerMessage4 {
+        /// Where it came from.
+        meta: RxMeta,
+        /// The UDP payload.
+        bytes: &'a [u8],
+    },
+    /// Another host has sent an ARP packet.
+    Arp(crate::neighbour::Arp),
     /// An interface appeared or changed; the whole state of it.
     LinkSet(Link),
     /// An interface is gone.
@@ -109,6 +119,26 @@ pub struct Link {
     pub mac: Option<MacAddr>,
     /// Its IPv4 addresses in the kernel's order, the primary first.
     pub addresses: Vec<LinkAddress>,
+    /// Name of the VRF device that it is enslaved to.
+    pub vrf: Option<Box<str>>,
+    /// Routing table, of a VRF device.
+    pub table: Option<NonZeroU32>,
+}
+
+impl Link {
+    /// An interface without anything.
+    pub fn new(index: IfIndex) -> Self {
+        Self {
+            index,
+            name: Box::default(),
+            up: true,
+            loopback: false,
+            mac: None,
+            addresses: Vec::new(),
+            vrf: None,
+            table: None,
+        }
+    }
 }
 
 /// An address of an interface.

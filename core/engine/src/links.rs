@@ -1,13 +1,18 @@
 //! The interfaces as the engine knows them: which group serves each, and by which address of ours.
 
 use crate::{
-    config::{Config, Interface, Overrides, PluginId, Reconfigure},
-    input::Link,
+    config::{Config, Overrides, PluginId, Reconfigure, RouteSuppression},
+    event::Counters,
+    input::{Link, RxMeta},
+    instances::NOWHERE,
+    interfaces::Interfaces,
+    output::{Destination, InstanceTable},
     policy::Stage,
     pool::Pools,
     session::{NameId, Names},
+    tally::Tallies,
 };
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 use bindery_types::{GroupId, IfIndex, InstanceId, Ipv4Addr, PoolId};
 use hashbrown::HashMap;
 
@@ -23,6 +28,12 @@ pub(crate) struct LinkState {
     /// the same twice, so that the routes of an interface that is gone do not count for its successor.
     pub(crate) route_epoch: u32,
     pub(crate) served: Option<Served>,
+    /// The routing instance it is in; [`NOWHERE`] for one of a VRF that is no instance.
+    pub(crate) instance: InstanceId,
+    /// Place of its counters, once it has any.
+    tally: Option<u32>,
+    /// `overload per-interface`.
+    pub(crate) bucket: crate::overload::Bucket,
 }
 
 /// What the configuration says of an interface that is in a group.
@@ -57,6 +68,11 @@ impl Served {
             || !self.chain(config, Stage::Authorize).is_empty()
     }
 
+    /// The group's `route-suppression`.
+    pub(crate) fn route_suppression(&self, config: &Config) -> Option<RouteSuppression> {
+        config.group(self.group)?.route_suppression
+    }
+
     /// The group's `reconfigure`, when it is enabled.
     pub(crate) fn reconfigure<'c>(&self, config: &'c Config) -> Option<&'c Reconfigure> {
         config.group(self.group)?.reconfigure.as_ref()
@@ -68,11 +84,19 @@ impl Served {
 pub(crate) struct Links {
     by_index: HashMap<IfIndex, LinkState, State>,
     by_name: HashMap<NameId, IfIndex, State>,
-    own: HashMap<Ipv4Addr, IfIndex, State>,
+    own: HashMap<(InstanceId, Ipv4Addr), IfIndex, State>,
+    /// Where routes and packets of each routing instance but the default one go.
+    tables: Vec<InstanceTable>,
+    /// Routing instances beside the default one that have our addresses of the default one too.
+    sharing: BTreeSet<InstanceId>,
     /// The last epoch given to an interface.
     epochs: u32,
-    /// Addresses on loopbacks, ascending: gateways of unnumbered interfaces.
-    loopback: Vec<Ipv4Addr>,
+    /// Addresses on loopbacks with their routing instances, ascending: gateways of unnumbered interfaces.
+    loopback: Vec<(InstanceId, Ipv4Addr)>,
+    /// Counters by interface.
+    tallies: Tallies,
+    /// The entries of the configuration.
+    interfaces: Interfaces,
     /// Something changed since the last [`Links::resolve`].
     dirty: bool,
 }
@@ -88,16 +112,29 @@ impl Links {
         let index = link.index;
         let old = self.by_index.remove(&index);
         let epoch = old.as_ref().filter(|l| l.name == name).map(|l| l.route_epoch).unwrap_or_else(|| self.next_epoch());
-        let known = old.is_some_and(|l| l.name == name);
+        let known = old.as_ref().is_some_and(|l| l.name == name);
+        let bucket = old.as_ref().map(|old| old.bucket).unwrap_or_default();
+        let mut tally = old.and_then(|old| old.tally);
+        if let Some(at) = tally.filter(|_| !known) {
+            self.tallies.close(at);
+            tally = None;
+        }
         self.by_name.insert(name, index);
-        self.by_index.insert(index, LinkState { link, name, route_epoch: epoch, served: None });
+        self.by_index.insert(
+            index,
+            LinkState { link, name, route_epoch: epoch, bucket, served: None, instance: NOWHERE, tally },
+        );
         !known
     }
 
     /// Forgets an interface.
     pub(crate) fn remove(&mut self, index: IfIndex) {
         self.dirty = true;
-        if let Some(old) = self.by_index.remove(&index)
+        let old = self.by_index.remove(&index);
+        if let Some(at) = old.as_ref().and_then(|old| old.tally) {
+            self.tallies.close(at);
+        }
+        if let Some(old) = old
             && self.by_name.get(&old.name) == Some(&index)
         {
             self.by_name.remove(&old.name);
@@ -112,37 +149,137 @@ impl Links {
     /// Works out anew what the configuration says of every interface, after either changed.
     pub(crate) fn resolve(&mut self, config: &Config, pools: &mut Pools) {
         self.dirty = false;
-        self.own =
-            self.by_index.values().flat_map(|l| l.link.addresses.iter().map(|a| (a.address, l.link.index))).collect();
+        self.interfaces = Interfaces::new(config);
+        let homes = self.interfaces.homes();
+        let of = |l: &LinkState| homes.of(&l.link);
+        let own = |l: &LinkState| {
+            let (instance, index) = (of(l), l.link.index);
+            let addresses: Vec<Ipv4Addr> = l.link.addresses.iter().map(|a| a.address).collect();
+            addresses.into_iter().map(move |address| ((instance, address), index))
+        };
+        self.own = self.by_index.values().flat_map(own).collect();
         pools.exclude_own(self.own.keys().copied());
+        self.sharing = (1..u16::MAX)
+            .map(InstanceId)
+            .zip(config.instances.iter().skip(1))
+            .filter_map(|(id, instance)| instance.vrf.is_none().then_some(id))
+            .collect();
+        self.tables = self.tables_of(config);
         self.loopback = self
             .by_index
             .values()
-            .filter(|l| l.link.loopback)
-            .flat_map(|l| l.link.addresses.iter().map(|a| a.address))
-            .filter(|a| !a.is_loopback())
+            .filter(|l| l.link.loopback || homes.is_device(&l.link.name))
+            .flat_map(own)
+            .map(|(own, _)| own)
+            .filter(|(_, address)| !address.is_loopback())
             .collect();
         self.loopback.sort_unstable();
         for state in self.by_index.values_mut() {
-            state.served = serving(config, &state.link.name)
-                .and_then(|(interface, _)| serve(config, interface, pools, &state.link, &self.loopback));
+            let (instance, entry) = self.interfaces.of(&state.link);
+            state.instance = instance;
+            state.served = entry.and_then(|interface| serve(config, interface, pools, &state.link, &self.loopback));
         }
     }
 
-    /// What another configuration says of an interface; `entry` finds its entry there.
+    /// What another configuration, whose entries are `interfaces`, says of an interface that is there: its routing
+    /// instance and its service.
     pub(crate) fn serve_as(
         &self,
         name: NameId,
         config: &Config,
-        entry: impl Fn(&str) -> Option<usize>,
+        interfaces: &Interfaces,
         pools: &Pools,
-    ) -> Option<Served> {
+    ) -> Option<(InstanceId, Option<Served>)> {
         let link = &self.by_name(name)?.link;
-        serve(config, entry(&link.name)?, pools, link, &self.loopback)
+        let (instance, entry) = interfaces.of(link);
+        Some((instance, entry.and_then(|entry| serve(config, entry, pools, link, &self.loopback))))
+    }
+
+    /// What each routing instance of `config` but the default one is in the kernel now.
+    fn tables_of(&self, config: &Config) -> Vec<InstanceTable> {
+        let devices: HashMap<&str, &Link, State> = self
+            .by_index
+            .values()
+            .filter(|state| state.link.table.is_some())
+            .map(|state| (&*state.link.name, &state.link))
+            .collect();
+        let instances = (1..u16::MAX).map(InstanceId).zip(config.instances.iter().skip(1));
+        let table = |(instance, configured): (InstanceId, &crate::config::Instance)| {
+            let device = configured.vrf.as_deref().and_then(|name| devices.get(name));
+            InstanceTable {
+                instance,
+                table: device.map_or(configured.table, |device| device.table),
+                device: device.map(|device| device.index),
+            }
+        };
+        instances.map(table).collect()
+    }
+
+    /// Where routes and packets of each routing instance but the default one go, ascending.
+    pub(crate) fn tables(&self) -> &[InstanceTable] {
+        &self.tables
+    }
+
+    /// The same destination as it leaves: a datagram whose interface tells its routing instance is routed in the
+    /// VRF device of that; in an instance without one, by that interface, so that rules may tell it by it.
+    pub(crate) fn routed(&self, to: Destination) -> Destination {
+        let Destination::Udp { link, src, dst, port } = to else { return to };
+        let link = match self.instance_of(link) {
+            InstanceId(0) => IfIndex(0),
+            instance => {
+                let at = self.tables.binary_search_by_key(&instance, |table| table.instance).ok();
+                at.and_then(|at| self.tables.get(at)?.device).unwrap_or(link)
+            }
+        };
+        Destination::Udp { link, src, dst, port }
+    }
+
+    /// The routing instance of an interface.
+    pub(crate) fn instance_of(&self, index: IfIndex) -> InstanceId {
+        self.get(index).map_or(InstanceId(0), |state| state.instance)
+    }
+
+    /// The counters of an interface; `None` where there is no such interface.
+    pub(crate) fn tally(&mut self, index: IfIndex) -> Option<&mut Counters> {
+        let state = self.by_index.get_mut(&index)?;
+        let at = match state.tally {
+            Some(at) => at,
+            None => *state.tally.insert(self.tallies.open(index)),
+        };
+        self.tallies.get_mut(at)
+    }
+
+    /// The same to look at; `None` where nothing was counted yet.
+    pub(crate) fn counted(&self, state: &LinkState) -> Option<&Counters> {
+        self.tallies.get(state.tally?)
+    }
+
+    /// The counters of all interfaces.
+    pub(crate) const fn tallies(&self) -> &Tallies {
+        &self.tallies
+    }
+
+    /// Sets the counters of all interfaces to zero.
+    pub(crate) fn clear_tallies(&mut self) {
+        self.tallies.clear();
+    }
+
+    /// All interfaces that are there.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &LinkState> {
+        self.by_index.values()
+    }
+
+    /// The entry of an interface that need not be there.
+    pub(crate) fn entry(&self, name: &str) -> Option<usize> {
+        self.interfaces.absent(name)
     }
 
     pub(crate) fn get(&self, index: IfIndex) -> Option<&LinkState> {
         self.by_index.get(&index)
+    }
+
+    pub(crate) fn get_mut(&mut self, index: IfIndex) -> Option<&mut LinkState> {
+        self.by_index.get_mut(&index)
     }
 
     pub(crate) fn by_name(&self, name: NameId) -> Option<&LinkState> {
@@ -170,9 +307,16 @@ impl Links {
         }
     }
 
-    /// Whether `address` is one of ours.
-    pub(crate) fn is_own(&self, address: Ipv4Addr) -> bool {
-        self.own.contains_key(&address)
+    /// Whether `address` is one of ours in a routing instance. What is for one of the default instance is delivered in
+    /// every other that is no VRF device too.
+    pub(crate) fn is_own(&self, instance: InstanceId, address: Ipv4Addr) -> bool {
+        self.own.contains_key(&(instance, address))
+            || (self.sharing.contains(&instance) && self.own.contains_key(&(InstanceId(0), address)))
+    }
+
+    /// Whether a datagram was sent to an address of ours.
+    pub(crate) fn is_to_us(&self, meta: &RxMeta) -> bool {
+        self.is_own(self.instance_of(meta.link), meta.dst)
     }
 
     /// The interface in a group with `address` on-link; `None` where no or more than one has it.
@@ -191,20 +335,27 @@ impl Links {
     }
 }
 
-/// The entry of an interface, and where it stands: an exact name wins, then the longest pattern.
-pub(crate) fn serving<'c>(config: &'c Config, name: &str) -> Option<(usize, &'c Interface)> {
-    let entries = config.interfaces.iter().enumerate().filter(|(_, i)| pattern_matches(&i.pattern, name));
-    entries.max_by_key(|(_, i)| (!i.pattern.ends_with('*'), i.pattern.len()))
-}
-
 /// What entry `interface` says of an interface.
-fn serve(config: &Config, interface: usize, pools: &Pools, link: &Link, loopback: &[Ipv4Addr]) -> Option<Served> {
+fn serve(
+    config: &Config,
+    interface: usize,
+    pools: &Pools,
+    link: &Link,
+    loopback: &[(InstanceId, Ipv4Addr)],
+) -> Option<Served> {
     let entry = config.interfaces.get(interface)?;
     let instance = config.group(entry.group)?.instance;
     let matched = |address: Ipv4Addr| Some((address, pools.match_network(instance, address)?));
     // ip-address-first: the interface's own address, else (unnumbered) the gateway address on a loopback.
     let own = link.addresses.iter().map(|a| a.address);
-    let (local, pool) = match own.clone().find_map(matched).or_else(|| loopback.iter().copied().find_map(matched)) {
+    // Of the instance; where it is no VRF device, also of the default one.
+    let shared = config.shares_addresses(instance);
+    let loopbacks = || {
+        let mine = loopback.iter().filter(|(of, _)| *of == instance);
+        let shared = loopback.iter().filter(|(of, _)| shared && instance != InstanceId(0) && *of == InstanceId(0));
+        mine.chain(shared).map(|(_, address)| *address)
+    };
+    let (local, pool) = match own.clone().find_map(matched).or_else(|| loopbacks().find_map(matched)) {
         Some((local, pool)) => (Some(local), Some(pool)),
         None => (own.clone().next(), None),
     };

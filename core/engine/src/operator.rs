@@ -10,7 +10,9 @@ use crate::{
     commit::{COMMITS_MAX, Purpose},
     engine::{BUSY_HOOK, BUSY_ROUTE, BUSY_STORE, Turn},
     event::Counters,
+    history::Origin,
     input::CommandId,
+    instances::NOWHERE,
     policy::Policy,
     reconfigure::{Capability, Phase, Purpose as Reconfigure, Started, attempts, flag},
     record::RouteRecord,
@@ -20,15 +22,17 @@ use crate::{
     subscriber::Subscriber,
 };
 use alloc::{boxed::Box, vec::Vec};
-use bindery_types::{HwAddr, InstanceId, LeaseTime};
+use bindery_types::{HwAddr, InstanceId, Ipv4Addr, LeaseTime};
 use core::num::NonZeroU32;
 
 /// A page of a command whose writes are on their way to storage.
 #[derive(Debug)]
 pub(crate) struct CommandPage {
-    id: CommandId,
+    pub(crate) id: CommandId,
     waiting: u32,
     failed: bool,
+    /// Who asked.
+    pub(crate) origin: Origin,
     /// The answer, once nothing is waited for.
     reply: PageReply,
 }
@@ -43,6 +47,7 @@ enum PageReply {
 
 impl Engine {
     pub(crate) fn command(&mut self, turn: Turn, id: CommandId, verb: Verb, policy: &mut dyn Policy) {
+        self.begin_command(matches!(verb, Verb::Disconnect { .. } | Verb::ChangeAuthorization { .. }));
         let reply = match verb {
             Verb::Bindings { filter, cursor } => {
                 let (slots, next) = self.select(&filter, cursor);
@@ -51,11 +56,16 @@ impl Engine {
                 Reply::Bindings { rows, next }
             }
             Verb::Summary => Reply::Summary(self.summary()),
-            Verb::Statistics => Reply::Statistics(Box::new(self.counters.clone())),
+            Verb::Statistics => Reply::Statistics(Box::new(self.counters_now())),
             Verb::ClearStatistics => {
                 self.counters = Counters::default();
+                self.links.clear_tallies();
                 Reply::Cleared
             }
+            Verb::LinkStatistics { interface, cursor } => self.link_statistics(interface.as_deref(), cursor),
+            Verb::ClearLinkStatistics { interface } => self.clear_link_statistics(&interface),
+            Verb::History { key, cursor } => self.history_page(&key, cursor),
+            Verb::Gauges => Reply::Gauges(Box::new(self.gauges())),
             Verb::ClearBindings { filter, cursor } => {
                 return self.clear_page(turn, id, &filter, cursor);
             }
@@ -63,6 +73,11 @@ impl Engine {
                 let (slots, next) = self.select(&Filter::All, cursor);
                 let rows = slots.into_iter().flat_map(|slot| self.route_views(turn, slot)).collect();
                 Reply::Routes { rows, next }
+            }
+            Verb::RogueServers => Reply::RogueServers(self.rogue_servers(turn)),
+            Verb::ClearRogueServers => {
+                self.forget_rogues();
+                Reply::Cleared
             }
             Verb::Pools => Reply::Pools(self.pools.usage()),
             Verb::Reconfigure { filter, cursor, purpose, most } => {
@@ -74,6 +89,8 @@ impl Engine {
             Verb::ChangeAuthorization { keys, change, attributes } => {
                 return self.change_authorization(turn, id, (&keys, change), &attributes, policy);
             }
+            Verb::Lockouts { index, cursor } => self.lockout_page(turn, index, cursor),
+            Verb::ClearLockouts { index } => self.clear_lockouts(index),
             Verb::Import { rows } => return self.import_page(turn, id, &rows),
             Verb::Disconnect { keys, attributes } => return self.disconnect(turn, id, &keys, &attributes, policy),
         };
@@ -84,7 +101,7 @@ impl Engine {
     fn select(&self, filter: &Filter, cursor: Cursor) -> (Vec<Slot>, Option<Cursor>) {
         let mut slots = Vec::new();
         match filter {
-            Filter::All | Filter::Interface(_) | Filter::Pool(_) | Filter::Displaced => {
+            Filter::All | Filter::Interface(_) | Filter::Pool(_) | Filter::Displaced | Filter::LeaseTimeViolation => {
                 let visits = u32::try_from(PAGE_MAX).unwrap_or(u32::MAX);
                 let next = self.sessions.page(cursor.0, visits, &mut slots).map(Cursor);
                 if *filter != Filter::All {
@@ -95,19 +112,40 @@ impl Engine {
                 }
                 (slots, next)
             }
-            // One instance so far: the filters name no other.
-            Filter::Address(address) => {
-                (self.sessions.find_by_address(InstanceId(0), *address).into_iter().collect(), None)
+            Filter::Address(address) => (self.at_address(*address).take(PAGE_MAX).collect(), None),
+            Filter::Instance(name, inner) => {
+                let (mut slots, next) = match (&**inner, self.config.instance_called(name)) {
+                    (Filter::Address(address), Some(instance)) => {
+                        (self.sessions.find_by_address(instance, *address).into_iter().collect(), None)
+                    }
+                    _ => self.select(inner, cursor),
+                };
+                slots.retain(|slot| self.sessions.get(*slot).is_some_and(|record| self.is_in(record, name)));
+                (slots, next)
             }
             Filter::Session(id) => (self.sessions.find_by_id(*id).into_iter().collect(), None),
             Filter::Mac(mac) => (self.sessions.by_hw(&HwAddr::from(*mac)).take(PAGE_MAX).collect(), None),
         }
     }
 
+    /// The sessions with this address, in whatever routing instance.
+    pub(crate) fn at_address(&self, address: Ipv4Addr) -> impl Iterator<Item = Slot> {
+        let instances = (0..NOWHERE.0).map(InstanceId).take(self.config.instances.len().max(1));
+        instances.filter_map(move |instance| self.sessions.find_by_address(instance, address))
+    }
+
+    /// Whether a session is in the routing instance `name`.
+    pub(crate) fn is_in(&self, record: &Record, name: &str) -> bool {
+        self.config.instance_name(record.instance()) == name
+    }
+
     /// Bindings are shown once they are durable; tombstones and quarantines by their id alone.
     fn is_shown(&self, slot: Slot, filter: &Filter) -> bool {
         let state = self.sessions.get(slot).map(Record::state);
-        state == Some(State::Bound) || (matches!(filter, Filter::Session(_)) && state != Some(State::Offered))
+        // A quarantine is what an operator finds who asks for its address.
+        let filter = filter.innermost();
+        let named = matches!(filter, Filter::Address(_)) && state == Some(State::Declined);
+        state == Some(State::Bound) || named || (matches!(filter, Filter::Session(_)) && state != Some(State::Offered))
     }
 
     pub(crate) fn view(&self, turn: Turn, slot: Slot) -> Option<BindingView> {
@@ -127,6 +165,8 @@ impl Engine {
             started_ago: record.start.secs_until(turn.lease),
             last_packet_ago: record.cltt.secs_until(turn.lease),
             interface: self.names.name(record.link()).into(),
+            instance: self.config.instance_name(record.instance()).into(),
+            instance_id: record.instance(),
             server_id: record.server_id,
             giaddr: record.giaddr,
             pool: self.names.name(record.pool).into(),
@@ -139,7 +179,10 @@ impl Engine {
             multi_session: subscriber.follows.unwrap_or(record.id()),
             subscriber,
             xid: record.xid,
+            timers: self.timers_of(turn, record),
+            lease_time_violated: record.flags & flag::LEASE_TIME_VIOLATED != 0,
             reconfigure: self.reconfigure_view(slot, record, turn),
+            liveness: self.liveness_state(slot, record),
             route: self.route_state(record),
         }
     }
@@ -169,7 +212,8 @@ impl Engine {
 
     fn route_state(&self, record: &Record) -> RouteState {
         let epoch = self.links.by_name(record.link()).map(|l| l.route_epoch);
-        match record.route {
+        match self.wanted_route(record) {
+            RouteRecord::None if record.route != RouteRecord::None => RouteState::Suppressed,
             RouteRecord::None => RouteState::NotOnLink,
             _ if record.pending & BUSY_ROUTE != 0 => RouteState::Pending,
             _ if Some(record.route_epoch) == epoch || self.reconciled => RouteState::Installed,
@@ -232,6 +276,7 @@ impl Engine {
         }
         let (slots, next) = self.select(filter, cursor);
         let (mut waiting, mut count) = (0, 0);
+        let named = matches!(filter.innermost(), Filter::Address(_) | Filter::Session(_));
         for slot in slots {
             let Some(record) = self.sessions.get(slot).copied() else {
                 continue;
@@ -250,10 +295,17 @@ impl Engine {
                     count += 1;
                 }
                 State::Offered => self.lapse_offer(slot),
+                // Of a quarantine only who names it: `all` is about clients.
+                State::Declined if named && record.pending == 0 => {
+                    self.commit_purge_for(turn, slot, Some(id));
+                    waiting += 1;
+                    count += 1;
+                }
                 State::Released | State::Expired | State::Cleared | State::Declined => {}
             }
         }
-        self.pages.push(CommandPage { id, waiting, failed: false, reply: PageReply::Cleared { count, next } });
+        let (origin, reply) = (self.origin, PageReply::Cleared { count, next });
+        self.pages.push(CommandPage { id, waiting, failed: false, origin, reply });
         self.answer_pages();
     }
 
@@ -293,7 +345,8 @@ impl Engine {
                 Started::NotConfigured => reply.not_configured += 1,
             }
         }
-        self.pages.push(CommandPage { id, waiting, failed: false, reply: PageReply::Reconfigured(reply) });
+        let (origin, reply) = (self.origin, PageReply::Reconfigured(reply));
+        self.pages.push(CommandPage { id, waiting, failed: false, origin, reply });
         self.answer_pages();
     }
 
@@ -339,13 +392,13 @@ impl Engine {
     /// Answers a Disconnect-Request when the one write that it waits for is durable.
     pub(crate) fn await_disconnect(&mut self, id: CommandId, outcome: Disconnected) {
         let reply = PageReply::Disconnected(outcome);
-        self.pages.push(CommandPage { id, waiting: 1, failed: false, reply });
+        self.pages.push(CommandPage { id, waiting: 1, failed: false, origin: self.origin, reply });
     }
 
     /// Answers an import when its writes are durable.
     pub(crate) fn await_import(&mut self, id: CommandId, imported: u32, refused: Vec<(u32, ImportRefusal)>) {
         let reply = PageReply::Imported { imported, refused };
-        self.pages.push(CommandPage { id, waiting: imported, failed: false, reply });
+        self.pages.push(CommandPage { id, waiting: imported, failed: false, origin: self.origin, reply });
         self.answer_pages();
     }
 

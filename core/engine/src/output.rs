@@ -4,13 +4,15 @@ use crate::{
     access::AccessQuestion,
     command::Reply,
     event::{Event, SessionNews},
+    history::HistoryView,
     input::{CommandId, StoreSeq},
     record::{BindingKey, IdentityRecord, LeaseRecord, MetaRecord},
     route::RouteOp,
 };
 use alloc::{boxed::Box, vec::Vec};
-use bindery_types::{IfIndex, Ipv4Addr, MacAddr, SessionId};
+use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr, SessionId};
 use bindery_wire::v4::MessageType;
+use core::num::NonZeroU32;
 
 /// Effects of the inputs since the last flush.
 ///
@@ -31,8 +33,28 @@ pub struct Outbox {
     pub questions: Vec<AccessQuestion>,
     /// What happened to sessions whose group is observed, in order; each is on stable storage.
     pub sessions: Vec<SessionNews>,
+    /// What the history notes, where that is asked for ([`crate::Engine::set_traced`]).
+    pub traces: Vec<HistoryView>,
+    /// ARP requests to send now.
+    pub probes: Vec<crate::neighbour::Probe>,
+    /// Where the routes and packets of each routing instance go, when that has changed.
+    pub tables: Option<Vec<InstanceTable>>,
+    /// The interface of the exchange of each of `transmits`, while that is asked for.
+    pub traced_links: Vec<IfIndex>,
     /// Answers to commands.
     pub replies: Vec<(CommandId, Reply)>,
+}
+
+/// What a routing instance is in the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InstanceTable {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Routing table of its routes: that of its VRF device, or the configured one. `None` for the main one, which is the
+    /// default instance's alone.
+    pub table: Option<NonZeroU32>,
+    /// Its VRF device, when that is there.
+    pub device: Option<IfIndex>,
 }
 
 /// A packet to send.
@@ -40,7 +62,7 @@ pub struct Outbox {
 pub struct Transmit {
     /// To whom.
     pub to: Destination,
-    /// Message type: for the statistics of failed sends.
+    /// Message type: for the statistics of failed sends. A reply to a BOOTP client counts as an ACK.
     pub message: MessageType,
     /// The DHCP message.
     pub payload: Vec<u8>,
@@ -62,7 +84,7 @@ pub enum Destination {
     },
     /// A UDP datagram from port 67.
     Udp {
-        /// Outgoing interface, 0 to let the kernel route.
+        /// Outgoing interface, or the VRF device in which the kernel routes; 0 to let it route among all.
         link: IfIndex,
         /// IP source; 0.0.0.0 to let the kernel choose.
         src: Ipv4Addr,

@@ -1,6 +1,6 @@
 //! Exchanges that wait for a deferred plugin: a bounded table, a token each, a deadline each.
 
-use crate::{policy::Token, server::v4::Draft};
+use crate::{history::Origin, policy::Token, server::v4::Draft};
 use alloc::{boxed::Box, collections::BTreeSet, vec::Vec};
 use bindery_types::Mono;
 
@@ -15,6 +15,8 @@ pub(crate) struct Parked {
     /// The reply to build and what follows it.
     pub(crate) draft: Draft,
     pub(crate) deadline: Mono,
+    /// The exchange, for what comes of it.
+    pub(crate) origin: Origin,
 }
 
 /// The table.

@@ -3,6 +3,7 @@
 //! A session has a lease record per binding, written at every change, and one identity record, written only when
 //! the identity changes. All times are [`LeaseTime`].
 
+use crate::config::RouteSuppression;
 use alloc::boxed::Box;
 use bindery_types::{HwAddr, InstanceId, IpAddr, Ipv4Addr, LeaseTime, SessionId, Wall, Xid};
 
@@ -62,7 +63,7 @@ pub enum DurableState {
 pub struct LeaseRecord {
     /// The binding's name.
     pub key: BindingKey,
-    /// Routing instance.
+    /// Routing instance, as the run numbered it that wrote the record: the identity record has its name.
     pub instance: InstanceId,
     /// Role that made the session.
     pub role: Role,
@@ -81,7 +82,8 @@ pub struct LeaseRecord {
     pub giaddr: Ipv4Addr,
     /// Start of the session.
     pub start: LeaseTime,
-    /// End of the lease as promised to the client; end of the quarantine for `Declined`.
+    /// Until when the lease is kept for the client: never before the end that it was promised, and of a bound one mostly
+    /// later, so that a renewal needs no write first. End of the quarantine for `Declined`.
     pub end: LeaseTime,
     /// Client-last-transaction time (RFC 4388 §6.1).
     pub cltt: LeaseTime,
@@ -97,6 +99,17 @@ pub struct LeaseRecord {
     pub nonce: Option<Nonce>,
     /// When the next FORCERENEW is due, or the client is given up, while it is being reconfigured.
     pub reconfigure_due: Option<LeaseTime>,
+}
+
+impl RouteRecord {
+    /// What of a decided route stands where `suppression` holds: the route, and its neighbour entry.
+    pub(crate) const fn shown(self, suppression: Option<RouteSuppression>) -> (bool, bool) {
+        match (self, suppression) {
+            (Self::None, _) | (_, Some(RouteSuppression::AccessInternal)) => (false, false),
+            (Self::Link { neighbour, .. }, None) => (true, neighbour),
+            (Self::Link { .. }, Some(RouteSuppression::Destination)) | (Self::Via { .. }, _) => (true, false),
+        }
+    }
 }
 
 /// The access-internal route that was decided for a binding.
@@ -148,6 +161,8 @@ pub struct IdentityRecord {
     pub group: Box<str>,
     /// Pool the address came from.
     pub pool: Box<str>,
+    /// Routing instance; empty for the default one, and where only the lease record has its number.
+    pub instance: Box<str>,
 }
 
 /// Facts about the database as a whole.

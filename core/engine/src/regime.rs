@@ -4,14 +4,18 @@
 
 use crate::{
     Engine,
+    attributes::Effective,
+    choose::{Known, NOWHERE, Span, choose},
     classify::selection,
     config::{Config, Pool, Reconfigure},
     engine::State64,
-    impact::Prospect,
+    impact::{Prospect, Reason},
     links::{Links, Served},
-    pool::Pools,
+    pool::{Client, Pools},
     reconfigure::flag,
+    server::v4::longest_lease,
     session::{Identity, NameId, Names, Record},
+    subscriber::username_in,
 };
 use bindery_types::{GroupId, InstanceId, PoolId};
 use core::cell::Cell;
@@ -25,13 +29,16 @@ pub(crate) struct Regime<'c, 'e> {
     names: &'e Names,
     derived: Derived<'e>,
     /// The interface that was asked about last: clients of one interface often stand side by side.
-    last: Cell<Option<(NameId, Option<Served>)>>,
+    last: Cell<Option<(NameId, Place)>>,
 }
+
+/// What a configuration says of an interface: its routing instance and its service; `None` where it is not there.
+type Place = Option<(InstanceId, Option<Served>)>;
 
 /// Where the rest of what follows from it is found.
 enum Derived<'a> {
-    /// In the engine: groups by name.
-    InForce(&'a HashMap<NameId, GroupId, State64>),
+    /// In the engine: groups by routing instance and name.
+    InForce(&'a HashMap<(InstanceId, NameId), GroupId, State64>),
     ToCome(&'a Prospect),
 }
 
@@ -40,8 +47,10 @@ enum Derived<'a> {
 pub(crate) enum Fate<'c> {
     /// Nobody serves it: silence.
     Silent,
-    /// No pool has its address: DHCPNAK, and the binding ends.
+    /// No pool has its address, or its pool is drained: DHCPNAK, and the binding ends.
     Refused,
+    /// Its lease would be shorter than `lease-time-validation strict` allows: silence.
+    TooShort,
     /// It goes on.
     Granted(Served, &'c Pool),
 }
@@ -77,38 +86,56 @@ impl Engine {
         self.regime(config).served_of(record, served)
     }
 
-    /// The configured pool that has the session's address.
+    /// The configured pool that has the session's address, unless it is drained (`active-drain`).
     pub(crate) fn pool_of<'c>(&self, config: &'c Config, record: &Record) -> Option<&'c Pool> {
-        config.pool(self.regime(config).pool_id(record)?)
+        config.pool(self.regime(config).home(record)?)
     }
 }
 
 impl<'c, 'e> Regime<'c, 'e> {
+    /// Why the session is refused.
+    pub(crate) fn refusal(&self, record: &Record) -> Reason {
+        if self.pool_id(record).is_some_and(|pool| self.pools.is_drained(pool)) {
+            Reason::Drained
+        } else if self.pools.is_excluded(record.instance(), record.address()) {
+            Reason::Excluded
+        } else {
+            Reason::AddressGone
+        }
+    }
+
     /// What the configuration says of an interface.
-    fn served(&self, link: NameId) -> Option<Served> {
+    fn place(&self, link: NameId) -> Place {
         match self.derived {
-            Derived::InForce(_) => self.links.by_name(link)?.served,
+            Derived::InForce(_) => self.links.by_name(link).map(|state| (state.instance, state.served)),
             Derived::ToCome(prospect) => {
-                if let Some((of, served)) = self.last.get()
+                if let Some((of, place)) = self.last.get()
                     && of == link
                 {
-                    return served;
+                    return place;
                 }
-                let served = self.links.serve_as(link, self.config, |name| prospect.entry(name), self.pools);
-                self.last.set(Some((link, served)));
-                served
+                let place = self.links.serve_as(link, self.config, &prospect.interfaces, self.pools);
+                self.last.set(Some((link, place)));
+                place
             }
         }
+    }
+
+    /// What serves the clients of an interface.
+    fn served(&self, link: NameId) -> Option<Served> {
+        self.place(link)?.1
     }
 
     pub(crate) fn name(&self, name: NameId) -> &'e str {
         self.names.name(name)
     }
 
-    fn group(&self, name: NameId) -> Option<GroupId> {
+    /// The group that served a session, in its routing instance.
+    fn group(&self, record: &Record) -> Option<GroupId> {
+        let instance = record.instance();
         match self.derived {
-            Derived::InForce(groups) => groups.get(&name).copied(),
-            Derived::ToCome(prospect) => prospect.group(self.names.name(name)),
+            Derived::InForce(groups) => groups.get(&(instance, record.group)).copied(),
+            Derived::ToCome(prospect) => prospect.group(instance, self.names.name(record.group)),
         }
     }
 
@@ -116,14 +143,20 @@ impl<'c, 'e> Regime<'c, 'e> {
     fn pool_id(&self, record: &Record) -> Option<PoolId> {
         let (instance, address) = (record.instance(), record.address());
         // Of the pools to come nobody knows our own addresses.
-        let own = matches!(self.derived, Derived::ToCome(_)) && self.links.is_own(address);
+        let own = matches!(self.derived, Derived::ToCome(_)) && self.links.is_own(instance, address);
         self.pools.pool_of(instance, address).filter(|_| !own)
+    }
+
+    /// The pool that the session's address goes on in: who is drained goes on in none.
+    fn home(&self, record: &Record) -> Option<PoolId> {
+        self.pool_id(record).filter(|pool| !self.pools.is_drained(*pool))
     }
 
     /// The service of the session's own interface, or of its group where the interface is gone.
     pub(crate) fn served_by_name(&self, record: &Record) -> Option<Served> {
-        self.served(record.link()).or_else(|| {
-            let group = self.group(record.group)?;
+        let here = self.served(record.link()).filter(|served| served.instance == record.instance());
+        here.or_else(|| {
+            let group = self.group(record)?;
             Some(Served { group, instance: record.instance(), interface: usize::MAX, local: None, pool: None })
         })
     }
@@ -134,7 +167,8 @@ impl<'c, 'e> Regime<'c, 'e> {
             Some(served) => served.reconfigure(self.config),
             // Of an imported session nobody knows yet who will serve it.
             None if record.group == NameId::EMPTY => None,
-            None => self.config.reconfigure.as_ref(),
+            None if record.instance() == InstanceId(0) => self.config.reconfigure.as_ref(),
+            None => self.config.server(record.instance()).reconfigure.as_ref(),
         }
     }
 
@@ -143,7 +177,7 @@ impl<'c, 'e> Regime<'c, 'e> {
         if record.flags & flag::STEERED == 0 {
             return served;
         }
-        match self.group(record.group) {
+        match self.group(record) {
             Some(group) if group != served.group => Served { group, interface: usize::MAX, ..served },
             _ => served,
         }
@@ -173,15 +207,27 @@ impl<'c, 'e> Regime<'c, 'e> {
     pub(crate) fn fate(&self, record: &Record) -> Fate<'c> {
         let here = self.served(record.link());
         // The address is looked for in the routing instance of the interface.
-        if self.is_there(record) && here.map_or(InstanceId(0), |served| served.instance) != record.instance() {
+        if self.place(record.link()).is_some_and(|(instance, _)| instance != record.instance()) {
             let naks = here.and_then(|served| served.overrides(self.config)).is_some_and(|o| o.nak_unknown_renew);
             return if naks { Fate::Refused } else { Fate::Silent };
         }
         let Some(served) = self.served_by_name(record).or_else(|| self.anywhere(record)) else { return Fate::Silent };
-        match self.pool_id(record).and_then(|pool| self.config.pool(pool)) {
-            Some(pool) => Fate::Granted(self.served_of(record, served), pool),
+        match self.home(record).and_then(|pool| self.config.pool(pool)) {
+            Some(pool) => {
+                let served = self.served_of(record, served);
+                match self.validated(&served, longest_lease(&Effective::of(self.config, served, pool))) {
+                    Some(_) => Fate::Granted(served, pool),
+                    None => Fate::TooShort,
+                }
+            }
             None => Fate::Refused,
         }
+    }
+
+    /// A lease of `secs` as `lease-time-validation` of the group lets it pass; `None` where it does not.
+    pub(crate) fn validated(&self, served: &Served, secs: u32) -> Option<u32> {
+        let rule = self.config.group(served.group).and_then(|group| group.lease_validation);
+        rule.map_or(Some(secs), |rule| rule.judge(secs).0)
     }
 
     /// Whether the session's client, once refused, would be offered another address; that all of them may be taken
@@ -194,10 +240,27 @@ impl<'c, 'e> Regime<'c, 'e> {
             // Where its address will come from is for its authority to say.
             return true;
         }
-        let pool = match selection(record.giaddr, identity.relay_info) {
+        let matched = match selection(record.giaddr, identity.relay_info) {
             Some(network) => self.pools.match_network(served.instance, network),
             None => served.pool,
         };
-        pool.is_some_and(|pool| self.pools.has_any(pool, identity.hw.mac()))
+        // Who has chosen its subnet (RFC 3011) will choose it again.
+        let permitted = served.overrides(self.config).map_or(&[][..], |overrides| &overrides.subnet_selection);
+        let selected = permitted.iter().any(|network| network.contains(record.scope()));
+        let selected = selected.then(|| self.pools.match_network(served.instance, record.scope())).flatten();
+        let order = &self.config.server(served.instance).pool_match_order;
+        // What AAA would say to a newcomer is not known, so that it may name a pool.
+        let known =
+            Known { matched: selected.or(matched), named: None, final_word: false, relay_info: identity.relay_info };
+        let Ok((pool, span)) = choose(order, self.pools, known) else { return false };
+        if pool == NOWHERE {
+            return true;
+        }
+        let user_name = username_in(identity.subscriber);
+        let client = Client { mac: identity.hw.mac(), client_id: identity.client_id, user_name };
+        match span {
+            Span::Nothing => self.pools.reservation(pool, client).is_some(),
+            Span::Narrowed { .. } | Span::Whole => self.pools.has_any(pool, client),
+        }
     }
 }

@@ -3,8 +3,11 @@
 use crate::{
     Engine,
     clock::LeaseClock,
+    config::Config,
     engine::deadline_of,
     event::Event,
+    instances::NOWHERE,
+    pool::Hold,
     record::{Bound, MetaRecord, StoredSession},
     route::Route,
     session::{RestoreError, Slot, State},
@@ -31,7 +34,9 @@ impl Engine {
             if lease.key.session.engine() == self.id {
                 made = made.max(lease.key.session.count());
             }
-            match self.sessions.insert_stored(&stored, &mut self.names) {
+            let instance = Config::restored_instance(&mut self.config, &stored.identity.instance, lease.instance)
+                .unwrap_or(NOWHERE);
+            match self.sessions.insert_stored(&stored, instance, &mut self.names) {
                 Ok(slot) => {
                     if let Some(record) = self.sessions.get(slot).copied() {
                         self.sessions.schedule(slot, deadline_of(&record));
@@ -56,8 +61,10 @@ impl Engine {
         self.resume_numbers(meta, made, change);
         self.feed.begin(self.change);
         let config = Arc::clone(&self.config);
-        self.mark_holders();
-        self.configure(config);
+        self.mark_holders(self.clock.at(now.mono));
+        self.configure(Arc::clone(&config));
+        self.trace_lines(&config);
+        self.begin_sweep();
         self.resume_reconfigurations(&reconfiguring, now.mono);
         self.write_meta();
     }
@@ -72,9 +79,10 @@ impl Engine {
     }
 
     /// Tells the pools who holds what, after a start.
-    fn mark_holders(&mut self) {
+    fn mark_holders(&mut self, now: LeaseTime) {
         let (mut slots, mut from) = (Vec::new(), Some(0));
         let mut routed: Vec<(LeaseTime, Slot)> = Vec::new();
+        let mut graces: Vec<(LeaseTime, Slot, LeaseTime)> = Vec::new();
         while let Some(start) = from {
             slots.clear();
             from = self.sessions.page(start, PROJECT_SLICE, &mut slots);
@@ -83,15 +91,17 @@ impl Engine {
                 match record.state() {
                     State::Declined => self.pools.quarantine(instance, address),
                     State::Bound => {
-                        self.pools.mark(instance, address);
+                        self.pools.mark(instance, address, Hold::Bound);
                         if self.wants_extra_routes(slot) {
                             routed.push((record.start, slot));
                         }
                     }
-                    State::Offered | State::Released | State::Expired | State::Cleared => {}
+                    State::Expired => graces.extend(self.grace_end(record).map(|until| (record.changed, slot, until))),
+                    State::Offered | State::Released | State::Cleared => {}
                 }
             }
         }
+        self.resume_graces(now, graces);
         // Who had a prefix before has it again.
         routed.sort_unstable();
         for (_, slot) in routed {
@@ -102,6 +112,8 @@ impl Engine {
     /// All routes that should stand: for the first reconciliation of a forwarding plane. Walks the whole table, so
     /// only at start and when a plane is replaced.
     pub fn desired_routes(&mut self) -> Vec<Route> {
+        // Interfaces may have come since the last turn.
+        self.settle_links();
         self.unprojected.clear();
         // What another plane set is not known to stand in this one: renewals ask for it again.
         self.reconciled = false;
@@ -122,9 +134,10 @@ impl Engine {
 
     /// The route of a session whose interface is there.
     pub(crate) fn desired_route(&self, slot: Slot) -> Option<Route> {
-        let link = self.sessions.get(slot)?.link();
-        let index = self.links.by_name(link)?.link.index;
-        self.route_of(slot, index)
+        let record = self.sessions.get(slot)?;
+        // Of an interface that is in another routing instance now nothing leads to this session.
+        let link = self.links.by_name(record.link()).filter(|link| link.instance == record.instance())?;
+        self.route_of(slot, link.link.index)
     }
 
     /// Asks for the routes of sessions on interfaces that have appeared, a slice a turn. Returns whether more is

@@ -10,7 +10,7 @@ use crate::{
     binding::BindingEvent,
     commit::Routing,
     engine::{BUSY_ROUTE, Turn},
-    event::Event,
+    event::{Event, ExchangeId},
     exchange::{self, ExchangeEvent, ExchangeState},
     record::RouteRecord,
     route::{Destination, Route, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq},
@@ -36,7 +36,7 @@ impl Engine {
         let Some(record) = self.sessions.get(slot).copied() else {
             return Missing::Link;
         };
-        if record.route == RouteRecord::None {
+        if self.wanted_route(&record) == RouteRecord::None {
             return Missing::Nothing;
         }
         let Some((epoch, index)) = self.links.by_name(record.link()).map(|l| (l.route_epoch, l.link.index)) else {
@@ -60,7 +60,7 @@ impl Engine {
         let record = self.sessions.get(slot)?;
         let identity = self.sessions.identity(slot)?;
         let some = |address: Ipv4Addr| (!address.is_unspecified()).then_some(address);
-        let (via, src, neighbour) = match record.route {
+        let (via, src, neighbour) = match self.wanted_route(record) {
             RouteRecord::None => return None,
             RouteRecord::Link { src, neighbour } => (None, some(src), identity.hw.mac().filter(|_| neighbour)),
             RouteRecord::Via { src } => (some(record.giaddr), some(src), None),
@@ -81,6 +81,12 @@ impl Engine {
 
     /// The destinations beside its address that a session wants, whoever has them.
     pub(crate) fn extra_wanted(&self, slot: Slot) -> impl Iterator<Item = Destination> + use<'_> {
+        let has_route = |record: &Record| self.wanted_route(record) != RouteRecord::None;
+        self.extra_decided(slot).filter(move |_| self.sessions.get(slot).is_some_and(has_route))
+    }
+
+    /// The same, whether they are suppressed or not.
+    fn extra_decided(&self, slot: Slot) -> impl Iterator<Item = Destination> + use<'_> {
         let found = self.sessions.get(slot).zip(self.sessions.identity(slot));
         let found = found.filter(|(record, _)| record.state() == State::Bound && record.route != RouteRecord::None);
         found.into_iter().flat_map(|(record, identity)| {
@@ -124,6 +130,11 @@ impl Engine {
         claimed
     }
 
+    /// Whether a session wants a route beside its access-internal one that it has not, and that nobody has.
+    pub(crate) fn may_claim(&self, slot: Slot) -> bool {
+        self.extra_wanted(slot).any(|at| !self.extra_routes.contains_key(&at) && !self.is_a_subscribers(at))
+    }
+
     /// Whether a destination is, or may become, the address of a subscriber.
     fn is_a_subscribers(&self, at: Destination) -> bool {
         at.len == 32
@@ -136,11 +147,11 @@ impl Engine {
         let (Some(record), Some(identity)) = (self.sessions.get(slot), self.sessions.identity(slot)) else {
             return Vec::new();
         };
-        if record.state() != State::Bound || record.route == RouteRecord::None {
+        if record.state() != State::Bound || self.had_route(record) == RouteRecord::None {
             return Vec::new();
         }
         let handle = self.sessions.handle(slot);
-        let extra = self.extra_wanted(slot).filter(|at| self.extra_routes.get(at).copied() == handle);
+        let extra = self.extra_decided(slot).filter(|at| self.extra_routes.get(at).copied() == handle);
         core::iter::once(own_destination(record, identity.subscriber)).chain(extra).collect()
     }
 
@@ -149,7 +160,9 @@ impl Engine {
         if former.is_empty() {
             return;
         }
-        let mut wanted = self.routes_had(slot);
+        let record = self.sessions.get(slot);
+        let has_route = record.is_some_and(|record| self.wanted_route(record) != RouteRecord::None);
+        let mut wanted = if has_route { self.routes_had(slot) } else { Vec::new() };
         wanted.extend(self.extra_wanted(slot));
         for at in former.iter().filter(|at| !wanted.contains(at)) {
             self.extra_routes.remove(at);
@@ -183,6 +196,7 @@ impl Engine {
         let mut failed = failed.iter().peekable();
         while let Some(mut entry) = self.rings.pop_routed(up_to) {
             note_failure(&mut entry, &mut failed);
+            self.origin = entry.origin;
             let Some(slot) = self.sessions.resolve(entry.slot) else {
                 continue;
             };
@@ -190,7 +204,16 @@ impl Engine {
                 continue;
             };
             record.pending &= !BUSY_ROUTE;
+            // The kernel may have flushed the interface after the first of several routes was set.
+            let link = self.links.by_name(record.link());
+            let stands = link.is_some_and(|link| link.route_epoch == entry.epoch);
             match entry.failure {
+                None if !stands => {
+                    if let Ok(ExchangeState::Dropped(reason)) = exchange::next(entry.state, ExchangeEvent::RouteFailed)
+                    {
+                        self.dropped_for(reason);
+                    }
+                }
                 None => {
                     record.route_epoch = entry.epoch;
                     let sent = exchange::next(entry.state, ExchangeEvent::RouteStands);
@@ -215,16 +238,18 @@ impl Engine {
             return;
         };
         if let Ok(ExchangeState::Dropped(reason)) = exchange::next(entry.state, ExchangeEvent::RouteFailed) {
-            self.counters.drop(reason);
+            self.dropped_for(reason);
         }
         let (session, error) = (record.id(), failure.error);
         let beside = usize::try_from(failure.seq.0.saturating_sub(entry.first.0)).unwrap_or(usize::MAX);
         let at = self.routes_had(slot).get(beside).copied();
         let (address, len) = at.map_or((record.address(), 32), |at| (at.dst, at.len));
-        self.outbox.events.push(Event::RouteFault { session, address, len, error });
+        let of = ExchangeId { session, ..self.exchange_id() };
+        self.outbox.events.push(Event::RouteFault { session, address, len, error, of });
         // A foreign route owns the address, and the client was never told of its lease: it gets another address
         // when it asks again.
         if error == RouteError::Foreign && beside == 0 && entry.fresh && record.state() == State::Bound {
+            self.because(crate::history::Why::ForeignRoute);
             self.commit_end(turn, slot, BindingEvent::Decline, None, None);
         }
     }

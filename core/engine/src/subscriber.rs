@@ -233,6 +233,11 @@ impl Limits {
         self.ends.is_some_and(|ends| ends <= now)
     }
 
+    /// `secs` from `now`, cut to the end of the service.
+    pub(crate) fn within_service(self, secs: u64, now: LeaseTime) -> u64 {
+        self.ends.map_or(secs, |ends| secs.min(now.secs_until(ends)))
+    }
+
     /// A lease of `secs`, cut to what is granted: at least a second, also where the time is over.
     pub(crate) fn cut(self, secs: u32, now: LeaseTime) -> u32 {
         let left = self.ends.map(|ends| u32::try_from(now.secs_until(ends)).unwrap_or(u32::MAX - 1));

@@ -10,9 +10,15 @@
 //! for us, and a frame that was broadcast on the wire but names our unicast address is not taken twice. (The kernel counts
 //! what the UDP filter turns away as UDP input errors.)
 //!
-//! What this crate never does: it reads no DHCP option, keeps no state about clients, knows no configuration. No
+//! There are two sockets of each kind: one for REQUEST, DECLINE and RELEASE, so that a flood of anything else cannot fill
+//! the queue that renewals wait in.
+//!
+//! Each VRF that is a routing instance has a UDP socket of its own ([`Sockets::serve_vrfs`]).
+//!
+//! What this crate never does: it reads no DHCP option but the one that the kernel sorts by, keeps no state about clients, knows no configuration. No
 //! thread, no runtime. Unsafe code is in the `sys` module only.
 
+mod arp;
 mod auxdata;
 mod counters;
 mod error;
@@ -21,15 +27,20 @@ pub mod privileges;
 mod receive;
 mod sockets;
 mod sys;
+mod tagged;
 #[cfg(test)]
 mod tests;
 mod transmit;
+mod urgent;
+mod vrf;
 mod waker;
 
+pub use arp::{Neighbours, Prober, Seen, Wanted};
 pub use auxdata::{Auxdata, VlanTag};
 pub use counters::{Counters, KernelDrops};
 pub use error::OpenError;
 pub use sockets::{Ready, Settings, Sockets};
+pub use tagged::{Tagged, Taps};
 pub use waker::Waker;
 
 /// UDP port of servers and relays (RFC 2131 §4.1).

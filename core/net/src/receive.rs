@@ -1,39 +1,89 @@
 //! Taking packets in.
 
-use crate::{Counters, Ready, Sockets, sys::Received};
+use crate::{
+    BATCH, Counters, Ready, Sockets,
+    sys::{Arena, Received},
+};
 use bindery_engine::input::RxMeta;
 use bindery_wire::frame::UdpDatagram;
 use nix::errno::Errno;
+use std::os::fd::OwnedFd;
+
+/// Most packets taken at once from a socket that is flooded, so that what is urgent waits for few of them.
+const FLOODED: usize = 16;
 
 impl Sockets {
-    /// Takes at most [`crate::BATCH`] packets from each socket that `ready` names, gives each to `take` with its
-    /// source, and returns how many were given. Malformed packets are dropped and counted.
+    /// Takes at most [`crate::BATCH`] packets from each socket that `ready` names, what is urgent first, gives each to
+    /// `take` with its source, and returns how many were given. Malformed packets are dropped and counted.
     ///
     /// Call it after [`Sockets::poll`]; what is left ends the next poll at once.
     pub fn receive(&mut self, ready: Ready, mut take: impl FnMut(RxMeta, &[u8])) -> usize {
+        let Self { arena, counters, port, .. } = self;
         let mut given = 0;
-        if ready.packet {
-            let count = count_or_zero(self.arena.receive(&self.packet), &mut self.counters);
-            for (received, bytes) in self.arena.packets(count) {
-                if let Some((meta, payload)) = read_frame(received, bytes, self.port, &mut self.counters) {
-                    self.counters.received_packet += 1;
-                    given += 1;
-                    take(meta, payload);
-                }
+        if ready.urgent_udp {
+            given += take_datagrams(arena, &self.urgent_udp, BATCH, counters, &mut take).0;
+        }
+        if ready.urgent_packet {
+            given += take_frames(arena, &self.urgent_packet, BATCH, (*port, counters), &mut take).0;
+        }
+        if ready.vrf {
+            for device in self.vrfs.ready() {
+                let Some(socket) = self.vrfs.socket(device) else { continue };
+                given += take_datagrams(arena, socket, self.most, counters, &mut take).0;
             }
         }
+        let mut full = false;
         if ready.udp {
-            let count = count_or_zero(self.arena.receive(&self.udp), &mut self.counters);
-            for (received, bytes) in self.arena.packets(count) {
-                if let Some(meta) = read_datagram(received, &mut self.counters) {
-                    self.counters.received_udp += 1;
-                    given += 1;
-                    take(meta, bytes);
-                }
-            }
+            let (some, taken) = take_datagrams(arena, &self.udp, self.most, counters, &mut take);
+            (given, full) = (given + some, taken == self.most);
         }
+        if ready.packet {
+            let (some, taken) = take_frames(arena, &self.packet, self.most, (*port, counters), &mut take);
+            (given, full) = (given + some, full || taken == self.most);
+        }
+        self.most = if full { FLOODED } else { BATCH };
         given
     }
+}
+
+/// Takes from a packet socket; how many packets were given on, and how many came.
+fn take_frames(
+    arena: &mut Arena,
+    socket: &OwnedFd,
+    most: usize,
+    (port, counters): (u16, &mut Counters),
+    take: &mut impl FnMut(RxMeta, &[u8]),
+) -> (usize, usize) {
+    let count = count_or_zero(arena.receive_some(socket, most), counters);
+    let mut given = 0;
+    for (received, bytes) in arena.packets(count) {
+        if let Some((meta, payload)) = read_frame(received, bytes, port, counters) {
+            counters.received_packet += 1;
+            given += 1;
+            take(meta, payload);
+        }
+    }
+    (given, count)
+}
+
+/// Takes from a UDP socket; the same.
+fn take_datagrams(
+    arena: &mut Arena,
+    socket: &OwnedFd,
+    most: usize,
+    counters: &mut Counters,
+    take: &mut impl FnMut(RxMeta, &[u8]),
+) -> (usize, usize) {
+    let count = count_or_zero(arena.receive_some(socket, most), counters);
+    let mut given = 0;
+    for (received, bytes) in arena.packets(count) {
+        if let Some(meta) = read_datagram(received, counters) {
+            counters.received_udp += 1;
+            given += 1;
+            take(meta, bytes);
+        }
+    }
+    (given, count)
 }
 
 fn count_or_zero(result: Result<usize, Errno>, counters: &mut Counters) -> usize {

@@ -1,8 +1,10 @@
 //! Opening the sockets and waiting for them.
 
 use crate::{
-    Counters, KernelDrops, OpenError, SERVER_PORT, Waker, counters, filter, privileges,
+    BATCH, Counters, KernelDrops, OpenError, SERVER_PORT, Waker, counters, filter, privileges,
     sys::{self, Arena},
+    urgent,
+    vrf::Vrfs,
 };
 use nix::{
     errno::Errno,
@@ -42,6 +44,12 @@ pub struct Ready {
     pub packet: bool,
     /// The UDP socket has something.
     pub udp: bool,
+    /// The packet socket of what is urgent has something.
+    pub urgent_packet: bool,
+    /// The UDP socket of what is urgent has something.
+    pub urgent_udp: bool,
+    /// A UDP socket of a VRF has something.
+    pub vrf: bool,
     /// A [`Waker`] was used.
     pub woken: bool,
 }
@@ -50,6 +58,13 @@ pub struct Ready {
 pub struct Sockets {
     pub(crate) packet: OwnedFd,
     pub(crate) udp: OwnedFd,
+    /// The same for what is urgent (`urgent.rs`).
+    pub(crate) urgent_packet: OwnedFd,
+    pub(crate) urgent_udp: OwnedFd,
+    /// Those of VRFs.
+    pub(crate) vrfs: Vrfs,
+    /// Most packets taken from each of the first two at once: fewer while they are flooded.
+    pub(crate) most: usize,
     waker: Waker,
     pub(crate) port: u16,
     pub(crate) arena: Arena,
@@ -69,14 +84,18 @@ impl Sockets {
     /// [`OpenError`]: missing privileges, or the port is taken (SO_REUSEADDR is not set, because two servers on one
     /// port would share the packets at random).
     pub fn open(settings: &Settings) -> Result<Self, OpenError> {
-        let udp = open_udp(settings)?;
-        let packet = open_packet(settings)?;
+        let (udp, urgent_udp) = open_udp(settings)?;
+        let [packet, urgent_packet] = [open_packet(settings, false)?, open_packet(settings, true)?];
         let waker = Waker::new().map_err(OpenError::system("making an eventfd"))?;
         let mut udp_statistics = File::open("/proc/thread-self/net/snmp").ok();
         let udp_drops_before = udp_statistics.as_mut().and_then(read_udp_drops).unwrap_or(0);
         Ok(Self {
             packet,
             udp,
+            urgent_packet,
+            urgent_udp,
+            vrfs: Vrfs::new(settings).map_err(OpenError::system("making an epoll"))?,
+            most: BATCH,
             waker,
             port: settings.port,
             arena: Arena::new(),
@@ -109,16 +128,23 @@ impl Sockets {
         let mut fds = [
             PollFd::new(self.packet.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.udp.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.urgent_packet.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.urgent_udp.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.vrfs.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.waker.as_fd(), PollFlags::POLLIN),
         ];
+        let timeout = if self.waker.sleeps() { timeout } else { PollTimeout::ZERO };
         match poll(&mut fds, timeout) {
             Ok(_) => {}
-            Err(Errno::EINTR) => return Ok(Ready::default()),
-            Err(errno) => return Err(errno),
+            Err(Errno::EINTR) => return Ok(Ready { woken: self.waker.drain(false), ..Ready::default() }),
+            Err(errno) => {
+                self.waker.drain(false);
+                return Err(errno);
+            }
         }
-        let [packet, udp, woken] = fds.map(|fd| fd.any().unwrap_or(false));
-        let woken = woken && self.waker.drain();
-        Ok(Ready { packet, udp, woken })
+        let [packet, udp, urgent_packet, urgent_udp, vrf, woken] = fds.map(|fd| fd.any().unwrap_or(false));
+        let woken = self.waker.drain(woken);
+        Ok(Ready { packet, udp, urgent_packet, urgent_udp, vrf, woken })
     }
 
     /// What was counted since the sockets were opened.
@@ -129,7 +155,9 @@ impl Sockets {
     /// What the kernel dropped because a receive buffer was full. A few system calls: not for every packet.
     pub fn kernel_drops(&mut self) -> KernelDrops {
         // The kernel restarts the packet socket's count at each reading.
-        self.packet_drops += u64::from(sys::packet_drops(&self.packet).unwrap_or(0));
+        for socket in [&self.packet, &self.urgent_packet] {
+            self.packet_drops += u64::from(sys::packet_drops(socket).unwrap_or(0));
+        }
         let udp = self.udp_statistics.as_mut().and_then(read_udp_drops).unwrap_or(0);
         KernelDrops { packet: self.packet_drops, udp: udp.saturating_sub(self.udp_drops_before) }
     }
@@ -142,27 +170,42 @@ fn read_udp_drops(statistics: &mut File) -> Option<u64> {
     counters::udp_drops(&text)
 }
 
-fn open_udp(settings: &Settings) -> Result<OwnedFd, OpenError> {
+/// The UDP socket, and the one for what is urgent.
+fn open_udp(settings: &Settings) -> Result<(OwnedFd, OwnedFd), OpenError> {
+    let first = unbound_udp(settings, false)?;
+    bind_udp(&first, settings.port)?;
+    urgent::share_port(&first).map_err(OpenError::system("sharing the UDP port"))?;
+    let second = unbound_udp(settings, true)?;
+    urgent::share_port(&second).map_err(OpenError::system("sharing the UDP port"))?;
+    bind_udp(&second, settings.port)?;
+    urgent::sort_port(&first).map_err(OpenError::system("sorting the UDP port"))?;
+    Ok((first, second))
+}
+
+pub(crate) fn unbound_udp(settings: &Settings, urgent: bool) -> Result<OwnedFd, OpenError> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let fd = socket(AddressFamily::Inet, SockType::Datagram, flags, None)
         .map_err(OpenError::system("opening a UDP socket"))?;
     setsockopt(&fd, Ipv4PacketInfo, &true).map_err(OpenError::system("setting IP_PKTINFO"))?;
     setsockopt(&fd, Broadcast, &true).map_err(OpenError::system("setting SO_BROADCAST"))?;
     // Before the bind, so that nothing unfiltered can be queued.
-    sys::attach_filter(&fd, &mut filter::udp()).map_err(OpenError::system("setting the UDP filter"))?;
+    sys::attach_filter(&fd, &mut urgent::datagram(&filter::udp(), urgent))
+        .map_err(OpenError::system("setting the UDP filter"))?;
     grow_buffers(&fd, settings.buffer);
-    let port = settings.port;
-    bind(fd.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, port)).map_err(|errno| match errno {
-        Errno::EADDRINUSE => OpenError::PortInUse { port, owner: privileges::port_owner(port) },
-        errno => OpenError::privileged("serving a UDP port under 1024", "CAP_NET_BIND_SERVICE")(errno),
-    })?;
     Ok(fd)
 }
 
-fn open_packet(settings: &Settings) -> Result<OwnedFd, OpenError> {
+pub(crate) fn bind_udp(fd: &OwnedFd, port: u16) -> Result<(), OpenError> {
+    bind(fd.as_raw_fd(), &SockaddrIn::new(0, 0, 0, 0, port)).map_err(|errno| match errno {
+        Errno::EADDRINUSE => OpenError::PortInUse { port, owner: privileges::port_owner(port) },
+        errno => OpenError::privileged("serving a UDP port under 1024", "CAP_NET_BIND_SERVICE")(errno),
+    })
+}
+
+fn open_packet(settings: &Settings, urgent: bool) -> Result<OwnedFd, OpenError> {
     let fd = sys::packet_socket().map_err(OpenError::privileged("opening a packet socket", "CAP_NET_RAW"))?;
     // Until it is bound the socket receives nothing, so nothing unfiltered can be queued.
-    sys::attach_filter(&fd, &mut filter::packet(settings.port))
+    sys::attach_filter(&fd, &mut urgent::packet(&filter::packet(settings.port), urgent))
         .map_err(OpenError::system("setting the packet filter"))?;
     for (name, what) in [
         (libc::PACKET_AUXDATA, "setting PACKET_AUXDATA"),
@@ -176,7 +219,7 @@ fn open_packet(settings: &Settings) -> Result<OwnedFd, OpenError> {
 }
 
 /// A full buffer drops packets, which is a matter of degree: so what can be had is taken, and nothing fails.
-fn grow_buffers(fd: &OwnedFd, bytes: usize) {
+pub(crate) fn grow_buffers(fd: &OwnedFd, bytes: usize) {
     if setsockopt(fd, RcvBufForce, &bytes).is_err() {
         let _ = setsockopt(fd, RcvBuf, &bytes);
     }

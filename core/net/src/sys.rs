@@ -30,7 +30,17 @@ pub(crate) fn packet_socket() -> Result<OwnedFd, Errno> {
 
 /// Starts reception of IPv4 on every interface.
 pub(crate) fn bind_packet(fd: impl AsFd) -> Result<(), Errno> {
-    let address = link_address(IfIndex(0), MacAddr::default());
+    bind_packet_to(fd, libc::ETH_P_IP)
+}
+
+/// Starts reception of an EtherType on every interface.
+pub(crate) fn bind_packet_to(fd: impl AsFd, protocol: c_int) -> Result<(), Errno> {
+    bind_packet_on(fd, IfIndex(0), protocol)
+}
+
+/// Starts reception of an EtherType, of every one by `ETH_P_ALL`, on one interface, or on every one by 0.
+pub(crate) fn bind_packet_on(fd: impl AsFd, link: IfIndex, protocol: c_int) -> Result<(), Errno> {
+    let address = link_address(link, MacAddr::default(), protocol);
     // SAFETY: `address` is a whole sockaddr_ll and its length is passed.
     let done = unsafe {
         libc::bind(fd.as_fd().as_raw_fd(), (&raw const address).cast(), size_of::<sockaddr_ll>() as socklen_t)
@@ -55,6 +65,10 @@ pub(crate) fn set_option(fd: impl AsFd, level: c_int, name: c_int, value: c_int)
 
 /// Puts a filter before the socket's receive queue.
 pub(crate) fn attach_filter(fd: impl AsFd, program: &mut [sock_filter]) -> Result<(), Errno> {
+    attach_program(fd, libc::SO_ATTACH_FILTER, program)
+}
+
+fn attach_program(fd: impl AsFd, option: c_int, program: &mut [sock_filter]) -> Result<(), Errno> {
     let len = u16::try_from(program.len()).map_err(|_| Errno::EINVAL)?;
     let program = libc::sock_fprog { len, filter: program.as_mut_ptr() };
     // SAFETY: the program lives through the call, which copies it.
@@ -62,12 +76,17 @@ pub(crate) fn attach_filter(fd: impl AsFd, program: &mut [sock_filter]) -> Resul
         libc::setsockopt(
             fd.as_fd().as_raw_fd(),
             libc::SOL_SOCKET,
-            libc::SO_ATTACH_FILTER,
+            option,
             (&raw const program).cast(),
             size_of::<libc::sock_fprog>() as socklen_t,
         )
     };
     Errno::result(done).map(drop)
+}
+
+/// Puts a program before the sockets that share a port with this one: what it returns is the number of the socket.
+pub(crate) fn attach_port_program(fd: impl AsFd, program: &mut [sock_filter]) -> Result<(), Errno> {
+    attach_program(fd, libc::SO_ATTACH_REUSEPORT_CBPF, program)
 }
 
 /// Packets that the packet socket dropped since the last call.
@@ -115,6 +134,11 @@ impl Arena {
 
     /// Receives what is there, at most [`BATCH`] packets, without waiting; how many.
     pub(crate) fn receive(&mut self, fd: impl AsFd) -> Result<usize, Errno> {
+        self.receive_some(fd, BATCH)
+    }
+
+    /// The same, at most `most` packets.
+    pub(crate) fn receive_some(&mut self, fd: impl AsFd, most: usize) -> Result<usize, Errno> {
         // Names and control data are the kernel's to write, and to clear 16 KiB costs more than to receive a packet.
         let mut names = [const { MaybeUninit::<libc::sockaddr_storage>::uninit() }; BATCH];
         let mut controls = [const { MaybeUninit::<Control>::uninit() }; BATCH];
@@ -140,7 +164,7 @@ impl Arena {
             libc::recvmmsg(
                 fd.as_fd().as_raw_fd(),
                 headers.as_mut_ptr(),
-                BATCH as u32,
+                most.min(BATCH) as u32,
                 libc::MSG_DONTWAIT,
                 std::ptr::null_mut(),
             )
@@ -227,12 +251,12 @@ fn address(address: libc::in_addr) -> Ipv4Addr {
     Ipv4Addr::from_bits(u32::from_be(address.s_addr))
 }
 
-fn link_address(link: IfIndex, mac: MacAddr) -> sockaddr_ll {
+fn link_address(link: IfIndex, mac: MacAddr, protocol: c_int) -> sockaddr_ll {
     let mut address = [0u8; 8];
     address[..6].copy_from_slice(&mac.0);
     sockaddr_ll {
         sll_family: libc::AF_PACKET as u16,
-        sll_protocol: (libc::ETH_P_IP as u16).to_be(),
+        sll_protocol: (protocol as u16).to_be(),
         sll_ifindex: i32::try_from(link.0).unwrap_or(0),
         sll_hatype: 0,
         sll_pkttype: 0,
@@ -246,6 +270,13 @@ fn link_address(link: IfIndex, mac: MacAddr) -> sockaddr_ll {
 pub(crate) enum Target {
     /// By the packet socket.
     Link {
+        /// Outgoing interface.
+        link: IfIndex,
+        /// Receiver.
+        mac: MacAddr,
+    },
+    /// By the ARP socket.
+    Arp {
         /// Outgoing interface.
         link: IfIndex,
         /// Receiver.
@@ -294,7 +325,11 @@ pub(crate) fn send<'a>(fd: impl AsFd, packets: impl Iterator<Item = (Target, &'a
         message.msg_name = name.as_mut_ptr().cast();
         match target {
             Target::Link { link, mac } => {
-                name.write(Name { link: link_address(link, mac) });
+                name.write(Name { link: link_address(link, mac, libc::ETH_P_IP) });
+                message.msg_namelen = size_of::<sockaddr_ll>() as socklen_t;
+            }
+            Target::Arp { link, mac } => {
+                name.write(Name { link: link_address(link, mac, libc::ETH_P_ARP) });
                 message.msg_namelen = size_of::<sockaddr_ll>() as socklen_t;
             }
             Target::Inet { link, src, dst, port } => {

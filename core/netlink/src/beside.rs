@@ -10,9 +10,9 @@ use crate::{
 use bindery_engine::route::{
     Counters, Destination, Driver, ForwardingPlane, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq,
 };
-use bindery_types::Ipv4Addr;
+use bindery_types::{InstanceId, Ipv4Addr};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
 };
 
@@ -87,6 +87,10 @@ where
             EitherFault::Kernel(fault) => self.kernel.remedy(fault),
             EitherFault::Driver(fault) => self.driver.remedy(fault),
         }
+    }
+
+    fn set_tables(&mut self, tables: BTreeMap<InstanceId, u32>) -> BTreeSet<InstanceId> {
+        self.kernel.set_tables(tables)
     }
 
     fn keys_of(&self, table: u32, dst: Ipv4Addr, len: u8) -> Vec<Key> {

@@ -1,9 +1,10 @@
 //! The routes that the engine wants, and what is known of each.
 
+use crate::table::Table;
 use bindery_engine::route::{Route, RouteError};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr};
 use foldhash::fast::RandomState;
-use std::collections::{BTreeSet, HashMap, VecDeque, hash_map};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::num::NonZeroU32;
 
 /// What names a route.
@@ -23,7 +24,7 @@ struct Entry {
     dirty: bool,
 }
 
-const _: () = assert!(size_of::<(Key, Entry)>() <= 36);
+const _: () = assert!(size_of::<Option<Entry>>() <= 24);
 
 impl Entry {
     fn route(&self, key: Key, marks: &HashMap<Key, Marks, RandomState>) -> Route {
@@ -84,7 +85,7 @@ pub(crate) enum Suspicion {
 /// The wanted routes.
 #[derive(Default)]
 pub(crate) struct Desired {
-    routes: HashMap<Key, Entry, RandomState>,
+    routes: Table<Entry>,
     /// Those of the routes that have any.
     marks: HashMap<Key, Marks, RandomState>,
     /// Tables of the host routes that are not in their instance's: their neighbours carry no table.
@@ -133,8 +134,8 @@ impl Desired {
     /// Wants `route` unless one to its destination is wanted already; for the records found at start.
     pub(crate) fn seed(&mut self, route: &Route) {
         let seen = self.sweep;
-        if let hash_map::Entry::Vacant(place) = self.routes.entry(route.destination()) {
-            place.insert(entry(route, seen));
+        if !self.routes.contains_key(&route.destination()) {
+            self.routes.insert(route.destination(), entry(route, seen));
             self.keep_marks(route);
         }
     }
@@ -180,6 +181,16 @@ impl Desired {
         }
     }
 
+    /// Puts every wanted route of these routing instances into the repair queue.
+    pub(crate) fn mark_dirty_in(&mut self, instances: &BTreeSet<InstanceId>) {
+        for (key, entry) in self.routes.iter_mut() {
+            if !entry.dirty && instances.contains(&key.instance) {
+                entry.dirty = true;
+                self.dirty.push_back(key);
+            }
+        }
+    }
+
     /// Puts every wanted route that `suspect` has something to say of into the repair queue; the interfaces of the
     /// lost ones. `suspect` also gets to know whether the route failed when last tried. It looks at every route: call
     /// it once for many events.
@@ -189,15 +200,15 @@ impl Desired {
             self.scans += 1;
         }
         let mut links = BTreeSet::new();
-        for (key, entry) in &mut self.routes {
-            match suspect(&entry.route(*key, &self.marks), self.failed.contains_key(key)) {
+        for (key, entry) in self.routes.iter_mut() {
+            match suspect(&entry.route(key, &self.marks), self.failed.contains_key(&key)) {
                 Suspicion::None => continue,
                 Suspicion::Doubtful => {}
                 Suspicion::Lost => drop(links.insert(entry.link)),
             }
             if !entry.dirty {
                 entry.dirty = true;
-                self.dirty.push_back(*key);
+                self.dirty.push_back(key);
             }
         }
         links
@@ -261,7 +272,7 @@ impl Desired {
     /// Ends a sweep: what it did not see goes into the repair queue. How many those are.
     pub(crate) fn finish_sweep(&mut self) -> usize {
         let mut missing = 0;
-        for (key, entry) in &mut self.routes {
+        for (key, entry) in self.routes.iter_mut() {
             let stands = entry.seen == self.sweep && (entry.neighbour.is_none() || entry.neighbour_seen == self.sweep);
             entry.seen = self.sweep;
             entry.neighbour_seen = self.sweep;
@@ -269,7 +280,7 @@ impl Desired {
                 missing += 1;
                 if !entry.dirty {
                     entry.dirty = true;
-                    self.dirty.push_back(*key);
+                    self.dirty.push_back(key);
                 }
             }
         }

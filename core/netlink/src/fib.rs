@@ -6,8 +6,11 @@ use crate::{
     sweep::Sweep,
 };
 use bindery_engine::route::{Counters, Destination, ForwardingPlane, RouteFailure, RouteOp};
-use bindery_types::Ipv4Addr;
-use std::fmt;
+use bindery_types::{InstanceId, Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// A forwarding plane with what the route thread needs to keep it as wanted.
 pub(crate) trait Fib {
@@ -24,6 +27,12 @@ pub(crate) trait Fib {
 
     /// Changes something against a fault, so that another try at once makes sense; whether that was possible.
     fn remedy(&mut self, fault: &Self::Fault) -> bool;
+
+    /// Takes the tables of routing instances; those whose table is another one now. One without kernel routes has none.
+    fn set_tables(&mut self, tables: BTreeMap<InstanceId, u32>) -> BTreeSet<InstanceId> {
+        drop(tables);
+        BTreeSet::new()
+    }
 
     /// The keys that a kernel route may have as one that is kept.
     fn keys_of(&self, table: u32, dst: Ipv4Addr, len: u8) -> Vec<Key>;
@@ -83,6 +92,10 @@ impl Fib for Plane {
 
     fn remedy(&mut self, fault: &Fault) -> bool {
         self.shrink_batches(*fault)
+    }
+
+    fn set_tables(&mut self, tables: BTreeMap<InstanceId, u32>) -> BTreeSet<InstanceId> {
+        Plane::set_tables(self, tables)
     }
 
     fn keys_of(&self, table: u32, dst: Ipv4Addr, len: u8) -> Vec<Key> {

@@ -2,13 +2,14 @@
 
 use crate::desired::Key;
 use bindery_engine::route::{Counters, Destination, Route, RouteOp, RouteSeq};
+use bindery_types::InstanceId;
 use foldhash::fast::RandomState;
 use nix::{
     errno::Errno,
     sys::eventfd::{EfdFlags, EventFd},
 };
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     os::fd::{AsFd, BorrowedFd},
     sync::{Mutex, MutexGuard, PoisonError, mpsc::Sender},
     time::Duration,
@@ -35,6 +36,8 @@ pub(crate) enum Request {
     Seed(Vec<Route>),
     /// Reconcile now.
     Sweep,
+    /// These are the tables of the routing instances from here on.
+    Tables(BTreeMap<InstanceId, u32>),
     /// Reconcile so often from here on.
     SweepEvery(Duration),
     /// Read what was counted.
@@ -201,7 +204,7 @@ fn merge(ops: &mut VecDeque<Pending>) {
 mod tests {
     use super::*;
     use bindery_engine::route::RouteChange;
-    use bindery_types::{InstanceId, Ipv4Addr};
+    use bindery_types::Ipv4Addr;
 
     fn op(seq: u64, dst: u8) -> RouteOp {
         let change = RouteChange::Unset(Key::host(InstanceId(0), Ipv4Addr::new(10, 0, 0, dst)));

@@ -8,7 +8,7 @@
 //! Our routes and neighbours carry a protocol number of their own. Whatever carries another is foreign and is never
 //! changed or removed.
 //!
-//! What this crate never does: it decides no route, reads no packet, and makes no link or address. No async runtime,
+//! What this crate never does: it decides no route, reads no packet, and makes no link but VLAN devices that it is told to make. No async runtime,
 //! no unsafe code. Read [`Plane`] first.
 
 mod backoff;
@@ -25,8 +25,10 @@ mod message;
 mod plane;
 mod socket;
 mod sweep;
+mod table;
 mod thread;
 mod touched;
+mod vlan;
 mod worker;
 
 pub use error::{Fault, OpenError};
@@ -34,6 +36,7 @@ pub use links::links;
 pub use plane::{Plane, PlaneSettings};
 pub use sweep::SweepReport;
 pub use thread::{RouteEvent, RouteHandle, RouteThread, RouteThreadSettings};
+pub use vlan::{VlanDevice, VlanDevices};
 
 /// The protocol number of our routes and neighbours when the configuration names none. Free in iproute2's list.
 pub const PROTOCOL_DEFAULT: u8 = 201;

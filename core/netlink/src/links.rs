@@ -11,13 +11,14 @@ use netlink_packet_core::NLM_F_DUMP;
 use netlink_packet_route::{
     AddressFamily, RouteNetlinkMessage,
     address::{AddressAttribute, AddressMessage},
-    link::{LinkAttribute, LinkFlags, LinkMessage},
+    link::{InfoData, InfoPortKind, InfoVrf, LinkAttribute, LinkFlags, LinkInfo, LinkMessage},
     route::{RouteAddress, RouteAttribute, RouteMessage},
 };
 use socket2::{SockFilter, SockRef};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    num::NonZeroU32,
     os::fd::{AsFd, BorrowedFd},
 };
 
@@ -60,7 +61,7 @@ pub fn links() -> Result<Vec<Link>, OpenError> {
             Fault::Silent => nix::errno::Errno::ETIMEDOUT,
         },
     })?;
-    Ok(read.into_values().collect())
+    Ok(read.0.into_values().collect())
 }
 
 /// What notifications have said since links were last read.
@@ -77,6 +78,8 @@ pub(crate) struct Links {
     notifications: RouteSocket,
     query: RouteSocket,
     known: BTreeMap<IfIndex, Link>,
+    /// The VRF devices of the links that are in one.
+    masters: BTreeMap<IfIndex, IfIndex>,
     changes: Changes,
     /// Notifications were lost.
     missed: bool,
@@ -96,6 +99,7 @@ impl Links {
             notifications,
             query: RouteSocket::open(0, buffer)?,
             known: BTreeMap::new(),
+            masters: BTreeMap::new(),
             changes: Changes::default(),
             missed: false,
         })
@@ -105,6 +109,7 @@ impl Links {
     pub(crate) fn reopen(&mut self, plane: &impl Fib) -> Result<Self, OpenError> {
         let mut links = Self::open(plane)?;
         links.known = std::mem::take(&mut self.known);
+        links.masters = std::mem::take(&mut self.masters);
         // What was missed shows when each is read again.
         links.missed = true;
         Ok(links)
@@ -122,8 +127,9 @@ impl Links {
 
     /// Reads all links again; appends what changed.
     pub(crate) fn read_again(&mut self, events: &mut Vec<LinkEvent>) -> Result<(), Fault> {
-        let now = read_all(&mut self.query)?;
+        let (now, masters) = read_all(&mut self.query)?;
         self.changes.stale.clear();
+        self.masters = masters;
         events.extend(self.known.keys().filter(|index| !now.contains_key(index)).map(|i| LinkEvent::Gone(*i)));
         for link in now.values() {
             self.note_state(link, events);
@@ -164,6 +170,22 @@ impl Links {
         Ok(more)
     }
 
+    /// Notes in which VRF a link is. Where the VRF device itself has changed, its links are read again: what they are in
+    /// has another name, or is known only now.
+    fn note_master(&mut self, link: &mut Link, master: Option<IfIndex>) {
+        let of = |at: &IfIndex| self.known.get(at).filter(|device| device.table.is_some());
+        link.vrf = master.as_ref().and_then(of).map(|device| device.name.clone());
+        match master {
+            Some(master) => self.masters.insert(link.index, master),
+            None => self.masters.remove(&link.index),
+        };
+        let named = |link: &Link| (link.name.clone(), link.table);
+        if link.table.is_some() && self.known.get(&link.index).map(named) != Some(named(link)) {
+            let members = self.masters.iter().filter(|(_, master)| **master == link.index);
+            self.changes.stale.extend(members.map(|(member, _)| *member));
+        }
+    }
+
     fn note_state(&self, link: &Link, events: &mut Vec<LinkEvent>) {
         let before = self.known.get(&link.index);
         if before != Some(link) {
@@ -176,11 +198,13 @@ impl Links {
     fn refresh(&mut self, events: &mut Vec<LinkEvent>) -> Result<(), Fault> {
         while let Some(index) = self.changes.stale.pop_first() {
             match read_one(&mut self.query, index)? {
-                Some(link) => {
+                Some((mut link, master)) => {
+                    self.note_master(&mut link, master);
                     self.note_state(&link, events);
                     self.known.insert(index, link);
                 }
                 None => {
+                    self.masters.remove(&index);
                     if self.known.remove(&index).is_some() {
                         events.push(LinkEvent::Gone(index));
                     }
@@ -251,14 +275,18 @@ fn destination(route: &RouteMessage) -> (u32, Ipv4Addr, u8) {
     (table, dst, route.header.destination_prefix_length)
 }
 
-fn read_all(query: &mut RouteSocket) -> Result<BTreeMap<IfIndex, Link>, Fault> {
-    let mut links = BTreeMap::new();
+/// Links, and the VRF devices of those that are in one.
+type Read = (BTreeMap<IfIndex, Link>, BTreeMap<IfIndex, IfIndex>);
+
+fn read_all(query: &mut RouteSocket) -> Result<Read, Fault> {
+    let (mut links, mut masters) = (BTreeMap::new(), BTreeMap::new());
     query.push(RouteNetlinkMessage::GetLink(LinkMessage::default()), NLM_F_DUMP, 0);
     query.flush(|answer| {
         if let Answer::Message(_, bytes) = answer
             && let Some(RouteNetlinkMessage::NewLink(message)) = parse(bytes)
         {
-            let link = link_of(&message);
+            let (link, master) = link_of(&message);
+            masters.extend(master.map(|master| (link.index, master)));
             links.insert(link.index, link);
         }
     })?;
@@ -272,10 +300,17 @@ fn read_all(query: &mut RouteSocket) -> Result<BTreeMap<IfIndex, Link>, Fault> {
             link.addresses.push(address);
         }
     })?;
-    Ok(links)
+    for (index, master) in &masters {
+        let name = links.get(master).filter(|device: &&Link| device.table.is_some()).map(|device| device.name.clone());
+        if let Some(link) = links.get_mut(index) {
+            link.vrf = name;
+        }
+    }
+    Ok((links, masters))
 }
 
-fn read_one(query: &mut RouteSocket, index: IfIndex) -> Result<Option<Link>, Fault> {
+/// A link, and the VRF device that it is in: its name is not asked for.
+pub(crate) fn read_one(query: &mut RouteSocket, index: IfIndex) -> Result<Option<(Link, Option<IfIndex>)>, Fault> {
     let mut request = LinkMessage::default();
     request.header.index = index.0;
     query.push(RouteNetlinkMessage::GetLink(request), 0, 0);
@@ -287,7 +322,7 @@ fn read_one(query: &mut RouteSocket, index: IfIndex) -> Result<Option<Link>, Fau
             link = Some(link_of(&message));
         }
     })?;
-    let Some(mut link) = link else { return Ok(None) };
+    let Some((mut link, master)) = link else { return Ok(None) };
     query.push(get_addresses(index), NLM_F_DUMP, 0);
     query.flush(|answer| {
         if let Answer::Message(_, bytes) = answer
@@ -298,7 +333,7 @@ fn read_one(query: &mut RouteSocket, index: IfIndex) -> Result<Option<Link>, Fau
             link.addresses.push(address);
         }
     })?;
-    Ok(Some(link))
+    Ok(Some((link, master)))
 }
 
 /// RTM_GETADDR that dumps the IPv4 addresses of one link, or of all (0).
@@ -309,7 +344,7 @@ fn get_addresses(link: IfIndex) -> RouteNetlinkMessage {
     RouteNetlinkMessage::GetAddress(message)
 }
 
-fn link_of(message: &LinkMessage) -> Link {
+fn link_of(message: &LinkMessage) -> (Link, Option<IfIndex>) {
     let flags = message.header.flags;
     let loopback = flags.contains(LinkFlags::Loopback);
     let mut link = Link {
@@ -319,9 +354,22 @@ fn link_of(message: &LinkMessage) -> Link {
         loopback,
         mac: None,
         addresses: Vec::new(),
+        vrf: None,
+        table: None,
     };
+    let (mut master, mut in_vrf) = (None, false);
     for attribute in &message.attributes {
         match attribute {
+            LinkAttribute::Controller(index) => master = Some(IfIndex(*index)),
+            LinkAttribute::LinkInfo(infos) => {
+                for info in infos {
+                    match info {
+                        LinkInfo::PortKind(kind) => in_vrf = *kind == InfoPortKind::Vrf,
+                        LinkInfo::Data(InfoData::Vrf(data)) => link.table = data.iter().find_map(table_of),
+                        _ => {}
+                    }
+                }
+            }
             LinkAttribute::IfName(name) => link.name = name.as_str().into(),
             LinkAttribute::Address(bytes) if !loopback => {
                 link.mac = bytes.as_slice().try_into().ok().map(MacAddr);
@@ -329,7 +377,14 @@ fn link_of(message: &LinkMessage) -> Link {
             _ => {}
         }
     }
-    link
+    (link, master.filter(|_| in_vrf))
+}
+
+fn table_of(info: &InfoVrf) -> Option<NonZeroU32> {
+    match info {
+        InfoVrf::TableId(table) => NonZeroU32::new(*table),
+        _ => None,
+    }
 }
 
 fn local_address(message: &AddressMessage) -> Option<(IfIndex, LinkAddress)> {

@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use nix::errno::Errno;
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     num::NonZeroU32,
 };
 
@@ -167,6 +167,14 @@ impl Plane {
     /// The kernel's name of the socket that changes routes.
     pub(crate) fn port(&self) -> u32 {
         self.socket.port()
+    }
+
+    /// Takes the tables of routing instances; those whose table is another one now.
+    pub(crate) fn set_tables(&mut self, tables: BTreeMap<InstanceId, u32>) -> BTreeSet<InstanceId> {
+        let old = std::mem::replace(&mut self.settings.tables, tables);
+        let now = &self.settings.tables;
+        let all: BTreeSet<InstanceId> = old.keys().chain(now.keys()).copied().collect();
+        all.into_iter().filter(|instance| old.get(instance) != now.get(instance)).collect()
     }
 
     /// The keys that a route of the kernel may have: by its table as an instance's, or as one chosen for the route.

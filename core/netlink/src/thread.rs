@@ -13,8 +13,9 @@ use bindery_engine::{
     input::Link,
     route::{Counters, Destination, Driver, Route, RouteError, RouteFailure, RouteOp, RouteSeq},
 };
-use bindery_types::IfIndex;
+use bindery_types::{IfIndex, InstanceId};
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
@@ -96,6 +97,12 @@ impl RouteHandle {
     /// Reconciles now; [`RouteEvent::Swept`] tells when it is done.
     pub fn sweep(&self) {
         self.inbox.request(Request::Sweep);
+    }
+
+    /// Says in which table each routing instance has its routes from here on, the default one too. Routes whose table is
+    /// another one now are set there, and the next reconciliation, which begins at once, removes the old ones.
+    pub fn set_tables(&self, tables: BTreeMap<InstanceId, u32>) {
+        self.inbox.request(Request::Tables(tables));
     }
 
     /// Reconciles so often from here on, at least a second apart; one that is due sooner than that stays due.

@@ -24,11 +24,13 @@ use crate::{
     touched::Touched,
 };
 use bindery_engine::route::{Destination, RouteChange, RouteError, RouteFailure, RouteOp, RouteSeq};
+use bindery_types::InstanceId;
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 use std::{
+    collections::BTreeMap,
     fmt,
     os::fd::AsFd,
     sync::Arc,
@@ -128,6 +130,7 @@ impl<F: Fib> Worker<F> {
                 self.sweep_now();
             }
             Request::Sweep => self.sweep_now(),
+            Request::Tables(tables) => self.set_tables(tables),
             Request::SweepEvery(interval) => self.sweep_every(interval),
             Request::ReadCounters(of, done) => self.read_counters(&of, done),
             Request::Withdraw(done) => {
@@ -141,6 +144,21 @@ impl<F: Fib> Worker<F> {
                 }
             }
             Request::Stop => self.stopping = true,
+        }
+    }
+
+    /// Other tables of routing instances: their routes are set where they belong now, and what is left in the old tables
+    /// is nobody's, which the sweep finds.
+    fn set_tables(&mut self, tables: BTreeMap<InstanceId, u32>) {
+        let moved = self.plane.set_tables(tables);
+        if moved.is_empty() {
+            return;
+        }
+        self.sweep = None;
+        self.desired.mark_dirty_in(&moved);
+        // Before the seed nothing may be removed.
+        if self.next_sweep.is_some() {
+            self.sweep_now();
         }
     }
 

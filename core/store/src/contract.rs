@@ -73,6 +73,7 @@ pub fn identity(count: u64) -> IdentityRecord {
         interface: "eth1".into(),
         group: "residential".into(),
         pool: "res-v4".into(),
+        instance: "red".into(),
     }
 }
 

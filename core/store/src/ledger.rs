@@ -1,4 +1,6 @@
 //! The ledger: for each record on disk its CRC, in memory, so that every commit can carry a digest of all of them.
+//!
+//! Session ids are counted up, so the entries stand in pages by id: 8 bytes a session, and new ones side by side.
 
 use crate::codec::Head;
 use bindery_engine::record::BindingKey;
@@ -6,7 +8,7 @@ use bindery_types::SessionId;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
-/// What is known of one session: 16 bytes with its key.
+/// What is known of one session.
 #[derive(Clone, Copy, Default)]
 struct Entry {
     /// CRC of the lease of binding 0; 0 for none.
@@ -15,13 +17,36 @@ struct Entry {
     identity: u32,
 }
 
+impl Entry {
+    fn is_empty(self) -> bool {
+        self.lease == 0 && self.identity == 0
+    }
+}
+
+/// Sessions of a page. A page of which one session is left costs half a kilobyte, so no more.
+const PAGE: u64 = 64;
+
+/// Neighbouring sessions.
+struct Page {
+    entries: [Entry; PAGE as usize],
+    /// How many of them have a record.
+    used: u32,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { entries: [Entry::default(); PAGE as usize], used: 0 }
+    }
+}
+
 /// Number and digest of the records, and what is needed to keep both up to date.
 ///
 /// The digest is the sum of a hash per record, so it does not depend on order and a record leaves it as cheaply as it
 /// came in.
 #[derive(Default)]
 pub(crate) struct Ledger {
-    sessions: HashMap<u64, Entry, FixedState>,
+    /// By session id over [`PAGE`]. None is empty.
+    pages: HashMap<u64, Box<Page>, FixedState>,
     /// Bindings other than the first of a session.
     more: HashMap<BindingKey, u32, FixedState>,
     /// CRC of the meta record, 0 for none.
@@ -36,7 +61,7 @@ impl Ledger {
     pub(crate) fn lease(&mut self, key: BindingKey, crc: Option<u32>) {
         let crc = crc.map(mark);
         let old = if key.index == 0 {
-            swap(&mut self.sessions, key.session.0, crc, |entry| &mut entry.lease)
+            self.swap(key.session.0, crc, |entry| &mut entry.lease)
         } else {
             match crc {
                 Some(crc) => self.more.insert(key, crc),
@@ -51,13 +76,33 @@ impl Ledger {
     /// Notes that the identity of `session` now has this CRC, or is gone.
     pub(crate) fn identity(&mut self, session: SessionId, crc: Option<u32>) {
         let crc = crc.map(mark);
-        let old = swap(&mut self.sessions, session.0, crc, |entry| &mut entry.identity);
+        let old = self.swap(session.0, crc, |entry| &mut entry.identity);
         account(&mut self.digest, &mut self.identities, mix(!session.0), old, crc.unwrap_or(0));
     }
 
     /// Whether an identity is stored for `session`.
     pub(crate) fn has_identity(&self, session: SessionId) -> bool {
-        self.sessions.get(&session.0).is_some_and(|entry| entry.identity != 0)
+        let (page, at) = place(session.0);
+        let entry = self.pages.get(&page).and_then(|page| page.entries.get(at));
+        entry.is_some_and(|entry| entry.identity != 0)
+    }
+
+    /// Puts `crc` into one half of an entry and returns what stood there; a page without entries goes.
+    fn swap(&mut self, session: u64, crc: Option<u32>, half: fn(&mut Entry) -> &mut u32) -> u32 {
+        let (number, at) = place(session);
+        let page = match crc {
+            Some(_) => Some(self.pages.entry(number).or_default()),
+            None => self.pages.get_mut(&number),
+        };
+        let Some(page) = page else { return 0 };
+        let Some(entry) = page.entries.get_mut(at) else { return 0 };
+        let had = u32::from(!entry.is_empty());
+        let old = core::mem::replace(half(entry), crc.unwrap_or(0));
+        page.used = page.used + u32::from(!entry.is_empty()) - had;
+        if page.used == 0 {
+            self.pages.remove(&number);
+        }
+        old
     }
 
     /// The head record that goes with this state.
@@ -73,26 +118,9 @@ impl Ledger {
     }
 }
 
-/// Puts `crc` into one half of an entry and returns what stood there; an entry of two zeroes goes.
-fn swap(
-    sessions: &mut HashMap<u64, Entry, FixedState>,
-    session: u64,
-    crc: Option<u32>,
-    half: fn(&mut Entry) -> &mut u32,
-) -> u32 {
-    match crc {
-        Some(crc) => core::mem::replace(half(sessions.entry(session).or_default()), crc),
-        None => {
-            let Some(entry) = sessions.get_mut(&session) else {
-                return 0;
-            };
-            let old = core::mem::take(half(entry));
-            if entry.lease == 0 && entry.identity == 0 {
-                sessions.remove(&session);
-            }
-            old
-        }
-    }
+/// Page of a session, and its place there.
+fn place(session: u64) -> (u64, usize) {
+    (session / PAGE, (session % PAGE) as usize)
 }
 
 fn account(digest: &mut u64, count: &mut u64, name: u64, old: u32, new: u32) {

@@ -367,8 +367,8 @@ fn size(op: &StoreOp) -> usize {
 }
 
 fn identity_size(identity: &IdentityRecord) -> usize {
-    let IdentityRecord { hw: _, client_id, relay_info, vendor_class, host_name, subscriber, interface, group, pool } =
-        identity;
+    let IdentityRecord { client_id, relay_info, vendor_class, host_name, subscriber, .. } = identity;
+    let IdentityRecord { interface, group, pool, instance, .. } = identity;
     40 + client_id.len()
         + relay_info.len()
         + vendor_class.len()
@@ -377,4 +377,5 @@ fn identity_size(identity: &IdentityRecord) -> usize {
         + interface.len()
         + group.len()
         + pool.len()
+        + instance.len()
 }

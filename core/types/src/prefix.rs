@@ -2,11 +2,17 @@
 
 use core::{fmt, net::Ipv4Addr, str::FromStr};
 
-/// An IPv4 network: an address whose host bits are zero, and a length of 0 to 32.
+/// An IPv4 network: an address whose host bits are zero, and a length of 0 to 32. By default 0.0.0.0/0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Prefix4 {
     address: Ipv4Addr,
     len: u8,
+}
+
+impl Default for Prefix4 {
+    fn default() -> Self {
+        Self { address: Ipv4Addr::UNSPECIFIED, len: 0 }
+    }
 }
 
 impl Prefix4 {

@@ -9,10 +9,11 @@ use bindery_control::{Answer, Backend, ConfigurationError, ReloadError, Requesto
 use bindery_engine::{
     Engine, Input,
     command::{ImportedBinding, Reply, Verb},
-    input::CommandId,
+    history::Actor,
+    input::{CommandId, Link, RxMeta},
     policy::NoPolicy,
 };
-use bindery_types::{EngineId, HwAddr, Ipv4Addr, MacAddr, Mono, Now, Wall};
+use bindery_types::{EngineId, HwAddr, IfIndex, Ipv4Addr, MacAddr, Mono, Now, Wall};
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicBool, Ordering},
@@ -44,12 +45,27 @@ impl Daemon {
         let config = bindery_config::load("api", CONFIGURATION).map(|loaded| loaded.engine).unwrap_or_default();
         let mut engine = Engine::new(EngineId(0), 7, now(), config);
         engine.restore(now(), None, []);
+        engine.handle(now(), Input::LinkSet(link()), &mut NoPolicy);
         let (engine, hangs) = (Mutex::new(engine), AtomicBool::new(false));
         let daemon = Self { engine, permission, hangs, configuration: Mutex::default() };
         for first in (1..=BINDINGS).step_by(100) {
             daemon.ask(Verb::Import { rows: (first..first + 100).map(row).collect() });
         }
         Arc::new(daemon)
+    }
+
+    /// It receives a datagram on its one interface, which is in no group.
+    pub fn receive(&self, bytes: &[u8]) {
+        let meta = RxMeta {
+            link: IfIndex(1),
+            src: Ipv4Addr::UNSPECIFIED,
+            src_port: 68,
+            dst: Ipv4Addr::BROADCAST,
+            src_mac: None,
+        };
+        if let Ok(mut engine) = self.engine.lock() {
+            engine.handle(now(), Input::Datagram4 { meta, bytes }, &mut NoPolicy);
+        }
     }
 
     /// From now on no request is answered.
@@ -78,6 +94,10 @@ impl Daemon {
     }
 }
 
+fn link() -> Link {
+    Link { name: "eth1".into(), up: true, ..Link::new(IfIndex(1)) }
+}
+
 fn now() -> Now {
     Now { mono: Mono::from_secs(100), wall: Wall(1_800_000_000) }
 }
@@ -102,6 +122,14 @@ fn counters() -> Vec<Counter> {
 impl Backend for Daemon {
     fn engine(&self, verb: Verb) -> Answer<'_, Option<Reply>> {
         self.later(|| self.ask(verb))
+    }
+
+    fn engine_for(&self, requestor: Requestor, verb: Verb) -> Answer<'_, Option<Reply>> {
+        let actor = requestor.uid.map_or(Actor::Unknown, Actor::Operator);
+        self.later(move || {
+            self.engine.lock().ok()?.set_actor(actor);
+            self.ask(verb)
+        })
     }
 
     fn plugins(&self) -> Answer<'_, Option<Vec<Plugin>>> {

@@ -4,7 +4,9 @@
 
 mod configuration;
 mod daemon;
+mod metrics;
 mod transport;
 
 pub use daemon::Daemon;
+pub use metrics::Exposition;
 pub use transport::{Connector, Loopback, Memory, memory};

@@ -4,6 +4,7 @@ pub mod api;
 pub mod commits;
 pub mod configuration;
 pub mod figures;
+pub mod flood;
 pub mod generator;
 pub mod hosts;
 pub mod machine;

@@ -9,6 +9,7 @@ pub mod batch;
 pub mod clock;
 pub mod echo;
 pub mod expect;
+pub mod flood;
 pub mod frame;
 pub mod harness;
 pub mod ledger;

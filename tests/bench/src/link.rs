@@ -226,7 +226,8 @@ impl Direct {
     }
 }
 
-fn link_address(interface: &str) -> Result<LinkAddr> {
+/// The address of an interface for a packet socket.
+pub(crate) fn link_address(interface: &str) -> Result<LinkAddr> {
     getifaddrs()
         .context("list interfaces")?
         .filter(|entry| entry.interface_name == interface)

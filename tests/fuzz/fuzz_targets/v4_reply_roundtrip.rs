@@ -23,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
     if reply.options.set(OptionCode::DHCP_MESSAGE_TYPE, &[kind as u8]).is_err() {
         return;
     }
-    let limits = EncodeLimits { message_size_max: u16::from(*limit) * 8 };
+    let limits = EncodeLimits { message_size_max: u16::from(*limit) * 8, ..EncodeLimits::default() };
     let mut out = vec![0xee; 5];
     let Ok(encoded) = reply.encode(limits, &mut out) else {
         assert_eq!(out, [0xee; 5]);

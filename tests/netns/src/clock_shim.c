@@ -1,7 +1,8 @@
-/* Moves the wall clock of one process, and nothing else: the kernel has no namespace for it.
+/* Moves clocks of one process while it runs: the kernel has no namespace for that.
  *
  * Preloaded, it adds the whole seconds in the file that CLOCK_SHIM names (decimal text, may change at any time) to every
- * reading of CLOCK_REALTIME. Monotonic clocks, sleeps and timers stay true.
+ * reading of CLOCK_REALTIME, and those in the file that BOOT_SHIM names to CLOCK_BOOTTIME, as a time of suspension does.
+ * CLOCK_MONOTONIC, sleeps and timers stay true.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -11,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static long offset(void) {
-    const char *name = getenv("CLOCK_SHIM");
+static long offset(const char *variable) {
+    const char *name = getenv(variable);
     char text[32] = {0};
     if (!name) return 0;
     int file = open(name, O_RDONLY | O_CLOEXEC);
@@ -24,7 +25,8 @@ static long offset(void) {
 
 int clock_gettime(clockid_t id, struct timespec *now) {
     int result = (int)syscall(SYS_clock_gettime, id, now);
-    if (result == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) now->tv_sec += offset();
+    if (result == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)) now->tv_sec += offset("CLOCK_SHIM");
+    if (result == 0 && id == CLOCK_BOOTTIME) now->tv_sec += offset("BOOT_SHIM");
     return result;
 }
 

@@ -195,6 +195,15 @@ impl Daemon {
         Binding::read(&value).with_context(|| format!("{}: {value}", self.namespace))
     }
 
+    /// The bindings of one routing instance.
+    ///
+    /// # Errors
+    /// As [`Daemon::bindings`].
+    pub fn bindings_in(&self, instance: &str) -> Result<Vec<Binding>> {
+        let value = self.cli(&["show", "dhcp", "server", "binding", "routing-instance", instance, "detail"])?;
+        Binding::read(&value).with_context(|| format!("{}: {value}", self.namespace))
+    }
+
     /// The binding of one address.
     ///
     /// # Errors

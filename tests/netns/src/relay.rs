@@ -28,3 +28,22 @@ pub fn dnsmasq(namespace: &Namespace, address: Ipv4Addr, server: Ipv4Addr) -> Re
     relay.wait_line("DHCP relay from")?;
     Ok(relay)
 }
+
+/// `dhcrelay -a -U`: gives its address on the server's side as giaddr, and its own address on the client's side as link
+/// selection (RFC 3527 §3).
+///
+/// # Errors
+/// When it does not start.
+pub fn dhcrelay_link_selection(
+    namespace: &Namespace,
+    client_side: &str,
+    server_side: &str,
+    server: Ipv4Addr,
+) -> Result<Process> {
+    let server = server.to_string();
+    // -U requests its interface, too: naming it by -iu as well would open it twice.
+    let arguments = ["-4", "-d", "-a", "-U", server_side, "-id", client_side, &server];
+    let mut relay = namespace.spawn("dhcrelay", &arguments)?;
+    relay.wait_line("Sending on   Socket")?;
+    Ok(relay)
+}

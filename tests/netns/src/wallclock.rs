@@ -1,6 +1,6 @@
-//! A daemon with a wall clock of its own.
+//! A daemon with clocks of its own.
 //!
-//! A time namespace moves the monotonic clocks only, so the C library's readings are intercepted: see `clock_shim.c`.
+//! A time namespace moves the monotonic clocks only, and only at its start, so the C library's readings are intercepted: see `clock_shim.c`.
 
 use crate::process::capture;
 use crate::{Lab, Namespace, daemon};
@@ -16,6 +16,7 @@ const SOURCE: &str = include_str!("clock_shim.c");
 pub struct WallClock {
     library: PathBuf,
     file: PathBuf,
+    boot: PathBuf,
 }
 
 impl WallClock {
@@ -28,7 +29,8 @@ impl WallClock {
         let library = lab.folder().join("clock_shim.so");
         capture(Command::new("cc").args(["-O1", "-shared", "-fPIC", "-o"]).arg(&library).arg(&source))?;
         let file = lab.file("clock-offset", "0")?;
-        Ok(Self { library, file })
+        let boot = lab.file("boot-offset", "0")?;
+        Ok(Self { library, file, boot })
     }
 
     /// Sets the clock to `secs` after 1970; it goes on from there.
@@ -37,7 +39,16 @@ impl WallClock {
     /// When the file cannot be written.
     pub fn set(&self, secs: u64) -> Result<()> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-        self.write(i64::try_from(secs)? - i64::try_from(now)?)
+        write(&self.file, i64::try_from(secs)? - i64::try_from(now)?)
+    }
+
+    /// Both clocks stand `secs` ahead of the machine's, as if it had been suspended for so long: leases age by that.
+    ///
+    /// # Errors
+    /// When the files cannot be written.
+    pub fn ahead(&self, secs: u32) -> Result<()> {
+        write(&self.file, secs.into())?;
+        write(&self.boot, secs.into())
     }
 
     /// Sets the clock right.
@@ -45,14 +56,7 @@ impl WallClock {
     /// # Errors
     /// When the file cannot be written.
     pub fn correct(&self) -> Result<()> {
-        self.write(0)
-    }
-
-    fn write(&self, offset: i64) -> Result<()> {
-        // A new file in the old one's place: a reader never sees half of it.
-        let fresh = self.file.with_extension("new");
-        std::fs::write(&fresh, offset.to_string())?;
-        std::fs::rename(&fresh, &self.file).context("cannot set the clock")
+        write(&self.file, 0)
     }
 
     /// The command of a daemon that has this clock.
@@ -63,10 +67,18 @@ impl WallClock {
         let mut command = namespace.command("env");
         command.arg(format!("LD_PRELOAD={}", self.library.display()));
         command.arg(format!("CLOCK_SHIM={}", self.file.display()));
+        command.arg(format!("BOOT_SHIM={}", self.boot.display()));
         command.arg("BINDERY_LOG=debug").arg(daemon::program("binderyd")?);
         daemon::arguments(&mut command, folder);
         Ok(command)
     }
+}
+
+fn write(file: &Path, offset: i64) -> Result<()> {
+    // A new file in the old one's place: a reader never sees half of it.
+    let fresh = file.with_extension("new");
+    std::fs::write(&fresh, offset.to_string())?;
+    std::fs::rename(&fresh, file).context("cannot set the clock")
 }
 
 #[cfg(test)]

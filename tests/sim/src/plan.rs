@@ -3,13 +3,16 @@
 use crate::{audit, random::Random};
 use bindery_engine::{
     config::{
-        Attributes, Chains, Config, Group, Host, Interface, Lease, Overrides, PluginId, Pool, Range, Reconfigure, Timer,
+        Attributes, Chains, Config, DelayOffer, DuplicateClients, Group, Host, Instance, Interface, Lease,
+        LeaseValidation, Overload, Overrides, PluginId, Pool, Range, Reconfigure, Server, ShortCycle, Timer,
+        Utilization, ViolationAction,
     },
     input::{Link, LinkAddress},
     policy::Stage,
 };
 use bindery_types::{GroupId, IfIndex, InstanceId, Ipv4Addr, MacAddr, PoolId, Prefix4};
 use bindery_wire::v4::OptionCode;
+use std::sync::Arc;
 
 /// Option 54 where a pool sets it.
 pub(crate) const SET_SERVER_ID: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -27,6 +30,9 @@ pub(crate) struct Relay {
 }
 
 /// An interface of ours.
+/// The VRF device of the second routing instance.
+const VRF: &str = "vrf-other";
+
 #[derive(Clone, Debug)]
 pub(crate) struct Port {
     pub(crate) index: IfIndex,
@@ -47,6 +53,8 @@ impl Port {
             loopback: self.name == "lo",
             mac: Some(MacAddr([2, 0xfe, 0, 0, 0, self.index.0 as u8])),
             addresses: self.addresses.iter().map(|&(address, len)| LinkAddress { address, len }).collect(),
+            vrf: (self.instance != InstanceId::default()).then(|| VRF.into()),
+            table: None,
         }
     }
 }
@@ -86,6 +94,8 @@ pub(crate) struct Plan {
     pub(crate) authenticate: bool,
     /// Accounting is told of sessions.
     pub(crate) account: bool,
+    /// Relays insert remote-ids, and a session of another one ends.
+    pub(crate) remote_ids: bool,
 }
 
 /// The token that clients were configured with, where they use one.
@@ -165,6 +175,7 @@ impl Plan {
             reconfigure: random_reconfigure(random),
             asks: random.chance(700),
             routes: false,
+            remote_ids: false,
             authenticate,
             account: random.chance(if authenticate { 800 } else { 200 }),
         }
@@ -186,18 +197,23 @@ impl Plan {
         let group = |name: &str, instance| Group {
             name: name.into(),
             instance: InstanceId(instance),
-            overrides: self.overrides.clone(),
+            overrides: self.answering(),
             chains: chains.clone(),
             reconfigure: self.reconfigure.clone(),
             allow_leasequery: false,
             authenticate: self.authenticate,
             account: self.account,
+            short_cycle: self.short_cycle(),
+            lease_validation: self.lease_validation(),
+            remote_id_mismatch: self.remote_ids,
+            ..Group::default()
         };
         let interface = |pattern: &str, group| Interface {
             pattern: pattern.into(),
             group: GroupId(group),
             overrides: None,
             chains: Chains::default(),
+            ..Interface::default()
         };
         let present: Vec<&PlanPool> = self.pools.iter().filter(|p| !p.absent).collect();
         let overflow = present.iter().position(|p| p.name == "overflow").map(|at| PoolId(at as u16));
@@ -206,6 +222,76 @@ impl Plan {
             interfaces: vec![interface("eth*", 0), interface("vrf0", 1)],
             pools: present.iter().map(|p| p.pool(overflow)).collect(),
             reconfigure: self.reconfigure.clone(),
+            instances: vec![
+                Instance {
+                    name: "default".into(),
+                    server: self.server(),
+                    linked_pool_aggregation: self.mark().is_multiple_of(2),
+                    utilization: Some(Utilization { high: 80, abated: 60 }),
+                    ..Instance::default()
+                },
+                Instance { name: "other".into(), vrf: Some(VRF.into()), ..Instance::default() },
+            ],
+            ..Config::default()
+        }
+    }
+
+    /// A number that follows from the plan, for what needs no chance of its own.
+    fn mark(&self) -> u8 {
+        self.pools.iter().fold(0, |mark, pool| mark ^ pool.high)
+    }
+
+    /// The overrides, with offers that are held back and leases that are told shorter than they are.
+    fn answering(&self) -> Overrides {
+        let secs = self.mark() % 3 + 1;
+        let delay = || Arc::new(DelayOffer { secs, based_on: Vec::new() });
+        Overrides {
+            delay_offer: self.mark().is_multiple_of(5).then(delay),
+            asymmetric_lease_secs: self.mark().is_multiple_of(4).then_some(90),
+            ..self.overrides.clone()
+        }
+    }
+
+    /// Lockouts that nobody waits for in vain.
+    fn short_cycle(&self) -> Option<ShortCycle> {
+        self.mark().is_multiple_of(3).then(|| ShortCycle { min_secs: 1, max_secs: u32::from(self.mark() % 10) + 1 })
+    }
+
+    /// Leases that are too short are made longer; not where they are told shorter than they are.
+    fn lease_validation(&self) -> Option<LeaseValidation> {
+        let rule = LeaseValidation { threshold_secs: 100, action: ViolationAction::OverrideLease };
+        (self.mark() % 4 == 1).then_some(rule)
+    }
+
+    /// What tells clients of one subnet apart; an edit of a pool may change it.
+    pub(crate) fn duplicate_clients(&self) -> DuplicateClients {
+        match self.mark() % 7 {
+            0 | 1 => DuplicateClients::IncomingInterface,
+            2 => DuplicateClients::Option82,
+            _ => DuplicateClients::One,
+        }
+    }
+
+    /// What follows from the mark, for the trace.
+    pub(crate) fn rules(&self) -> String {
+        let (server, overrides) = (self.server(), self.answering());
+        format!(
+            "clients {:?}, half-open {}, delay-offer {}, asymmetric {:?}, short-cycle {}",
+            server.duplicate_clients,
+            server.overload.half_open_limit,
+            overrides.delay_offer.is_some(),
+            overrides.asymmetric_lease_secs,
+            self.short_cycle().is_some(),
+        )
+    }
+
+    /// Few open offers, or the usual number.
+    fn server(&self) -> Server {
+        let half_open_limit = if self.mark().is_multiple_of(2) { 3 } else { Overload::DEFAULT.half_open_limit };
+        Server {
+            overload: Overload { half_open_limit, ..Overload::DEFAULT },
+            duplicate_clients: self.duplicate_clients(),
+            ..Server::default()
         }
     }
 
@@ -232,7 +318,10 @@ impl Plan {
                     range: (p.address(p.low), p.address(p.high)),
                     excluded: p.excluded.map(|last| p.address(last)),
                     host: p.host.map(|(mac, last)| (mac, p.address(last))),
+                    host_by_id: p.is_host_by_id(),
                     hold_down: p.hold_down,
+                    drained: p.is_drained(),
+                    grace_secs: p.grace_secs(),
                     overflow: if p.linked { overflow } else { None },
                 })
                 .collect(),
@@ -240,6 +329,10 @@ impl Plan {
             renegotiates: self.overrides.delete_binding_on_renegotiation,
             client_limit: self.overrides.interface_client_limit,
             no_arp: self.overrides.no_arp,
+            offers_lapse: self.server().overload.half_open_limit < Overload::DEFAULT.half_open_limit,
+            remote_id_mismatch: self.remote_ids,
+            lease_floor: self.lease_validation().map(|rule| rule.threshold_secs),
+            delay_secs: self.answering().delay_offer.map_or(0, |delay| delay.secs),
             reconfigure: self.reconfigure.as_ref().map(|r| audit::SiteReconfigure {
                 attempts: r.attempts,
                 timeout_secs: r.timeout_secs,
@@ -248,6 +341,7 @@ impl Plan {
             asks_when_exhausted: self.asks,
             authenticates: self.authenticate,
             accounts: self.account,
+            tells_apart: self.duplicate_clients() != DuplicateClients::One,
         }
     }
 
@@ -284,6 +378,21 @@ impl PlanPool {
         Ipv4Addr::from_bits(self.network.address().to_bits() | u32::from(last))
     }
 
+    /// Half of the pools that take nobody new send away who is there. It follows from the range, as the grace does.
+    fn is_drained(&self) -> bool {
+        self.hold_down && self.high % 2 == 1
+    }
+
+    /// Some clients are known by option 61.
+    fn is_host_by_id(&self) -> bool {
+        self.host.is_some_and(|(mac, _)| mac.0[5] % 3 == 0)
+    }
+
+    /// `grace-period`.
+    fn grace_secs(&self) -> u32 {
+        [0, 30, 200][usize::from(self.high % 3)]
+    }
+
     fn pool(&self, overflow: Option<PoolId>) -> Pool {
         let range = |name: &str, low, high| Range { name: name.into(), low, high };
         let excluded = self.excluded.map(|last| self.address(last));
@@ -294,21 +403,30 @@ impl PlanPool {
             ranges: vec![range("r", self.address(self.low), self.address(self.high))],
             hosts: self
                 .host
-                .map(|(mac, last)| Host { name: "h".into(), hardware_address: mac, ip_address: self.address(last) })
+                .map(|(mac, last)| {
+                    let host = Host { name: "h".into(), ip_address: self.address(last), ..Host::default() };
+                    match self.is_host_by_id() {
+                        true => Host { client_identifier: std::iter::once(1).chain(mac.0).collect(), ..host },
+                        false => Host { hardware_address: Some(mac), ..host },
+                    }
+                })
                 .into_iter()
                 .collect(),
             host_table: None,
             excluded: excluded.map(|address| range("x", address, address)).into_iter().collect(),
             link: if self.linked { overflow } else { None },
             hold_down: self.hold_down,
+            active_drain: self.is_drained(),
             attributes: Attributes {
                 lease: if self.lease == u32::MAX { Lease::Infinite } else { Lease::Secs(self.lease) },
+                grace_secs: self.grace_secs(),
                 t1: Timer::Percent(50),
                 t2: Timer::Percent(87),
                 server_identifier: self.server_id,
                 options: vec![(OptionCode::ROUTER, self.address(1).octets().into())],
                 ..Attributes::default()
             },
+            ..Pool::default()
         }
     }
 }
@@ -323,6 +441,7 @@ fn random_overrides(random: &mut Random) -> Overrides {
         nak_unknown_renew: random.chance(300),
         nak_unknown_rebind: random.chance(300),
         option_82_in_nak: random.chance(500),
+        ..Overrides::default()
     }
 }
 

@@ -1,9 +1,12 @@
 //! A reader of the change feed, as a client of the API is one: what it was told makes the table of live bindings.
 
-use crate::{audit::Finding, world::World};
+use crate::{
+    audit::{Finding, PoolSum},
+    world::World,
+};
 use bindery_engine::{
     Input,
-    command::{CHANGES_NOW, Cursor, Filter, Reply, Verb},
+    command::{CHANGES_NOW, Cursor, Filter, PoolView, Reply, Verb},
     input::CommandId,
 };
 use bindery_types::{Ipv4Addr, SessionId};
@@ -28,7 +31,33 @@ pub(crate) struct Reader {
 impl World {
     /// Follows the feed now and then.
     pub(crate) fn read_feed_at_times(&mut self) -> Result<(), Finding> {
-        if self.steps.is_multiple_of(EVERY) { self.read_feed() } else { Ok(()) }
+        if !self.steps.is_multiple_of(EVERY) {
+            return Ok(());
+        }
+        self.read_feed()?;
+        self.pools_add_up(false)
+    }
+
+    /// Looks at the pools; whether nothing is under way.
+    pub(crate) fn pools_add_up(&mut self, rest: bool) -> Result<(), Finding> {
+        if self.engine.is_none() {
+            return Ok(());
+        }
+        let Reply::Pools(pools) = self.asked_at_once(Verb::Pools)? else {
+            return Err("no answer to a look at the pools".into());
+        };
+        let sum = |pool: &PoolView| PoolSum {
+            name: pool.name.to_string(),
+            instance: pool.instance,
+            total: pool.total,
+            free: pool.free,
+            offered: pool.offered,
+            bound: pool.bound,
+            quarantined: pool.quarantined,
+            held: pool.held,
+        };
+        let sums: Vec<PoolSum> = pools.iter().map(sum).collect();
+        self.auditor.pools_add_up(&sums, rest)
     }
 
     /// Applies what has changed, and holds that the reader then has the table.

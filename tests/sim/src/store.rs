@@ -96,6 +96,15 @@ impl Store {
         written
     }
 
+    /// The process ends in order: everything reaches the disk; `None` where the store is closed.
+    pub(crate) fn stop(&mut self) -> Option<Vec<(Write, Instant)>> {
+        if self.down {
+            return None;
+        }
+        self.group.append(&mut self.queue);
+        Some(writes(&mut self.group))
+    }
+
     /// Mutations that wait.
     pub(crate) fn depth(&self) -> usize {
         self.queue.len() + self.group.len()

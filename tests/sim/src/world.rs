@@ -151,6 +151,7 @@ impl World {
         let mut plan = Plan::new(&mut random, count);
         // Not drawn, so that the other seeds stay what they were.
         plan.routes = seed % 8 == 7;
+        plan.remote_ids = seed % 16 == 5;
         let places = places(&mut random);
         let clients = (0..count)
             .map(|n| {
@@ -271,7 +272,14 @@ impl World {
             Event::Flush { boot } if boot == self.boot => self.flush(),
             Event::Tick { boot, generation } if boot == self.boot => self.tick(generation),
             Event::Chaos => self.chaos(),
-            Event::End { boot, power } if boot == self.boot && !self.calm => self.end(power),
+            Event::End { boot, power } if boot == self.boot && !self.calm => {
+                // Not drawn, so that the other seeds stay what they were.
+                if !power && self.boot.is_multiple_of(3) {
+                    self.flush()?;
+                    self.stop()?;
+                }
+                self.end(power)
+            }
             Event::Boot => self.start(),
             Event::LinkUp { port } => {
                 self.link_up(port);
@@ -427,7 +435,7 @@ impl World {
         self.active = self.plan.clone();
         let site = self.active.site();
         self.auditor.site_changed(site);
-        self.trace.note(self.now, || format!("start at {now:?}, {:?}", self.active.overrides));
+        self.trace.note(self.now, || format!("start at {now:?}, {:?}, {}", self.active.overrides, self.active.rules()));
         let config = Arc::new(self.active.config());
         let mut engine = Engine::new(EngineId(0), self.random.next(), now, config);
         let stored: Vec<StoredSession> = self
@@ -448,6 +456,17 @@ impl World {
         self.flush()?;
         self.schedule_tick();
         Ok(())
+    }
+
+    /// The process writes what it has answered and not written yet, as it does when it is told to end.
+    fn stop(&mut self) -> Result<(), Finding> {
+        let Some(engine) = &mut self.engine else { return Ok(()) };
+        while engine.write_rest() {}
+        let mut mutations = std::mem::take(&mut engine.outbox().mutations);
+        self.store.submit(self.now, &mut mutations);
+        let Some(written) = self.store.stop() else { return Ok(()) };
+        self.auditor.wrote(written, true)?;
+        self.auditor.all_is_written()
     }
 
     /// The process ends at once; with `power` the whole machine.
@@ -546,7 +565,7 @@ impl World {
 
     fn inbox(&mut self, message: Message) -> Result<(), Finding> {
         self.trace.note(self.now, || match &message {
-            Message::Configure(_) => "inbox: configure".into(),
+            Message::Configure(plan) => format!("inbox: configure, {}", plan.rules()),
             other => format!("inbox: {other:?}"),
         });
         match message {

@@ -347,17 +347,10 @@ impl<'a> Placer<'a> {
         if statement.built || !new || raw.inactive || !node.inactive {
             return;
         }
-        match statement.name {
-            // Left out alone, they would serve whom Junos does not.
-            "exclude" => {
-                parent.inactive = true;
-                self.note(line, "the interface is kept as (inactive) with it");
-            }
-            "active-drain" => {
-                parent.flag("hold-down", line);
-                self.note(line, "`hold-down` stands in its place: clients may renew");
-            }
-            _ => {}
+        // Left out alone, it would serve whom Junos does not.
+        if statement.name == "exclude" {
+            parent.inactive = true;
+            self.note(line, "the interface is kept as (inactive) with it");
         }
     }
 

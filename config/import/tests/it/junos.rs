@@ -79,9 +79,9 @@ fn many_faults_end() {
         let hosts: String = (0..1800).map(host).collect();
         format!("access {{ address-assignment {{ pool p {{ family inet {{ network 10.0.0.0/16; {hosts} }} }} }} }}")
     };
-    let nameless = junos("f", &pool(|at| format!("host h{at} {{ ip-address 10.0.0.5; user-name u{at}; }}\n"))).unwrap();
-    assert_eq!(nameless.kdl.matches("(inactive)host").count(), 1800);
-    assert!(nameless.kdl.contains("\n        pool p"), "{}", nameless.notes.len());
+    let nowhere = junos("f", &pool(|at| format!("host h{at} {{ user-name u{at}; }}\n"))).unwrap();
+    assert_eq!(nowhere.kdl.matches("(inactive)host").count(), 1800);
+    assert!(nowhere.kdl.contains("\n        pool p"), "{}", nowhere.notes.len());
     let alike = |at| format!("host h{at} {{ ip-address 10.0.0.5; hardware-address 02:00:00:00:00:01; }}\n");
     let alike = junos("f", &pool(alike)).unwrap();
     assert!(alike.kdl.contains("(inactive)pool p"), "{}", alike.notes.len());

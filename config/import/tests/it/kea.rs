@@ -66,7 +66,7 @@ fn options_have_the_bytes_that_kea_sends() {
         (230, "706c61696e2074657874"),
     ];
     let loaded = bindery_config::load("f", &kea("f", text).unwrap().kdl).unwrap();
-    let mut sent: Vec<(u8, String)> = loaded.model.pools[0]
+    let mut sent: Vec<(u8, String)> = loaded.model.default_instance.pools[0]
         .attributes
         .options
         .iter()

@@ -1,16 +1,17 @@
 //! What must hold between a pool's `host-table` and the statements around it: every fault with the line of the file.
 
-use super::pool_path;
 use crate::error::{Fault, Faults};
 use crate::host_table::{HostTable, HostTableError, TABLE_FAULTS_MAX};
-use crate::model::{Host, Model, Pool, PoolTable, Spanned};
+use crate::model::{Host, Model, Pool, PoolTable, RoutingInstance, Spanned};
 use crate::sources::Sources;
 use crate::tree::Span;
 use bindery_types::{Ipv4Addr, Prefix4};
 
 /// Reads every table that `model` names.
 pub(crate) fn read_host_tables(model: &mut Model, sources: &dyn Sources, faults: &mut Faults) {
-    for pool in &mut model.pools {
+    let prefixes: Vec<String> = model.instances().map(|instance| instance.path("")).collect();
+    let pools = model.instances_mut().zip(&prefixes);
+    for (pool, prefix) in pools.flat_map(|(instance, prefix)| instance.pools.iter_mut().map(move |it| (it, prefix))) {
         let Some(PoolTable { path, .. }) = &pool.host_table else {
             continue;
         };
@@ -23,18 +24,18 @@ pub(crate) fn read_host_tables(model: &mut Model, sources: &dyn Sources, faults:
             Err(HostTableError::Unreadable(why)) => vec![format!("{}: {why}", path.value)],
             Err(HostTableError::Faulty(list)) => list.iter().map(|fault| format!("{} {fault}", path.value)).collect(),
         };
-        messages.iter().for_each(|message| faults.push(fault(pool, path.span, message)));
+        messages.iter().for_each(|message| faults.push(fault(prefix, pool, path.span, message)));
     }
 }
 
 /// Adds the faults of all tables that were read.
-pub(super) fn host_tables(model: &Model, faults: &mut Faults) {
-    let tables: Vec<Check<'_>> = model.pools.iter().filter_map(Check::of).collect();
+pub(super) fn host_tables(instance: &RoutingInstance, faults: &mut Faults) {
+    let tables: Vec<Check<'_>> = instance.pools.iter().filter_map(|pool| Check::of(instance, pool)).collect();
     if tables.is_empty() {
         return;
     }
     let mut hosts: Vec<(&Pool, &Host)> =
-        model.pools.iter().flat_map(|pool| pool.hosts.iter().map(move |host| (pool, host))).collect();
+        instance.pools.iter().flat_map(|pool| pool.hosts.iter().map(move |host| (pool, host))).collect();
     hosts.sort_by_key(|(_, host)| host.ip_address.value);
     for check in &tables {
         let mut told = Told { faults, left: TABLE_FAULTS_MAX };
@@ -75,6 +76,7 @@ struct Told<'a> {
 
 /// A pool whose table was read.
 struct Check<'a> {
+    instance: &'a RoutingInstance,
     pool: &'a Pool,
     name: &'a str,
     network: Prefix4,
@@ -84,10 +86,11 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
-    fn of(pool: &'a Pool) -> Option<Self> {
+    fn of(instance: &'a RoutingInstance, pool: &'a Pool) -> Option<Self> {
         let PoolTable { path, table } = pool.host_table.as_ref()?;
         let network = pool.network.as_ref()?;
         Some(Self {
+            instance,
             pool,
             name: &pool.name.value,
             network: network.value,
@@ -137,10 +140,10 @@ impl<'a> Check<'a> {
     /// pool. `hosts` are those of all pools, by address.
     fn hosts(&self, hosts: &[(&Pool, &Host)], told: &mut Told<'_>) {
         for host in &self.pool.hosts {
-            let mac = host.hardware_address.value;
+            let Some(Spanned { value: mac, span }) = host.hardware_address else { continue };
             if let Some(index) = self.table.reservations().index_of_mac(mac) {
                 let message = format!("{mac} has a `host`, `{}`", host.name.value);
-                self.tell(index, &message, Some((host.hardware_address.span, "the host")), told);
+                self.tell(index, &message, Some((span, "the host")), told);
             }
         }
         let within = {
@@ -172,7 +175,10 @@ impl<'a> Check<'a> {
         }
         told.left -= 1;
         let line = self.table.line(index).unwrap_or_default();
-        let mut fault = fault(self.pool, self.path.span, &format!("{} line {line}: {message}", self.path.value));
+        let mut fault = {
+            let message = format!("{} line {line}: {message}", self.path.value);
+            fault(&self.instance.path(""), self.pool, self.path.span, &message)
+        };
         if let Some((span, label)) = other {
             fault = fault.other(span, label);
         }
@@ -180,7 +186,8 @@ impl<'a> Check<'a> {
     }
 }
 
-/// A fault at the `host-table` of `pool`.
-fn fault(pool: &Pool, span: Span, message: &str) -> Fault {
-    Fault::new(message, span, format!("{} family inet host-table", pool_path(pool)))
+/// A fault at the `host-table` of `pool` of the routing instance whose paths begin with `prefix`.
+fn fault(prefix: &str, pool: &Pool, span: Span, message: &str) -> Fault {
+    let path = format!("{prefix}access address-assignment pool {} family inet host-table", pool.name.value);
+    Fault::new(message, span, path)
 }

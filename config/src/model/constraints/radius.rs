@@ -1,8 +1,10 @@
 //! What must hold between servers, profiles and those who name them.
 
-use super::{SERVER, hint};
+use super::hint;
 use crate::error::{Fault, Faults};
-use crate::model::{AccessProfile, Authentication, AuthenticationMethod, Model, RadiusServer, Spanned};
+use crate::model::{
+    AccessProfile, Authentication, AuthenticationMethod, Group, Model, RadiusServer, RoutingInstance, Spanned,
+};
 use crate::tree::Span;
 use bindery_types::IpAddr;
 use std::collections::{HashMap, HashSet};
@@ -19,7 +21,7 @@ pub(super) fn radius(model: &Model, faults: &mut Faults) {
         servers(profile, &known, faults);
     }
     access_profiles(model, faults);
-    authentications(model, faults);
+    model.instances().for_each(|instance| authentications(instance, faults));
 }
 
 fn server(server: &RadiusServer, faults: &mut Faults) {
@@ -124,10 +126,14 @@ fn servers(profile: &AccessProfile, known: &HashSet<IpAddr>, faults: &mut Faults
 fn access_profiles(model: &Model, faults: &mut Faults) {
     let names: Vec<Spanned<String>> = model.access_profiles.iter().map(|profile| profile.name.clone()).collect();
     let known: HashSet<&str> = names.iter().map(|name| name.value.as_str()).collect();
-    let server = model.access_profile.iter().map(|name| (SERVER.to_owned(), name));
-    let groups = model.groups.iter();
-    let groups = groups.filter_map(|group| Some((group_path(&group.name.value), group.access_profile.as_ref()?)));
-    for (path, name) in server.chain(groups).filter(|(_, name)| !known.contains(name.value.as_str())) {
+    let named = model.instances().flat_map(|instance| {
+        let server = instance.server.access_profile.iter().map(|name| (instance.server_path(), name));
+        let groups = instance.server.groups.iter();
+        server.chain(
+            groups.filter_map(|group| Some((instance.group_path(&group.name.value), group.access_profile.as_ref()?))),
+        )
+    });
+    for (path, name) in named.filter(|(_, name)| !known.contains(name.value.as_str())) {
         let help = match hint(&name.value, &names, faults) {
             Some(near) => format!("did you mean `{near}`?"),
             None => "`access { profile NAME { ... } }` defines it; an inactive one counts for nothing".to_owned(),
@@ -137,20 +143,17 @@ fn access_profiles(model: &Model, faults: &mut Faults) {
     }
 }
 
-fn group_path(name: &str) -> String {
-    format!("{SERVER} group {name}")
-}
-
 /// `authentication` is in effect somewhere, and a user name that is wanted can be made.
-fn authentications(model: &Model, faults: &mut Faults) {
-    let has_profile = |group: &crate::model::Group| group.access_profile.is_some() || model.access_profile.is_some();
-    let inherits = |group: &crate::model::Group| group.authentication.is_none() && has_profile(group);
-    let server_used = model.access_profile.is_some() || model.groups.iter().any(inherits);
-    let server = model.authentication.iter().map(|it| (SERVER.to_owned(), it, server_used));
-    let groups = model.groups.iter();
-    let groups = groups
-        .filter_map(|group| Some((group_path(&group.name.value), group.authentication.as_ref()?, has_profile(group))));
-    for (path, authentication, used) in server.chain(groups) {
+fn authentications(instance: &RoutingInstance, faults: &mut Faults) {
+    let server = &instance.server;
+    let has_profile = |group: &Group| group.access_profile.is_some() || server.access_profile.is_some();
+    let inherits = |group: &Group| group.authentication.is_none() && has_profile(group);
+    let used = server.access_profile.is_some() || server.groups.iter().any(inherits);
+    let top = server.authentication.iter().map(|it| (instance.server_path(), it, used));
+    let groups = server.groups.iter().filter_map(|group| {
+        Some((instance.group_path(&group.name.value), group.authentication.as_ref()?, has_profile(group)))
+    });
+    for (path, authentication, used) in top.chain(groups) {
         let path = format!("{path} authentication");
         if !used {
             faults.push(

@@ -13,6 +13,16 @@ const KEY: [Argument; 3] = [
 
 const ALL: Argument = flag("all", "All clients").of(1);
 
+const INSTANCE: Argument =
+    named("routing-instance", Value::Text, "Clients of a routing instance, or of `all`; without it the default one");
+
+const SUMMARY: Argument = flag("summary", "The sums alone");
+
+const INTERFACE: Argument = named("interface", Value::Interface, "One interface");
+
+const LOCKOUTS: [Argument; 2] =
+    [flag("all", "All of them").of(1), named("index", Value::Number, "The one with this number").of(1)];
+
 const REFRESH: Argument = flag("refresh", "Clients keep their address and get new options");
 
 const PACE: Argument = named("pace", Value::Number, "Sessions a second");
@@ -23,11 +33,24 @@ pub(crate) const OPERATIONAL: &[Entry] = &[
         KEY[0],
         KEY[1],
         KEY[2],
+        INSTANCE,
+        flag("lease-time-violation", "Clients whose lease was too short for lease-time-validation").of(1),
         LEVEL[0],
         LEVEL[1],
         flag("summary", "Clients by state").of(9),
     ]),
-    plain("show dhcp server statistics", Action::Ask(Verb::Statistics), "Packets dropped by reason, messages by type"),
+    plain("show dhcp server statistics", Action::Ask(Verb::Statistics), "Packets dropped by reason, messages by type")
+        .takes(&[SUMMARY]),
+    plain("show dhcp statistics", Action::Ask(Verb::DhcpStatistics), "The same of all roles, or of one interface")
+        .takes(&[SUMMARY, INTERFACE]),
+    plain(
+        "show dhcp server history",
+        Action::Ask(Verb::History),
+        "What happened to a client since the daemon's start, when and why",
+    )
+    .takes(&[KEY[0], named("client-id", Value::Text, "Option 61 in hexadecimal digits").of(1)])
+    .needs(1),
+    plain("show metrics", Action::Ask(Verb::Metrics), "Numbers for Prometheus"),
     plain(
         "show dhcp server reconfigure capability",
         Action::Ask(Verb::ReconfigureCapability),
@@ -35,6 +58,18 @@ pub(crate) const OPERATIONAL: &[Entry] = &[
     ),
     plain("show network-access address-assignment pool", Action::Ask(Verb::Pools), "Addresses in use by pool")
         .takes(&[bare("pool", Value::Pool, "One pool")]),
+    plain(
+        "show dhcp server lockout-entries",
+        Action::Ask(Verb::Lockouts),
+        "Clients that short-cycle-protection locks out or watches",
+    )
+    .takes(&LOCKOUTS)
+    .needs(1),
+    plain(
+        "show dhcp server rogue-servers",
+        Action::Ask(Verb::RogueServers),
+        "Foreign DHCP servers seen on served interfaces",
+    ),
     plain(
         "show network-access aaa radius-servers",
         Action::Ask(Verb::RadiusServers),
@@ -75,16 +110,34 @@ pub(crate) const OPERATIONAL: &[Entry] = &[
         Action::Ask(Verb::ClearBindings),
         "Ends bindings; the clients get a NAK when they renew",
     )
-    .takes(&[KEY[0], KEY[1], KEY[2], ALL])
+    .takes(&[KEY[0], KEY[1], KEY[2], ALL, INSTANCE])
     .needs(1),
+    plain(
+        "clear dhcp server lockout-entries",
+        Action::Ask(Verb::ClearLockouts),
+        "Forgets clients of short-cycle-protection: they are locked out no longer",
+    )
+    .takes(&LOCKOUTS)
+    .needs(1),
+    plain(
+        "clear dhcp server rogue-servers",
+        Action::Ask(Verb::ClearRogueServers),
+        "Forgets the foreign DHCP servers seen so far",
+    ),
     plain("clear dhcp server statistics", Action::Ask(Verb::ClearStatistics), "Sets the counters to zero"),
+    plain(
+        "clear dhcp statistics",
+        Action::Ask(Verb::ClearDhcpStatistics),
+        "Sets the counters to zero, or those of one interface",
+    )
+    .takes(&[INTERFACE]),
     plain("clear system commit", Action::Ask(Verb::CommitClear), "Drops the commit that waits for its time"),
     plain(
         "request dhcp server reconfigure",
         Action::Ask(Verb::Reconfigure),
         "Moves clients to other addresses, or (refresh) tells them new options; N a second",
     )
-    .takes(&[KEY[0], KEY[1], KEY[2], ALL, REFRESH, PACE])
+    .takes(&[KEY[0], KEY[1], KEY[2], ALL, INSTANCE, REFRESH, PACE])
     .needs(1),
     plain(
         "request system configuration rescue save",
@@ -115,6 +168,7 @@ pub(crate) const OPERATIONAL: &[Entry] = &[
             named("mac", Value::Mac, "One client").of(1),
             named("address", Value::Address, "One address").of(1),
             named("pool", Value::Pool, "Addresses of a pool").of(1),
+            named("routing-instance", Value::Text, "Clients of one routing instance; without it of all"),
         ],
     ),
     plain("configure", Action::Configure, "Edits the configuration").takes(&[

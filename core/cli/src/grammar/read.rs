@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn words_may_be_short_while_unique() {
         let verb = |line: &str| parse(Mode::Operational, line).unwrap().entry.action;
-        assert_eq!(verb("sh d s b"), Action::Ask(Verb::Bindings));
+        assert_eq!(verb("sh d se b"), Action::Ask(Verb::Bindings));
         assert_eq!(verb("show system commit"), Action::Ask(Verb::CommitHistory));
         assert_eq!(verb("show system commit p"), Action::Ask(Verb::CommitProgress));
     }

@@ -51,53 +51,70 @@ fn detail(text: &mut String, row: &Binding) {
     let mut field = |label: &str, value: &str| push_line!(text, "     {:<32}{value}", format!("{label}:"));
     field("Hardware Address", &row.mac_address);
     field("State", &format!("{0}(LOCAL_SERVER_STATE_{0})", row.lease_state));
+    if let Some(protocol) = &row.protocol_used {
+        field("Protocol-Used", protocol);
+    }
     let ends = row.lease_end_time.map_or_else(|| "never".to_owned(), time);
     field("Lease Expires", &ends);
     if let Some(secs) = row.lease_expires {
         field("Lease Expires in", &format!("{secs} seconds"));
     }
     field("Lease Start", &time(row.lease_start_time));
+    field("Lease time violated", if row.lease_time_violated { "yes" } else { "no" });
     field("Last Packet Received", &time(row.last_packet_received_time));
     field("Incoming Client Interface", &row.interface_name);
+    for (label, tag) in [("Client Interface Svlan Id", row.svlan_id), ("Client Interface Vlan Id", row.vlan_id)] {
+        if let Some(tag) = tag {
+            field(label, &tag.to_string());
+        }
+    }
     field("Server Identifier", &row.server_identifier);
     if let Some(relay) = &row.bootp_relay_address {
         field("Bootp Relay Address", relay);
     }
     field("Session Id", &row.session_id.to_string());
     field("Client Pool Name", &row.pool_name);
-    field("Client Group Name", &row.group_name);
-    let optional = [
-        ("Client Id", &row.client_id),
-        ("Option 82", &row.option_82),
-        ("Vendor Class", &row.vendor_class),
-        ("Host Name", &row.host_name),
-    ];
-    for (label, value) in optional {
-        if let Some(value) = value {
-            field(label, value);
-        }
-    }
-    if let Some(name) = &row.user_name {
-        field("User Name", name);
-    }
-    if let Some(secs) = row.session_timeout {
-        field("Session Timeout in", &format!("{secs} seconds"));
-    }
-    let ids = [
-        ("Accounting Session ID", &row.accounting_session_id),
-        ("Multi Accounting Session ID", &row.multi_accounting_session_id),
-    ];
-    for (label, value) in ids {
-        if let Some(value) = value {
-            field(label, value);
-        }
-    }
     field("Reconfigure Status", &row.reconfigure_status);
-    if let Some(attempts) = row.reconfigure_attempts {
-        field("Reconfigure Attempts", &attempts.to_string());
+    ours(text, row);
+}
+
+/// What has no place in Junos's text: fields that its XML alone has, then our own.
+fn ours(text: &mut String, row: &Binding) {
+    let mut field = |label: &str, value: &str| push_line!(text, "     {:<32}{value}", format!("{label}:"));
+    if row.routing_instance != "default" {
+        field("Routing Instance", &row.routing_instance);
     }
-    if let Some(secs) = row.reconfigure_next {
-        field("Reconfigure Next in", &format!("{secs} seconds"));
+    field("Client Group Name", &row.group_name);
+    let secs = |secs: Option<u64>| secs.map(|secs| format!("{secs} seconds"));
+    let number = |number: Option<u8>| number.map(|number| number.to_string());
+    let fields = [
+        ("Hardware Type", number(row.hardware_type)),
+        ("Client Id", row.client_id.clone()),
+        ("Client IAID", row.client_iaid.map(|iaid| format!("0x{iaid:x}"))),
+        ("Client DUID", row.client_duid.clone()),
+        ("Option 82", row.option_82.clone()),
+        ("Agent Circuit ID", row.circuit_id.clone()),
+        ("Agent Remote ID", row.remote_id.clone()),
+        ("Vendor Class", row.vendor_class.clone()),
+        ("Host Name", row.host_name.clone()),
+        ("T1 Renewal in", secs(row.t1_renewal_time)),
+        ("T2 Rebinding in", secs(row.t2_rebinding_time)),
+        ("Last Xid", row.xid.clone()),
+        ("User Name", row.user_name.clone()),
+        ("Session Timeout in", secs(row.session_timeout)),
+        ("Accounting Session ID", row.accounting_session_id.clone()),
+        ("Multi Accounting Session ID", row.multi_accounting_session_id.clone()),
+        ("Reconfigure Attempts", number(row.reconfigure_attempts)),
+        ("Reconfigure Next in", secs(row.reconfigure_next)),
+    ];
+    for (label, value) in fields {
+        if let Some(value) = value {
+            field(label, &value);
+        }
+    }
+    if let (Some(state), Some(method)) = (&row.liveness_detection_state, &row.liveness_detection_method) {
+        field("Liveness Detection State", &state.to_uppercase());
+        field("Liveness Detection Method", method);
     }
     field("Reconfigure Capability", &row.reconfigure_capability);
     field("Access-internal Route", &row.route_state);
@@ -187,22 +204,25 @@ mod tests {
             last_packet_received_time: 1_800_000_000,
             interface_name: "ge-1/0/0.0".into(),
             server_identifier: "198.51.100.1".into(),
-            bootp_relay_address: None,
+            protocol_used: Some("DHCP".into()),
+            svlan_id: Some(100),
+            vlan_id: Some(7),
+            circuit_id: Some("port 1".into()),
+            t1_renewal_time: Some(40_000),
             pool_name: "res".into(),
             group_name: "access".into(),
-            client_id: None,
+            routing_instance: "default".into(),
             option_82: Some("0106".into()),
-            vendor_class: None,
-            host_name: None,
+            client_id: Some("ff0000000700030001020000000001".into()),
+            client_iaid: Some(7),
+            client_duid: Some("LL0x1-02:00:00:00:00:01".into()),
             user_name: Some("alice@isp.net".into()),
             session_timeout: Some(77),
             accounting_session_id: Some("6-1000".into()),
-            multi_accounting_session_id: None,
             reconfigure_status: "none".into(),
-            reconfigure_attempts: None,
-            reconfigure_next: None,
             reconfigure_capability: "unknown".into(),
             route_state: "installed".into(),
+            ..Binding::default()
         }
     }
 
@@ -229,10 +249,43 @@ mod tests {
         for label in ["Client IP Address: 198.51.100.15", "State:", "BOUND(LOCAL_SERVER_STATE_BOUND)", "Session Id:"] {
             assert!(text.contains(label), "{text}");
         }
-        for value in ["alice@isp.net", "77 seconds", "6-1000"] {
+        for value in
+            ["alice@isp.net", "77 seconds", "6-1000", "port 1", "40000 seconds", "0x7", "LL0x1-02:00:00:00:00:01"]
+        {
             assert!(text.contains(value), "{text}");
         }
         assert!(!text.contains("Multi"), "{text}");
+    }
+
+    #[test]
+    fn detail_has_the_order_of_junos() {
+        let relayed = Binding { bootp_relay_address: Some("198.51.100.9".into()), ..binding() };
+        let text = bindings_detail(&BindingList { bindings: vec![relayed] });
+        let label = |line: &str| line.split(':').next().unwrap_or_default().trim().to_owned();
+        let labels: Vec<String> = text.lines().map(label).collect();
+        // junos.md §11.3.
+        let junos = [
+            "Client IP Address",
+            "Hardware Address",
+            "State",
+            "Protocol-Used",
+            "Lease Expires",
+            "Lease Expires in",
+            "Lease Start",
+            "Lease time violated",
+            "Last Packet Received",
+            "Incoming Client Interface",
+            "Client Interface Svlan Id",
+            "Client Interface Vlan Id",
+            "Server Identifier",
+            "Bootp Relay Address",
+            "Session Id",
+            "Client Pool Name",
+            "Reconfigure Status",
+        ];
+        let shown: Vec<&String> = labels.iter().filter(|label| junos.contains(&label.as_str())).collect();
+        assert_eq!(shown, junos, "{text}");
+        assert_eq!(labels[..junos.len()], junos, "ours come behind them: {text}");
     }
 
     #[test]

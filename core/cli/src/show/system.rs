@@ -1,7 +1,7 @@
 //! Statistics, routes, plugins, pools, the daemon.
 
 use super::push_line;
-use bindery_api::{Counter, PluginList, PoolList, Reloaded, RouteList, Statistics, Version};
+use bindery_api::{Counter, PluginList, Reloaded, RouteList, Statistics, Version};
 
 /// `show dhcp server statistics`: junos.md §11.4. Drop rows that are zero are left out.
 pub(crate) fn statistics(statistics: &Statistics) -> String {
@@ -11,14 +11,36 @@ pub(crate) fn statistics(statistics: &Statistics) -> String {
     for Counter { label, count, .. } in statistics.packets_dropped.iter().filter(|counter| counter.count > 0) {
         row(&mut text, label, *count);
     }
-    for (title, counters) in
-        [("Messages received:", &statistics.messages_received), ("Messages sent:", &statistics.messages_sent)]
-    {
+    let blocks = [
+        ("Messages received:", &statistics.messages_received),
+        ("Messages sent:", &statistics.messages_sent),
+        ("Offer Delay:", &statistics.offer_delay),
+    ];
+    for (title, counters) in blocks.into_iter().filter(|(_, counters)| !counters.is_empty()) {
         push_line!(text, "\n{title}");
         for Counter { label, count, .. } in counters {
             row(&mut text, label, *count);
         }
     }
+    if statistics.neighbours.iter().any(|counter| counter.count > 0) {
+        push_line!(text, "\nNeighbours:");
+        for Counter { label, count, .. } in statistics.neighbours.iter().filter(|counter| counter.count > 0) {
+            row(&mut text, label, *count);
+        }
+    }
+    text
+}
+
+/// `show dhcp statistics summary`: the sums alone.
+pub(crate) fn statistics_summary(statistics: &Statistics) -> String {
+    let mut text = String::new();
+    let sum = |counters: &[Counter]| counters.first().map_or(0, |counter| counter.count);
+    push_line!(text, "Packets dropped:");
+    row(&mut text, "Total", statistics.dropped_total);
+    push_line!(text, "\nMessages received:");
+    row(&mut text, "Total", sum(&statistics.messages_received));
+    push_line!(text, "\nMessages sent:");
+    row(&mut text, "Total", sum(&statistics.messages_sent));
     text
 }
 
@@ -107,24 +129,6 @@ fn nanos(nanos: u64) -> f64 {
     std::time::Duration::from_nanos(nanos).as_secs_f64() * 1e6
 }
 
-/// `show network-access address-assignment pool`.
-pub(crate) fn pools(list: &PoolList) -> String {
-    let mut text = String::new();
-    push_line!(text, "Pool              Addresses   In use      Quarantined  Usage");
-    for pool in &list.pools {
-        let percent = (pool.used + pool.quarantined) * 100 / pool.total.max(1);
-        push_line!(
-            text,
-            "{:<17} {:<11} {:<11} {:<12} {percent}%",
-            pool.pool_name,
-            pool.total,
-            pool.used,
-            pool.quarantined
-        );
-    }
-    text
-}
-
 /// `show version`.
 pub(crate) fn version(version: &Version) -> String {
     format!(
@@ -165,6 +169,8 @@ mod tests {
             packets_dropped: vec![counter("Bad options", 2), counter("Hop limit", 0)],
             messages_received: vec![counter("BOOTREQUEST", 9)],
             messages_sent: vec![counter("DHCPNAK", 0)],
+            offer_delay: vec![counter("DELAYED", 0), counter("INPROGRESS", 1), counter("TOTAL", 1)],
+            neighbours: vec![counter("Address probes sent", 0)],
         });
         expect![[r"
             Packets dropped:
@@ -176,6 +182,11 @@ mod tests {
 
             Messages sent:
                 DHCPNAK                    0
+
+            Offer Delay:
+                DELAYED                    0
+                INPROGRESS                 1
+                TOTAL                      1
         "]]
         .assert_eq(&text);
     }

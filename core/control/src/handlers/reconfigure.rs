@@ -1,9 +1,9 @@
 //! `request dhcp server reconfigure` and what is known of the clients.
 
 use super::{Refused, Server, bad, ending, filter};
-use crate::present;
+use crate::{peer::Peer, present};
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Query, State, rejection::QueryRejection},
     http::StatusCode,
 };
@@ -22,6 +22,7 @@ const PACE_MAX: u32 = 1_000_000;
 /// Begins page by page, at most `pace` a second; the answer comes when every first attempt is on storage.
 pub(super) async fn reconfigure(
     State(server): State<Server>,
+    Extension(peer): Extension<Peer>,
     query: Result<Query<ReconfigureQuery>, QueryRejection>,
 ) -> Result<Json<Reconfigured>, Refused> {
     let Query(query) = query.map_err(|error| bad(error.body_text()))?;
@@ -41,7 +42,7 @@ pub(super) async fn reconfigure(
         // Ten times a second, so that clients do not come back in one burst.
         let most = pace.div_ceil(10);
         let verb = Ask::Reconfigure { filter: filter.clone(), cursor: at, purpose, most };
-        let Reply::Reconfigured(page) = server.ask(verb).await? else {
+        let Reply::Reconfigured(page) = server.ask_for(peer, verb).await? else {
             return Err(ending());
         };
         if page.failed {

@@ -1,6 +1,7 @@
 //! The API as its readers see it, against a daemon in memory, over connections in memory, on a clock that jumps.
 
 mod gate;
+mod observe;
 mod time;
 
 use bindery_api::{ApiError, Permission};

@@ -91,6 +91,7 @@ fn question(group: &str, chained: bool) -> AccessQuestion {
     let (src, dst) = (Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST);
     AccessQuestion {
         tag: 1,
+        instance: "default".into(),
         group: group.into(),
         interface: "eth9".into(),
         chain: if chained { [PluginId(0)].into() } else { Box::default() },

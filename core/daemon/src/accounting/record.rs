@@ -92,6 +92,7 @@ fn username<'a>(group: &GroupAccess, view: &'a BindingView) -> Cow<'a, str> {
         option_82: &view.relay_info,
         client_id: &view.client_id,
         interface: &view.interface,
+        instance: &view.instance,
     };
     let made = group.include.as_ref().and_then(|include| username::build(include, &client).ok().flatten());
     Cow::Owned(made.unwrap_or_default())
@@ -128,10 +129,13 @@ mod tests {
         packet::{AttributeList, Type},
         username::Include,
     };
-    use bindery_types::{HwAddr, Ipv4Addr, LeaseTime, SessionId, Xid};
+    use bindery_types::{HwAddr, InstanceId, Ipv4Addr, LeaseTime, SessionId, Xid};
 
     fn view() -> BindingView {
         BindingView {
+            liveness: None,
+            timers: [None; 2],
+            lease_time_violated: false,
             session: SessionId(7),
             address: Ipv4Addr::new(10, 0, 0, 9),
             hw: HwAddr::new(1, &[2, 0, 0, 0, 0, 7]).unwrap(),
@@ -140,6 +144,8 @@ mod tests {
             started_ago: 100,
             last_packet_ago: 1,
             interface: "eth1".into(),
+            instance: "default".into(),
+            instance_id: InstanceId(0),
             server_id: Ipv4Addr::UNSPECIFIED,
             giaddr: Ipv4Addr::UNSPECIFIED,
             pool: "p".into(),

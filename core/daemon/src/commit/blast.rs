@@ -5,6 +5,7 @@ use bindery_api::ImpactedSession;
 use bindery_engine::{
     command::{Cursor, Reply, Verb},
     config::{Config, PluginId},
+    history::Actor,
     impact::{Impact, ImpactCounts, ImpactView, Prospect},
 };
 use std::sync::Arc;
@@ -38,9 +39,12 @@ pub(crate) async fn blast_of(
     list: bool,
 ) -> Option<Blast> {
     let config = Arc::clone(config);
+    let (sender, in_force) = oneshot::channel();
+    inbox.send(Message::Config(sender));
+    let in_force = in_force.await.ok()?;
     // Its pools are built here, not where packets wait.
     let prospect = tokio::task::spawn_blocking(move || {
-        let prospect = Prospect::new(config);
+        let prospect = Prospect::new(config.following(&in_force));
         Arc::new(match former {
             Some(former) => prospect.with_plugins(former),
             None => prospect,
@@ -52,7 +56,8 @@ pub(crate) async fn blast_of(
         let room = IMPACTED_MAX - blast.sessions.len();
         let rows = (list && room > 0).then_some(Impact::Changed);
         let (sender, answer) = oneshot::channel();
-        inbox.send(Message::Command(Verb::Impact { prospect: Arc::clone(&prospect), cursor: at, rows }, sender));
+        let verb = Verb::Impact { prospect: Arc::clone(&prospect), cursor: at, rows };
+        inbox.send(Message::Command(verb, Actor::Unknown, sender));
         let Reply::Impact { counts, rows, next } = answer.await.ok()? else { return None };
         blast.counts.add(&counts);
         blast.sessions.extend(rows.iter().take(room).map(told));

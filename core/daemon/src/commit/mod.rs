@@ -20,6 +20,8 @@ use crate::{
     renumber::Renumbering,
     routes::{self, RoutesError},
     sources::FileSources,
+    trace,
+    vlan::{self, Vlans},
 };
 use bindery_commit::{Database, EXPIRED, EditError, KeptFile, Recording};
 use bindery_config::{Loaded, PluginConfig, schema};
@@ -95,6 +97,7 @@ pub(crate) struct Configuration {
     routes: RouteThread,
     dynamic: Dynamic,
     radius: Radius,
+    vlans: Vlans,
     told: watch::Sender<(u64, Arc<Loaded>)>,
 }
 
@@ -106,6 +109,7 @@ pub(crate) struct Surroundings {
     pub(crate) routes: RouteThread,
     pub(crate) dynamic: Dynamic,
     pub(crate) radius: Radius,
+    pub(crate) vlans: Vlans,
 }
 
 /// What a daemon knows of configurations before it has one.
@@ -147,7 +151,7 @@ impl Configuration {
         recorded: Recorded,
         prepared: &Prepared,
         booted: Booted,
-        Surroundings { routes, dynamic, radius }: Surroundings,
+        Surroundings { routes, dynamic, radius, vlans }: Surroundings,
     ) -> io::Result<Self> {
         let Recorded { host, file, sources, database, copies, stores } = recorded;
         let components = prepared.components.clone();
@@ -166,6 +170,7 @@ impl Configuration {
             routes,
             dynamic,
             radius,
+            vlans,
             told,
         };
         let (by, via) = match booted {
@@ -461,9 +466,11 @@ async fn apply(mut held: Held, inbox: &Inbox, order: &Order, ready: Ready) -> Re
     held.radius.apply(Arc::clone(&aaa)).await;
     let (done, applied) = oneshot::channel();
     let plugins = inbox.take_answers_of(plugins);
+    inbox.send(Message::Revision(held.revision(), trace::changed(&loaded, held.active())));
     inbox.send(Message::Configure(Arc::clone(&loaded.engine), plugins, aaa, done));
     applied.await.map_err(|_| CommitError::Ending)?;
     held.dynamic.apply(dynamic);
+    held.vlans.set(vlan::Settings::of(&loaded));
     // Routes do not wait for another interval alone.
     held.routes.handle().sweep_every(routes::interval(&loaded.system));
     if let Some(next) = next {

@@ -352,6 +352,9 @@ fn news(change: SessionChange) -> Arc<SessionNews> {
         has_nonce: false,
     };
     let session = BindingView {
+        liveness: None,
+        timers: [None; 2],
+        lease_time_violated: false,
         session: SessionId(7),
         address: Ipv4Addr::new(192, 0, 2, 10),
         hw: HwAddr::from(MacAddr([2, 0, 0, 0, 0, 7])),
@@ -360,6 +363,8 @@ fn news(change: SessionChange) -> Arc<SessionNews> {
         started_ago: 0,
         last_packet_ago: 0,
         interface: "eth0".into(),
+        instance: "default".into(),
+        instance_id: InstanceId(0),
         server_id: Ipv4Addr::UNSPECIFIED,
         giaddr: Ipv4Addr::UNSPECIFIED,
         pool: "p".into(),

@@ -64,6 +64,11 @@ pub trait Policy {
     /// changed. `choice` is what the authority has granted; a later plugin overrides an earlier one. What it becomes is
     /// kept with the session.
     fn route(&mut self, _now: Now, _chain: &[PluginId], _question: &RouteQuestion<'_>, _choice: &mut RouteChoice) {}
+
+    /// Name of the plugin that dropped a packet last, for the history; empty where that is not known.
+    fn decider(&self) -> &str {
+        ""
+    }
 }
 
 /// A point on a packet's way, or in a session's life, at which plugins are asked (design §5).

@@ -71,6 +71,11 @@ impl Bitmap {
         }
     }
 
+    /// Whether every position is in it.
+    pub(super) fn is_full(&self) -> bool {
+        self.levels.last().is_none_or(|words| words.iter().all(|word| *word == u64::MAX))
+    }
+
     /// The first position from `from` on that is not in the set.
     pub(super) fn next_absent(&self, from: u32) -> Option<u32> {
         let mut position = from as usize;
@@ -129,11 +134,12 @@ mod tests {
                 assert_eq!(bits.next_absent(0), Some(position), "of {len}");
                 bits.insert(position);
             }
-            assert_eq!(bits.next_absent(0), None, "{len} are full");
+            assert_eq!((bits.next_absent(0), bits.is_full()), (None, true), "{len} are full");
             bits.check_invariants();
             bits.remove(len - 1);
             bits.check_invariants();
             assert_eq!((bits.next_absent(0), bits.next_absent(len)), (Some(len - 1), None));
+            assert!(!bits.is_full());
             assert_eq!(bits.count(len), u64::from(len) - 1);
         }
     }

@@ -1,7 +1,8 @@
 //! From the configuration's pools to positions in bitmaps: every address belongs to one pool.
 
 use super::{
-    HostTable, Oddity, OddityKind, Pool, Pools, Special, Stretch, bitmap::Bitmap, intervals::Intervals, table,
+    HostTable, Keeper, Kept, Oddity, OddityKind, Pool, Pools, Span, Special, Stretch, bitmap::Bitmap, chain,
+    intervals::Intervals, table, usage::Holds,
 };
 use crate::config;
 use alloc::{
@@ -9,7 +10,7 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use bindery_types::{InstanceId, Ipv4Addr, PoolId, Prefix4};
+use bindery_types::{InstanceId, PoolId, Prefix4};
 
 /// What of a pool decides which addresses it has. When a commit changes none of it, all bitmaps stay.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -60,10 +61,15 @@ pub(super) fn build(config: &config::Config) -> Pools {
         lengths: 0,
         specials: BTreeMap::new(),
         hosts: BTreeMap::new(),
+        keepers: Vec::new(),
+        segments: Vec::new(),
+        crossings: Vec::new(),
+        quiet: false,
+        excluded: BTreeMap::new(),
         tables: BTreeSet::new(),
         table_lengths: 0,
         own: BTreeSet::new(),
-        quarantined: BTreeSet::new(),
+        apart: BTreeMap::new(),
         oddities: Vec::new(),
     };
     let mut claimed = BTreeMap::new();
@@ -71,6 +77,10 @@ pub(super) fn build(config: &config::Config) -> Pools {
         pools.networks.entry((pool.instance, pool.network.len(), pool.network.address())).or_insert(id);
         pools.lengths |= 1 << pool.network.len();
         let barred = barred(pool);
+        for range in pool.excluded.iter().filter(|range| range.low <= range.high) {
+            let excluded = pools.excluded.entry(pool.instance).or_default();
+            excluded.insert(range.low.to_bits(), range.high.to_bits());
+        }
         let spans = claim(id, pool, &barred, claimed.entry(pool.instance).or_default(), &mut pools.oddities);
         pools.pools.push(lay_out(pool, spans));
         let stretches = pools.pools.last().map_or(&[][..], |made| &made.stretches);
@@ -102,20 +112,22 @@ fn barred(pool: &config::Pool) -> Intervals {
     barred
 }
 
-/// The pool's addresses in the order of its ranges, without those that an earlier range or pool has.
+/// The addresses of each of the pool's ranges, without those that an earlier range or pool has.
 fn claim(
     id: PoolId,
     pool: &config::Pool,
     barred: &Intervals,
     claimed: &mut Intervals,
     oddities: &mut Vec<Oddity>,
-) -> Vec<(u32, u32)> {
-    let mut spans = Vec::new();
+) -> Vec<Vec<(u32, u32)>> {
+    let mut all = Vec::new();
     let mut note = |kind, address| oddities.push(Oddity { pool: id, kind, address });
     for excluded in pool.excluded.iter().filter(|range| range.low > range.high) {
         note(OddityKind::RangeReversed, excluded.low);
     }
     for range in &pool.ranges {
+        all.push(Vec::new());
+        let Some(spans) = all.last_mut() else { continue };
         let low = range.low.max(pool.network.address()).to_bits();
         let high = range.high.min(pool.network.last()).to_bits();
         if range.low > range.high {
@@ -133,38 +145,47 @@ fn claim(
         if unclaimed != [(low, high)] {
             note(OddityKind::Overlap, range.low);
         }
-        let from = spans.len();
-        unclaimed.into_iter().for_each(|(low, high)| barred.gaps(low, high, &mut spans));
-        spans.iter().skip(from).for_each(|&(low, high)| claimed.insert(low, high));
+        unclaimed.into_iter().for_each(|(low, high)| barred.gaps(low, high, spans));
+        spans.iter().for_each(|&(low, high)| claimed.insert(low, high));
     }
-    spans
+    all
 }
 
-fn lay_out(pool: &config::Pool, spans: Vec<(u32, u32)>) -> Pool {
+fn lay_out(pool: &config::Pool, ranges: Vec<Vec<(u32, u32)>>) -> Pool {
     let mut positions = 0u32;
-    let stretches = spans
-        .into_iter()
-        .map(|(low, high)| {
-            let stretch = Stretch { low, high, base: positions };
+    let (mut stretches, mut spans) = (Vec::new(), Vec::new());
+    for (range, list) in pool.ranges.iter().zip(ranges) {
+        let from = positions;
+        for (low, high) in list {
+            stretches.push(Stretch { low, high, base: positions });
             // All addresses but 0.0.0.0 and 255.255.255.255, each once, fit in 32 bits.
             positions = positions.saturating_add((high - low).saturating_add(1));
-            stretch
-        })
-        .collect();
+        }
+        spans.push(Span { name: range.name.clone(), from, to: positions, cursor: from });
+    }
     Pool {
         name: pool.name.clone(),
         instance: pool.instance,
         network: pool.network,
         stretches,
+        spans,
         positions,
         taken: Bitmap::new(positions),
         cursor: 0,
         link: None,
-        reach: 1,
+        place: chain::Place::default(),
+        closed: false,
         hold_down: pool.hold_down,
+        active_drain: pool.active_drain,
         total: u64::from(positions),
-        used: 0,
-        quarantined: 0,
+        holds: Holds::default(),
+        aggregates: false,
+        utilization: None,
+        high: false,
+        has_hosts: false,
+        client_ids: BTreeMap::new(),
+        user_names: BTreeMap::new(),
+        option_match: Arc::clone(&pool.option_match),
         table: None,
     }
 }
@@ -178,8 +199,8 @@ fn reserve(pools: &mut Pools, id: PoolId, pool: &config::Pool, barred: &Interval
         } else if barred.contains(address.to_bits()) {
             Some(OddityKind::HostExcluded)
         } else if pools.specials.contains_key(&(pool.instance, address))
-            || pools.hosts.contains_key(&(id, host.hardware_address))
             || pools.in_table(pool.instance, address).is_some()
+            || is_known(pools, id, host)
         {
             Some(OddityKind::HostTwice)
         } else {
@@ -189,7 +210,9 @@ fn reserve(pools: &mut Pools, id: PoolId, pool: &config::Pool, barred: &Interval
             pools.oddities.push(Oddity { pool: id, kind, address });
             continue;
         }
-        pools.hosts.insert((id, host.hardware_address), address);
+        if let Some(mac) = host.hardware_address {
+            pools.hosts.insert((id, mac), address);
+        }
         if let Some((other, position)) = pools.position(pool.instance, address)
             && let Some(other) = pools.pool_mut(other)
         {
@@ -198,99 +221,83 @@ fn reserve(pools: &mut Pools, id: PoolId, pool: &config::Pool, barred: &Interval
         }
         if let Some(own) = pools.pool_mut(id) {
             own.total += 1;
+            own.has_hosts = true;
+            if !host.client_identifier.is_empty() {
+                own.client_ids.insert(host.client_identifier.clone(), address);
+            }
+            if !host.user_name.is_empty() {
+                own.user_names.insert(host.user_name.clone(), address);
+            }
         }
-        let special = Special { pool: id, host: Some(host.hardware_address), own: false, held: false };
+        let kept = Kept::Host(pools.keepers.len() as u32);
+        pools.keepers.push(Keeper {
+            mac: host.hardware_address,
+            client_id: host.client_identifier.clone(),
+            user_name: host.user_name.clone(),
+        });
+        let special = Special { pool: id, kept, own: false, held: false };
         pools.specials.insert((pool.instance, address), special);
     }
 }
 
-/// Takes over names, `hold-down` and `link`s, and works out how many pools each chain has: a chain that comes back to
-/// one of its pools ends there.
+/// Whether something that the host's client is known by has a host in the pool already.
+fn is_known(pools: &Pools, id: PoolId, host: &config::Host) -> bool {
+    let Some(pool) = pools.pool(id) else { return false };
+    host.hardware_address.is_some_and(|mac| pools.hosts.contains_key(&(id, mac)))
+        || pool.client_ids.contains_key(&host.client_identifier)
+        || pool.user_names.contains_key(&host.user_name)
+}
+
+/// Takes over what changes no address: names, drains, `link`s, thresholds, matches.
 pub(super) fn relink(pools: &mut Pools, config: &config::Config) {
-    pools.oddities.retain(|oddity| !matches!(oddity.kind, OddityKind::LinkNowhere | OddityKind::LinkLoop));
-    let instances: Vec<InstanceId> = pools.pools.iter().map(|pool| pool.instance).collect();
     for (id, new) in numbered(config) {
-        let fits = |link: &PoolId| instances.get(usize::from(link.0)) == Some(&new.instance);
-        let link = new.link.filter(fits);
-        if link != new.link {
-            pools.oddities.push(Oddity { pool: id, kind: OddityKind::LinkNowhere, address: new.network.address() });
-        }
         if let Some(pool) = pools.pool_mut(id) {
             pool.name.clone_from(&new.name);
+            let instance = config.instances.get(usize::from(new.instance.0));
+            pool.aggregates = instance.is_some_and(|instance| instance.linked_pool_aggregation);
+            pool.utilization = instance.and_then(|instance| instance.utilization);
             pool.hold_down = new.hold_down;
-            pool.link = link;
-            pool.reach = 0;
+            pool.active_drain = new.active_drain;
+            pool.option_match = Arc::clone(&new.option_match);
             // An equal table that was read anew takes the old one's place, so that only one stays in memory.
             if let (Some(table), Some(hosts)) = (&mut pool.table, &new.host_table) {
                 table.hosts = Arc::clone(hosts);
             }
         }
+        pools.weigh(id);
     }
     for (shape, new) in pools.shapes.iter_mut().zip(&config.pools) {
         shape.host_table.clone_from(&new.host_table);
     }
-    for (id, _) in numbered(config) {
-        measure(pools, id);
-    }
-}
-
-/// Sets `reach` of all pools on the chain from `start` on. Each pool is walked once, whatever the links are.
-fn measure(pools: &mut Pools, start: PoolId) {
-    let mut path = Vec::new();
-    let mut on_path = BTreeMap::new();
-    let mut next = Some(start);
-    let mut reach = 0;
-    while let Some(id) = next {
-        if let Some(&from) = on_path.get(&id) {
-            // A loop: all its pools reach the same number, itself included.
-            let round: Vec<PoolId> = path.split_off(from);
-            reach = round.len() as u32;
-            let address = pools.scope(id);
-            pools.oddities.push(Oddity { pool: id, kind: OddityKind::LinkLoop, address });
-            round.into_iter().for_each(|id| set_reach(pools, id, reach));
-            break;
-        }
-        let Some(pool) = pools.pool(id) else { break };
-        if pool.reach > 0 {
-            reach = pool.reach;
-            break;
-        }
-        next = pool.link;
-        on_path.insert(id, path.len());
-        path.push(id);
-    }
-    for id in path.into_iter().rev() {
-        reach += 1;
-        set_reach(pools, id, reach);
-    }
-}
-
-fn set_reach(pools: &mut Pools, id: PoolId, reach: u32) {
-    if let Some(pool) = pools.pool_mut(id) {
-        pool.reach = reach;
-    }
+    chain::lay(pools, config);
 }
 
 impl Pools {
     /// Lets next-fit go on where it was, so that a commit does not make addresses be used again early.
     pub(super) fn keep_cursors(&mut self, old: &Self) {
-        let cursors: BTreeMap<&str, Ipv4Addr> =
-            old.pools.iter().filter_map(|pool| Some((&*pool.name, pool.address(pool.cursor)?))).collect();
-        for index in 0..self.pools.len() {
-            let Some(pool) = self.pools.get(index) else {
+        let former: BTreeMap<(InstanceId, &str), &Pool> =
+            old.pools.iter().map(|pool| ((pool.instance, &*pool.name), pool)).collect();
+        for (index, id) in (0..=u16::MAX).map(PoolId).take(self.pools.len()).enumerate() {
+            let Some(old) = self.pools.get(index).and_then(|pool| former.get(&(pool.instance, &*pool.name))) else {
                 continue;
             };
-            let Some(&address) = cursors.get(&*pool.name) else {
-                continue;
-            };
-            let Some((id, position)) = self.position(pool.instance, address) else {
-                continue;
-            };
-            if usize::from(id.0) == index
-                && let Some(pool) = self.pools.get_mut(index)
-            {
-                pool.cursor = position;
+            let cursor = self.position_of_old(id, old, old.cursor);
+            let ranges: BTreeMap<&str, u32> = old.spans.iter().map(|span| (&*span.name, span.cursor)).collect();
+            let names = self.pools.get(index).map(|pool| pool.spans.iter().map(|span| span.name.clone()).collect());
+            let names: Vec<alloc::boxed::Box<str>> = names.unwrap_or_default();
+            let at = |name| self.position_of_old(id, old, *ranges.get(name)?);
+            let cursors: Vec<Option<u32>> = names.iter().map(|name| at(&**name)).collect();
+            let Some(pool) = self.pools.get_mut(index) else { continue };
+            pool.cursor = cursor.unwrap_or(pool.cursor);
+            for (span, cursor) in pool.spans.iter_mut().zip(cursors) {
+                span.cursor = cursor.filter(|at| (span.from..span.to).contains(at)).unwrap_or(span.cursor);
             }
         }
+    }
+
+    /// Where the address of an old position is in pool `id` now.
+    fn position_of_old(&self, id: PoolId, old: &Pool, position: u32) -> Option<u32> {
+        let (of, position) = self.position(old.instance, old.address(position)?)?;
+        (of == id).then_some(position)
     }
 }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 /// The set. Two intervals never touch.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Intervals(Vec<(u32, u32)>);
 
 impl Intervals {

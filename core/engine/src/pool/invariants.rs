@@ -1,7 +1,8 @@
 //! What must hold between bitmaps, specials and counts, told by counting all of it.
 
-use super::Pools;
-use bindery_types::PoolId;
+use super::{Hold, Kept, Pools};
+use alloc::vec::Vec;
+use bindery_types::{InstanceId, Ipv4Addr, PoolId};
 
 impl Pools {
     /// Counts everything again: for tests and the simulator.
@@ -13,14 +14,17 @@ impl Pools {
             let ((instance, low, _), (next, high, _)) = (&pair[0], &pair[1]);
             assert!(instance < next || low.high < high.low, "an address belongs to two pools");
         }
+        self.check_chains();
         for (index, pool) in self.pools.iter().enumerate() {
             let id = PoolId(index as u16);
             pool.taken.check_invariants();
             let size: u64 = pool.stretches.iter().map(|stretch| u64::from(stretch.high - stretch.low) + 1).sum();
             assert_eq!(size, u64::from(pool.positions), "positions of {}", pool.name);
+            let spans: Vec<u32> = pool.spans.iter().flat_map(|span| [span.from, span.to]).collect();
+            assert!(spans.is_sorted() && spans.last().is_none_or(|last| *last == pool.positions), "{}", pool.name);
             let (mut total, mut held) = (size, pool.taken.count(pool.positions));
             for (&(instance, address), special) in &self.specials {
-                assert!(special.own || special.host.is_some(), "{address} is special for no reason");
+                assert!(special.own || special.kept != Kept::No, "{address} is special for no reason");
                 if let Some((of, position)) = self.position(instance, address)
                     && of == id
                 {
@@ -29,7 +33,7 @@ impl Pools {
                     held -= 1;
                 }
                 if special.pool == id {
-                    total += u64::from(special.host.is_some() && !special.own);
+                    total += u64::from(if special.own { special.held } else { special.kept != Kept::No });
                     held += u64::from(special.held);
                 }
             }
@@ -59,12 +63,36 @@ impl Pools {
                 }
             }
             assert_eq!(pool.total, total, "addresses of {}", pool.name);
-            let quarantined = self.quarantined.iter().filter(|(instance, address)| {
-                assert!(self.is_held(*instance, *address), "{address} is in quarantine and free");
-                self.locate(*instance, *address).is_some_and(|(of, _)| of == id)
-            });
-            assert_eq!(pool.quarantined, quarantined.count() as u64, "quarantine of {}", pool.name);
-            assert_eq!(pool.used + pool.quarantined, held, "held addresses of {}", pool.name);
+            assert!(pool.holds.all() <= pool.total, "more held than there are in {}", pool.name);
+            assert_eq!(pool.holds.all(), held, "held addresses of {}", pool.name);
+            for hold in [Hold::Quarantine, Hold::Grace] {
+                let apart = self.apart.iter().filter(|((instance, address), of)| {
+                    assert!(self.is_held(*instance, *address), "{address} is {of:?} and free");
+                    **of == hold && self.locate(*instance, *address).is_some_and(|(of, _)| of == id)
+                });
+                assert_eq!(pool.holds.of(hold), apart.count() as u64, "{hold:?} of {}", pool.name);
+            }
+        }
+    }
+
+    /// Checks the counts of every pool against `holders`, which names every held address and what holds it: a pool's
+    /// addresses are free, offered, bound, in quarantine or kept. For tests and the simulator.
+    ///
+    /// # Panics
+    /// When they do not add up.
+    pub fn check_holders(&self, holders: impl IntoIterator<Item = (InstanceId, Ipv4Addr, Hold)>) {
+        let mut counted = alloc::vec![[0u64; 4]; self.pools.len()];
+        for (instance, address, hold) in holders {
+            let Some((id, _)) = self.locate(instance, address) else { continue };
+            assert!(self.is_held(instance, address), "{address} is {hold:?} and free in its pool");
+            if let Some(counts) = counted.get_mut(usize::from(id.0)) {
+                counts[hold as usize] += 1;
+            }
+        }
+        for (view, counts) in self.usage().into_iter().zip(counted) {
+            let told = [view.offered, view.bound, view.quarantined, view.held];
+            assert_eq!(told, counts, "offered, bound, quarantined and kept of {}", view.name);
+            assert_eq!(view.free + told.iter().sum::<u64>(), view.total, "sum of {}", view.name);
         }
     }
 }

@@ -9,38 +9,50 @@
 
 mod bitmap;
 mod build;
+mod chain;
+mod client;
+mod give;
 mod host_table;
 mod intervals;
 mod invariants;
 #[cfg(test)]
 mod model;
+mod option_match;
 mod table;
 #[cfg(test)]
 mod tests;
+mod usage;
 
-use crate::{command::PoolView, config::Config};
+use crate::config::{Config, Utilization};
 use alloc::{
     boxed::Box,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     vec::Vec,
 };
 use bindery_types::{InstanceId, Ipv4Addr, MacAddr, PoolId, Prefix4};
 use bitmap::Bitmap;
+use client::{Keeper, Kept};
 use core::fmt;
+use intervals::Intervals;
 use table::Table;
+use usage::Holds;
 
+pub use client::Client;
 pub use host_table::{HostTable, RESERVATIONS_MAX, Repeat, TableError};
+pub use option_match::{OptionMatch, RangeId};
+pub use usage::{Crossing, Hold};
 
 /// Why a wished address is not given.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// In no range and no `host` of the pool or those linked to it; excluded, or our own.
     NotOurs,
-    /// A `host` keeps it for another hardware address.
+    /// A `host` or `host-table` keeps it for another client.
     Reserved,
     /// Somebody holds it, or it is in quarantine.
     Taken,
-    /// Its pool takes no new bindings.
+    /// Its pool takes no new bindings: `hold-down` or `active-drain`.
     HoldDown,
 }
 
@@ -91,7 +103,7 @@ pub enum OddityKind {
     Overlap,
     /// The host's address is excluded, or the network's own: left out.
     HostExcluded,
-    /// The host's address or hardware address has a `host` already: left out.
+    /// The host's address, or what its client is known by, has a `host` already: left out.
     HostTwice,
     /// The link leads to no pool of this routing instance: left out.
     LinkNowhere,
@@ -114,11 +126,22 @@ struct Special {
     /// The pool of the `host`, else the one with the address in a range.
     pool: PoolId,
     /// Whom it is reserved for.
-    host: Option<MacAddr>,
+    kept: Kept,
     /// One of our own addresses.
     own: bool,
     /// Whether a session holds it.
     held: bool,
+}
+
+/// The positions of a configured `range`.
+#[derive(Clone, Debug)]
+struct Span {
+    name: Box<str>,
+    from: u32,
+    /// The first position behind it.
+    to: u32,
+    /// Where the next search within it begins.
+    cursor: u32,
 }
 
 #[derive(Debug)]
@@ -128,18 +151,32 @@ struct Pool {
     network: Prefix4,
     /// Ascending by base, in the order of the ranges.
     stretches: Vec<Stretch>,
+    /// One a configured range, in their order: they follow one another.
+    spans: Vec<Span>,
     positions: u32,
     /// Held, or special.
     taken: Bitmap,
     /// Where the next search begins.
     cursor: u32,
     link: Option<PoolId>,
-    /// Pools in the chain that begins here, itself counted, each once.
-    reach: u32,
+    place: chain::Place,
+    /// What its segment says: it gives nothing in turn.
+    closed: bool,
     hold_down: bool,
+    active_drain: bool,
+    /// Its addresses. Our own are not among them, but for those that somebody holds.
     total: u64,
-    used: u64,
-    quarantined: u64,
+    holds: Holds,
+    /// `linked-pool-aggregation`.
+    aggregates: bool,
+    utilization: Option<Utilization>,
+    /// Above `high-utilization`, and not under `abated-utilization` since.
+    high: bool,
+    /// Whether it has `host`s.
+    has_hosts: bool,
+    client_ids: BTreeMap<Box<[u8]>, Ipv4Addr>,
+    user_names: BTreeMap<Box<str>, Ipv4Addr>,
+    option_match: Arc<OptionMatch>,
     table: Option<Table>,
 }
 
@@ -149,16 +186,6 @@ impl Pool {
         let stretch = self.stretches.get(at)?;
         let address = stretch.low.checked_add(position - stretch.base)?;
         (address <= stretch.high).then(|| Ipv4Addr::from_bits(address))
-    }
-
-    /// Takes the next free address.
-    fn take_next(&mut self) -> Option<Ipv4Addr> {
-        let position = self.taken.next_absent(self.cursor).or_else(|| self.taken.next_absent(0))?;
-        let address = self.address(position)?;
-        self.taken.insert(position);
-        self.cursor = position.wrapping_add(1);
-        self.used += 1;
-        Some(address)
     }
 }
 
@@ -184,13 +211,21 @@ pub struct Pools {
     lengths: u64,
     specials: BTreeMap<(InstanceId, Ipv4Addr), Special>,
     hosts: BTreeMap<(PoolId, MacAddr), Ipv4Addr>,
+    /// Whom `host`s keep addresses for.
+    keepers: Vec<Keeper>,
+    segments: Vec<chain::Segment>,
+    crossings: Vec<Crossing>,
+    /// While the holders are being told, thresholds are not looked at.
+    quiet: bool,
+    /// What is excluded, by routing instance.
+    excluded: BTreeMap<InstanceId, Intervals>,
     /// The pools with a table, by network.
     tables: BTreeSet<(InstanceId, u8, Ipv4Addr, PoolId)>,
     /// Bit n: a pool with a table has a network of n bits.
     table_lengths: u64,
-    own: BTreeSet<Ipv4Addr>,
-    /// Held addresses that are in quarantine.
-    quarantined: BTreeSet<(InstanceId, Ipv4Addr)>,
+    own: BTreeSet<(InstanceId, Ipv4Addr)>,
+    /// Held addresses that no client has: in quarantine, or kept for their last client.
+    apart: BTreeMap<(InstanceId, Ipv4Addr), Hold>,
     oddities: Vec<Oddity>,
 }
 
@@ -206,25 +241,42 @@ impl Pools {
         build::build(config)
     }
 
-    /// Changes over to a new configuration. `holders` names every address that is held, quarantines too; it is read
-    /// only when the addresses of some pool changed. Our own addresses, quarantines, and where each pool's turn is,
-    /// stay. An address that is held and in no pool any more is forgotten.
-    pub fn rebuild(&mut self, config: &Config, holders: impl IntoIterator<Item = (InstanceId, Ipv4Addr)>) {
+    /// Changes over to a new configuration. `holders` names every address that is held, and by what; it is read
+    /// only when the addresses of some pool changed. Our own addresses, and where each pool's turn is, stay. An address
+    /// that is held and in no pool any more is forgotten. Returns whether other addresses are excluded now.
+    pub fn rebuild(
+        &mut self,
+        config: &Config,
+        holders: impl IntoIterator<Item = (InstanceId, Ipv4Addr, Hold)>,
+    ) -> bool {
         let same = self.shapes.len() == config.pools.len()
             && self.shapes.iter().zip(&config.pools).all(|(shape, pool)| shape.is(pool));
         if same {
             build::relink(self, config);
-            return;
+            return false;
         }
-        let old = core::mem::replace(self, build::build(config));
+        let mut old = core::mem::replace(self, build::build(config));
         self.keep_cursors(&old);
-        self.exclude_own(old.own.iter().copied());
-        for (instance, address) in holders {
-            self.mark(instance, address);
-            if old.quarantined.contains(&(instance, address)) {
-                self.quarantine(instance, address);
-            }
+        self.keep_alarms(&old);
+        self.crossings = core::mem::take(&mut old.crossings);
+        self.quiet = true;
+        for (instance, address, hold) in holders {
+            self.mark(instance, address, hold);
         }
+        self.exclude_own(old.own.iter().copied());
+        self.quiet = false;
+        (0..self.pools.len()).filter_map(|id| u16::try_from(id).ok()).for_each(|id| self.weigh(PoolId(id)));
+        self.excluded != old.excluded
+    }
+
+    /// Whether `address` is excluded in its routing instance: by `excluded-address` or `excluded-range` of any pool.
+    pub fn is_excluded(&self, instance: InstanceId, address: Ipv4Addr) -> bool {
+        self.excluded.get(&instance).is_some_and(|excluded| excluded.contains(address.to_bits()))
+    }
+
+    /// Whether anything is excluded.
+    pub fn excludes(&self) -> bool {
+        !self.excluded.is_empty()
     }
 
     /// What of the configuration was left out.
@@ -232,16 +284,13 @@ impl Pools {
         &self.oddities
     }
 
-    /// Our own interface addresses, all of them, in place of those before: never given, in no routing instance. Who
-    /// holds one keeps it.
-    pub fn exclude_own(&mut self, addresses: impl IntoIterator<Item = Ipv4Addr>) {
-        let new: BTreeSet<Ipv4Addr> = addresses.into_iter().collect();
+    /// Our own interface addresses, all of them, in place of those before: never given in the routing instance of the
+    /// interface. Who holds one keeps it.
+    pub fn exclude_own(&mut self, addresses: impl IntoIterator<Item = (InstanceId, Ipv4Addr)>) {
+        let new: BTreeSet<(InstanceId, Ipv4Addr)> = addresses.into_iter().collect();
         let old = core::mem::take(&mut self.own);
-        let instances: BTreeSet<InstanceId> = self.pools.iter().map(|pool| pool.instance).collect();
-        for &instance in &instances {
-            old.difference(&new).for_each(|&address| self.disown(instance, address));
-            new.difference(&old).for_each(|&address| self.own(instance, address));
-        }
+        old.difference(&new).for_each(|&(instance, address)| self.disown(instance, address));
+        new.difference(&old).for_each(|&(instance, address)| self.own(instance, address));
         self.own = new;
     }
 
@@ -273,80 +322,17 @@ impl Pools {
 
     /// Whether the pool takes no new bindings.
     pub fn is_held_down(&self, pool: PoolId) -> bool {
-        self.pool(pool).is_some_and(|pool| pool.hold_down)
+        self.pool(pool).is_some_and(|pool| pool.hold_down || pool.active_drain)
     }
 
-    /// The pool and those it is linked to, in the order in which they are tried.
-    pub fn chain(&self, pool: PoolId) -> impl Iterator<Item = PoolId> + use<'_> {
-        let reach = self.pool(pool).map_or(0, |pool| pool.reach as usize);
-        core::iter::successors(Some(pool), |&id| self.pool(id)?.link).take(reach)
+    /// Whether the pool sends away who holds an address of it.
+    pub fn is_drained(&self, pool: PoolId) -> bool {
+        self.pool(pool).is_some_and(|pool| pool.active_drain)
     }
 
-    /// Whether `pool`, or one linked to it, has an address that nobody holds and that the client of `mac` may be given.
-    pub fn has_any(&self, pool: PoolId, mac: Option<MacAddr>) -> bool {
-        let open = |id: &PoolId| self.pool(*id).is_some_and(|pool| !pool.hold_down);
-        let reserved = mac.and_then(|mac| self.reservation(pool, mac));
-        reserved.is_some_and(|(id, _)| open(&id))
-            || self.chain(pool).filter(open).any(|id| self.pool(id).is_some_and(|p| p.taken.next_absent(0).is_some()))
-    }
-
-    /// Gives a wished address to the client of `mac` (`None` for one without Ethernet address), from `pool` or those
-    /// linked to it. Returns the pool it belongs to.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn take(&mut self, pool: PoolId, address: Ipv4Addr, mac: Option<MacAddr>) -> Result<PoolId, Refusal> {
-        let instance = self.pool(pool).ok_or(Refusal::NotOurs)?.instance;
-        let owner = self.pool_of(instance, address).ok_or(Refusal::NotOurs)?;
-        if !self.chain(pool).any(|id| id == owner) {
-            return Err(Refusal::NotOurs);
-        }
-        if self.reserved_for(instance, address).is_some_and(|reserved| Some(reserved) != mac) {
-            return Err(Refusal::Reserved);
-        }
-        if self.is_held(instance, address) {
-            return Err(Refusal::Taken);
-        }
-        if self.is_held_down(owner) {
-            return Err(Refusal::HoldDown);
-        }
-        self.mark(instance, address).ok_or(Refusal::NotOurs)
-    }
-
-    /// Gives the next address in turn, from `pool` or, when it has none, from those linked to it.
-    ///
-    /// # Errors
-    /// None is free.
-    pub fn take_next(&mut self, pool: PoolId) -> Result<(PoolId, Ipv4Addr), Exhausted> {
-        let mut next = Some(pool);
-        for _ in 0..self.pool(pool).map_or(0, |pool| pool.reach) {
-            let id = next.ok_or(Exhausted)?;
-            let pool = self.pool_mut(id).ok_or(Exhausted)?;
-            if !pool.hold_down
-                && let Some(address) = pool.take_next()
-            {
-                return Ok((id, address));
-            }
-            next = pool.link;
-        }
-        Err(Exhausted)
-    }
-
-    /// The reservation of a client in `pool` or those linked to it, a pool's `host`s before its `host-table`: it
-    /// still has to be taken.
-    pub fn reservation(&self, pool: PoolId, mac: MacAddr) -> Option<(PoolId, Ipv4Addr)> {
-        self.chain(pool).find_map(|id| {
-            let host = self.hosts.get(&(id, mac)).copied();
-            Some((id, host.or_else(|| self.pool(id)?.table.as_ref()?.address_of(mac))?))
-        })
-    }
-
-    /// The client that a `host` or a `host-table` keeps `address` for.
-    pub fn reserved_for(&self, instance: InstanceId, address: Ipv4Addr) -> Option<MacAddr> {
-        match self.specials.get(&(instance, address)) {
-            Some(special) => special.host,
-            None => self.kept_in_table(instance, address),
-        }
+    /// The range of `pool` for a client behind a circuit and a remote id (`option-match option-82`).
+    pub fn matched_range(&self, pool: PoolId, circuit_id: Option<&[u8]>, remote_id: Option<&[u8]>) -> Option<RangeId> {
+        self.pool(pool)?.option_match.find(circuit_id, remote_id)
     }
 
     /// Whether somebody holds `address`, as far as it belongs to a pool.
@@ -361,55 +347,6 @@ impl Pools {
             Place::Table(index) => pool.and_then(|pool| pool.table.as_ref()).is_some_and(|it| it.held.contains(index)),
             Place::Position(position) => pool.is_some_and(|pool| pool.taken.contains(position)),
         }
-    }
-
-    /// Writes down that a session holds `address`, whatever the configuration says about giving it. Returns the pool
-    /// it belongs to; for an address of no pool nothing is written down.
-    pub fn mark(&mut self, instance: InstanceId, address: Ipv4Addr) -> Option<PoolId> {
-        let (pool, place) = self.locate(instance, address)?;
-        if !self.is_held_at(instance, address, pool, place) {
-            self.set_held(instance, address, place, pool, true);
-            self.pool_mut(pool)?.used += 1;
-        }
-        Some(pool)
-    }
-
-    /// Writes down that nobody holds `address` any more; its quarantine ends too.
-    pub fn free(&mut self, instance: InstanceId, address: Ipv4Addr) {
-        let Some((pool, place)) = self.locate(instance, address) else {
-            return;
-        };
-        if !self.is_held_at(instance, address, pool, place) {
-            return;
-        }
-        let was_quarantined = self.quarantined.remove(&(instance, address));
-        self.set_held(instance, address, place, pool, false);
-        if let Some(pool) = self.pool_mut(pool) {
-            let count = if was_quarantined { &mut pool.quarantined } else { &mut pool.used };
-            *count -= 1;
-        }
-    }
-
-    /// Puts `address` in quarantine (DHCPDECLINE), held or not, until it is freed.
-    pub fn quarantine(&mut self, instance: InstanceId, address: Ipv4Addr) {
-        if let Some(pool) = self.mark(instance, address)
-            && self.quarantined.insert((instance, address))
-            && let Some(pool) = self.pool_mut(pool)
-        {
-            pool.used -= 1;
-            pool.quarantined += 1;
-        }
-    }
-
-    /// Usage by pool, in configuration order.
-    pub fn usage(&self) -> Vec<PoolView> {
-        let view = |pool: &Pool| PoolView {
-            name: pool.name.clone(),
-            total: pool.total,
-            used: pool.used,
-            quarantined: pool.quarantined,
-        };
-        self.pools.iter().map(view).collect()
     }
 
     fn pool(&self, id: PoolId) -> Option<&Pool> {
@@ -455,6 +392,7 @@ impl Pools {
                 if let Some(pool) = self.pool_mut(pool) {
                     if held { pool.taken.insert(position) } else { pool.taken.remove(position) }
                 }
+                self.refresh(pool);
             }
         }
     }
@@ -462,20 +400,21 @@ impl Pools {
     /// `address` becomes one of ours.
     fn own(&mut self, instance: InstanceId, address: Ipv4Addr) {
         let held = self.is_held(instance, address);
-        let Some((pool, place)) = self.locate(instance, address) else {
+        let Some((id, place)) = self.locate(instance, address) else {
             return;
         };
-        if let Some(pool) = self.pool_mut(pool) {
+        let kept = self.kept(instance, address);
+        match place {
+            Place::Position(_) => self.set_held(instance, address, place, id, true),
+            Place::Table(_) => self.set_held(instance, address, place, id, false),
+            Place::Special => {}
+        }
+        if !held && let Some(pool) = self.pool_mut(id) {
             pool.total -= 1;
-            if let Place::Position(position) = place {
-                pool.taken.insert(position);
-            }
         }
-        if let Place::Table(_) = place {
-            self.set_held(instance, address, place, pool, false);
-        }
-        let special = Special { pool, host: self.reserved_for(instance, address), own: true, held };
+        let special = Special { pool: id, kept, own: true, held };
         self.specials.entry((instance, address)).or_insert(special).own = true;
+        self.weigh(id);
     }
 
     /// `address` is ours no longer.
@@ -485,23 +424,17 @@ impl Pools {
         };
         special.own = false;
         let special = *special;
-        let in_table = self.in_table(instance, address);
-        if special.host.is_none() || in_table.is_some() {
+        if !matches!(special.kept, Kept::Host(_)) {
             self.specials.remove(&(instance, address));
+            if let Some((id, place)) = self.locate(instance, address) {
+                self.set_held(instance, address, place, id, special.held);
+            }
         }
-        if let Some((pool, index)) = in_table {
-            self.set_held(instance, address, Place::Table(index), pool, special.held);
-        }
-        let position = self.position(instance, address).map(|(_, position)| position);
-        let Some(pool) = self.pool_mut(special.pool) else {
-            return;
-        };
-        pool.total += 1;
-        if special.host.is_none()
-            && !special.held
-            && let Some(position) = position
+        if !special.held
+            && let Some(pool) = self.pool_mut(special.pool)
         {
-            pool.taken.remove(position);
+            pool.total += 1;
         }
+        self.weigh(special.pool);
     }
 }

@@ -158,6 +158,7 @@ impl Engine {
     pub(crate) fn reconfigure_due(&mut self, turn: Turn, policy: &mut dyn Policy) {
         for _ in 0..DUE_MAX {
             let Some(entry) = self.schedule.first_due(turn.now.mono) else { return };
+            self.begin_event(crate::history::Why::Unknown);
             let slot = entry.slot.slot;
             let record = self.sessions.resolve(entry.slot).and_then(|slot| self.sessions.get(slot)).copied();
             let Some(record) = record.filter(|r| r.state() == State::Bound) else {
@@ -207,6 +208,7 @@ impl Engine {
         match verdict {
             ExhaustedVerdict::Clear => {
                 let flags = Capability::Deaf.store(flags_of_tombstone(record.flags, true));
+                self.begin_event(crate::history::Why::Exhausted);
                 self.commit_end_as(turn, slot, BindingEvent::Clear, flags, None, None);
             }
             // New options are no reason to refuse anybody.
@@ -255,6 +257,10 @@ impl Engine {
     fn send_forcerenew(&mut self, slot: Slot) {
         let config = Arc::clone(&self.config);
         let Some(record) = self.sessions.get(slot).copied() else { return };
+        self.origin.index = self.index_of(record.link());
+        self.origin.session = record.id();
+        self.origin.address = record.address();
+        self.origin.hw = self.sessions.identity(slot).map(|identity| identity.hw);
         let reconfigure = self.reconfigure_of(&config, &record);
         let nonce = self.sessions.nonce(slot);
         // Not that of the attempt's own change: a NAK may have left since with a later one.
@@ -269,6 +275,13 @@ impl Engine {
         let mut set = |code, value: &[u8]| reply.options.set(code, value).is_ok();
         let mut whole = set(OptionCode::DHCP_MESSAGE_TYPE, &[MessageType::ForceRenew as u8])
             && set(OptionCode::SERVER_IDENTIFIER, &record.server_id.octets());
+        // `include-option-82 forcerenew`: an access node on the way looks for its own.
+        let served = self.served_by_name(&config, &record).map(|served| self.served_of(&config, &record, served));
+        if served.and_then(|served| served.overrides(&config)).is_some_and(|o| o.option_82_in_forcerenew)
+            && let Some(identity) = self.sessions.identity(slot).filter(|identity| !identity.relay_info.is_empty())
+        {
+            whole &= set(OptionCode::RELAY_AGENT_INFORMATION, identity.relay_info);
+        }
         match (&nonce, token) {
             (Some(_), _) => whole &= set(OptionCode::AUTHENTICATION, &authentication::unsealed(replay)),
             (None, Some(token)) => whole &= set(OptionCode::AUTHENTICATION, &token_value(replay, token)),
@@ -281,12 +294,17 @@ impl Engine {
             whole &= authentication::seal(&mut payload, value);
         }
         if !whole {
-            self.counters.drop(crate::event::DropReason::EncodeError);
+            self.dropped_for(crate::event::DropReason::EncodeError);
             return self.recycle(payload);
         }
-        let src = if self.links.is_own(record.server_id) { record.server_id } else { Ipv4Addr::UNSPECIFIED };
-        let to = Destination::Udp { link: IfIndex(0), src, dst: record.address(), port: 68 };
-        self.send(Answer { to, also_to: None, message: MessageType::ForceRenew, payload });
+        let src = if self.links.is_own(record.instance(), record.server_id) {
+            record.server_id
+        } else {
+            Ipv4Addr::UNSPECIFIED
+        };
+        let link = self.links.by_name(record.link()).map_or(IfIndex(0), |state| state.link.index);
+        let to = Destination::Udp { link, src, dst: record.address(), port: 68 };
+        self.send(Answer { to, also_to: None, message: Some(MessageType::ForceRenew), payload });
     }
 
     /// A session as the stages see it.

@@ -16,6 +16,10 @@ pub(crate) mod flag {
     pub(crate) const TOKEN: u16 = 1 << 4;
     /// Group and pool were chosen by an authority or a plugin, and hold for the session.
     pub(crate) const STEERED: u16 = 1 << 5;
+    /// The lease was too short for `lease-time-validation` at the last request.
+    pub(crate) const LEASE_TIME_VIOLATED: u16 = 1 << 7;
+    /// The client speaks BOOTP: it was told of no lease, and the one that it has is for ever.
+    pub(crate) const BOOTP: u16 = 1 << 6;
     /// Attempts made so far, four bits.
     pub(crate) const ATTEMPTS_SHIFT: u16 = 8;
     pub(crate) const ATTEMPTS: u16 = 0xf << ATTEMPTS_SHIFT;

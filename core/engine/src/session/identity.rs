@@ -15,7 +15,8 @@ const NONCE_LEN: usize = 24;
 const LONG: u8 = 255;
 
 /// What makes two packets come from the same client (RFC 2131 §4.2): option 61 where it is sent, else the hardware
-/// type and address.
+/// type and address. An IAID with a DUID is such an option like any other: the whole of it counts (RFC 4361 §6.1), and comes
+/// before the hardware address (RFC 4361 §6.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ClientKey<'a> {
     /// Option 61, not empty.

@@ -13,7 +13,7 @@ impl SessionTable {
     pub fn check_invariants(&self) {
         let (mut len, mut held, mut keyed, mut heads) = (0u32, 0, 0, 0);
         let mut counts = [0u32; State::ALL.len()];
-        let mut live = alloc::vec![0u32; self.live_on_link.len()];
+        let mut live = alloc::vec![[0u32; 2]; self.live_on_link.len()];
         for slot in (0..self.records.len()).map(Slot) {
             let Some(record) = self.get(slot) else {
                 continue;
@@ -21,7 +21,10 @@ impl SessionTable {
             len += 1;
             counts[record.state as usize] += 1;
             if record.state.is_live() {
-                *live.get_mut(record.link.index()).expect("a live session on an interface without a count") += 1;
+                let on_link = live.get_mut(record.link.index());
+                let [live, offered] = on_link.expect("a live session on an interface without a count");
+                *live += 1;
+                *offered += u32::from(record.state == State::Offered);
             }
             held += usize::from(record.held().is_some());
             keyed += usize::from(record.state.is_the_clients());
@@ -43,8 +46,8 @@ impl SessionTable {
         let identity = self.identity(slot).expect("a record without identity");
         assert_eq!(self.find_by_id(record.id), Some(slot), "{:?} by id", record.id);
         if record.state.is_the_clients() {
-            let found = self.find_by_client(record.instance, record.scope, &identity.key());
-            assert_eq!(found, Some(slot), "{:?} by client key", record.id);
+            let mut found = self.all_of_client(record.instance, record.scope, &identity.key());
+            assert!(found.any(|other| other == slot), "{:?} by client key", record.id);
         }
         if let Some(address) = record.held() {
             assert_eq!(self.find_by_address(record.instance, address), Some(slot), "holder of {address}");

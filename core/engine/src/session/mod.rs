@@ -7,6 +7,7 @@
 //! What this module never does: no protocol, no decision, no clock. Read [`SessionTable`] first.
 
 mod arena;
+mod clients;
 mod deadlines;
 mod identity;
 mod index;
@@ -21,6 +22,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+pub use clients::Whereabouts;
 pub use deadlines::Deadlines;
 pub use identity::{ClientKey, Identity, IdentityBuf, TooLong};
 pub use names::{NameId, Names};

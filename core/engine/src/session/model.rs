@@ -290,7 +290,10 @@ impl Pair {
                 });
                 let bytes = who.client_id();
                 let key = ClientKey::new(&bytes, who.hw());
-                assert_eq!(self.table.find_by_client(InstanceId(instance), scope(which), &key), expected);
+                assert_eq!(
+                    self.table.find_by_client(InstanceId(instance), scope(which), &key, Whereabouts::default()),
+                    expected
+                );
             }
         }
         for hw in (0..4).map(|hw| Who { hw, client_id: 0 }) {
@@ -301,7 +304,7 @@ impl Pair {
             expected.sort();
             assert_eq!(found, expected, "sessions of {}", hw.hw());
         }
-        let mut holders: Vec<_> = self.table.holders().collect();
+        let mut holders: Vec<_> = self.table.holders().map(|(instance, address, _)| (instance, address)).collect();
         let holding = self.model.values().filter(|s| s.holds());
         let mut expected: Vec<_> = holding.map(|s| (InstanceId(s.instance), ip(s.address))).collect();
         holders.sort();

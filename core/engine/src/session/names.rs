@@ -17,6 +17,16 @@ impl NameId {
     pub const fn index(self) -> usize {
         self.0 as usize
     }
+
+    /// The same as it is kept where a name is one of several things.
+    pub(crate) const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The name of that number.
+    pub(crate) const fn of(number: u32) -> Self {
+        Self(number)
+    }
 }
 
 /// The names. They come from the configuration, the kernel and the session database, never from clients; a name

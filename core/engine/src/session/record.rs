@@ -1,6 +1,7 @@
 //! The record of one session.
 
 use super::names::NameId;
+use crate::pool::Hold;
 use crate::record::{BindingKey, Bound, DurableState, LeaseRecord, Nonce, Role, RouteRecord};
 use bindery_types::{InstanceId, IpAddr, Ipv4Addr, LeaseTime, SessionId, Xid};
 
@@ -49,6 +50,16 @@ impl State {
     /// Whether the record's address is taken by it.
     pub const fn holds_address(self) -> bool {
         matches!(self, Self::Offered | Self::Bound | Self::Declined)
+    }
+
+    /// What holds the address; `None` where nothing does.
+    pub const fn hold(self) -> Option<Hold> {
+        match self {
+            Self::Offered => Some(Hold::Offered),
+            Self::Bound => Some(Hold::Bound),
+            Self::Declined => Some(Hold::Quarantine),
+            Self::Released | Self::Expired | Self::Cleared => None,
+        }
     }
 
     /// Whether the record is what its client key finds: a client that declined an address starts anew.
@@ -118,6 +129,10 @@ pub struct Record {
     pub pending: u16,
     /// Bits of reconfiguration and of later features; all are kept.
     pub flags: u16,
+    /// How far the expiry that storage has of a bound session is ahead of `end`, seconds.
+    pub ahead: u32,
+    /// What of it is still to be written behind (the engine's marks).
+    pub behind: u8,
     /// Which binding of the session; 0 for DHCPv4.
     pub index: u8,
     /// Role that made the session.
@@ -159,6 +174,8 @@ impl Record {
             pool: NameId::EMPTY,
             pending: 0,
             flags: 0,
+            ahead: 0,
+            behind: 0,
             index: 0,
             role: Role::Server,
             id,
@@ -243,7 +260,7 @@ impl Record {
             server_id: self.server_id,
             giaddr: self.giaddr,
             start: self.start,
-            end: self.end,
+            end: self.kept(),
             cltt: self.cltt,
             changed: self.changed,
             change: self.change,

@@ -7,7 +7,7 @@ use super::{
     table::{Conflict, SessionTable},
 };
 use crate::record::{Bound, IdentityRecord, LeaseRecord, StoredSession};
-use bindery_types::IpAddr;
+use bindery_types::{InstanceId, IpAddr};
 use core::fmt;
 
 /// Why a session read at start was left out.
@@ -35,7 +35,8 @@ impl core::error::Error for RestoreError {}
 
 impl Identity<'_> {
     /// The identity part as the database keeps it, for a session whose record is or becomes `record`. Allocates.
-    pub fn record(&self, record: &Record, names: &Names) -> IdentityRecord {
+    /// `instance` is the name of its routing instance, empty for the default one.
+    pub fn record(&self, record: &Record, instance: &str, names: &Names) -> IdentityRecord {
         IdentityRecord {
             hw: self.hw,
             client_id: self.client_id.into(),
@@ -46,6 +47,7 @@ impl Identity<'_> {
             interface: names.name(record.link()).into(),
             group: names.name(record.group).into(),
             pool: names.name(record.pool).into(),
+            instance: instance.into(),
         }
     }
 }
@@ -57,15 +59,20 @@ impl SessionTable {
     }
 
     /// The identity part as the database keeps it; `None` for an empty slot. Allocates.
-    pub fn identity_record(&self, slot: Slot, names: &Names) -> Option<IdentityRecord> {
-        Some(self.identity(slot)?.record(self.get(slot)?, names))
+    pub fn identity_record(&self, slot: Slot, instance: &str, names: &Names) -> Option<IdentityRecord> {
+        Some(self.identity(slot)?.record(self.get(slot)?, instance, names))
     }
 
-    /// Takes in a session read at start.
+    /// Takes in a session read at start: one of `instance`, whatever number the record has.
     ///
     /// # Errors
     /// It does not fit; nothing changed.
-    pub fn insert_stored(&mut self, stored: &StoredSession, names: &mut Names) -> Result<Slot, RestoreError> {
+    pub fn insert_stored(
+        &mut self,
+        stored: &StoredSession,
+        instance: InstanceId,
+        names: &mut Names,
+    ) -> Result<Slot, RestoreError> {
         let StoredSession { lease, identity } = stored;
         let (Bound::V4Address(address), IpAddr::V4(scope)) = (lease.bound, lease.scope) else {
             return Err(RestoreError::Family);
@@ -81,7 +88,7 @@ impl SessionTable {
                 subscriber: &identity.subscriber,
             })
             .map_err(|_| RestoreError::TooLong)?;
-        let mut record = Record::new(lease.key.session, lease.instance, scope, lease.state.into(), address)
+        let mut record = Record::new(lease.key.session, instance, scope, lease.state.into(), address)
             .on_link(names.intern(&identity.interface));
         record.start = lease.start;
         record.end = lease.end;
@@ -97,7 +104,11 @@ impl SessionTable {
         record.flags = lease.flags;
         record.index = lease.key.index;
         record.role = lease.role;
-        let slot = self.insert(record, &bytes).map_err(RestoreError::Conflict)?;
+        let rival = match record.state.is_the_clients() {
+            true => self.exact_rival(&record, &bytes.view()),
+            false => None,
+        };
+        let slot = self.insert_beside(record, &bytes, rival).map_err(RestoreError::Conflict)?;
         self.set_nonce(slot, lease.nonce);
         Ok(slot)
     }

@@ -3,12 +3,12 @@
 use super::{
     arena::Pages,
     deadlines::Deadlines,
-    identity::{Blob, ClientKey, Identity, IdentityBuf},
+    identity::{Blob, Identity, IdentityBuf},
     index::{Hashes, Index},
     names::NameId,
     record::{Record, Slot, SlotRef, State},
 };
-use crate::{record::Nonce, subscriber::username_in};
+use crate::{config::DuplicateClients, pool::Hold, record::Nonce, subscriber::username_in};
 use alloc::{boxed::Box, vec::Vec};
 use bindery_types::{HwAddr, InstanceId, Ipv4Addr, LeaseTime, SessionId};
 use core::{fmt, iter};
@@ -65,7 +65,7 @@ impl MemoryUse {
 /// Every session of an engine.
 ///
 /// Three keys are unique: the session id; the client key in its routing instance and scope, among all records but
-/// those in quarantine; and the address in its routing instance, among the records that hold one (offered, bound,
+/// those in quarantine (with what tells duplicate clients apart, see [`super::Whereabouts`]); and the address in its routing instance, among the records that hold one (offered, bound,
 /// in quarantine). A tombstone keeps its client key and holds no address. The table refuses whatever would break
 /// that, so design §2.3 (no address twice) holds in memory whatever its callers do.
 #[derive(Debug)]
@@ -80,14 +80,16 @@ pub struct SessionTable {
     pub(super) hw: Index,
     /// Sessions with a user name, by it: several may have the same.
     pub(super) users: Index,
+    /// What tells clients apart, by routing instance; shorter where the rest has the default.
+    pub(super) duplicates: Vec<DuplicateClients>,
     pub(super) deadlines: Deadlines,
     /// First free slot; the others follow by `hw_next`.
     pub(super) free: Slot,
     pub(super) len: u32,
     limit: u32,
     pub(super) counts: [u32; State::ALL.len()],
-    /// Live sessions by [`NameId`] of their interface.
-    pub(super) live_on_link: Vec<u32>,
+    /// Live sessions by [`NameId`] of their interface, and those of them that are offers.
+    pub(super) live_on_link: Vec<[u32; 2]>,
 }
 
 impl SessionTable {
@@ -107,6 +109,7 @@ impl SessionTable {
             ids: Index::new(),
             hw: Index::new(),
             users: Index::new(),
+            duplicates: Vec::new(),
             deadlines: Deadlines::new(),
             free: Slot::NONE,
             len: 0,
@@ -121,6 +124,20 @@ impl SessionTable {
     /// # Errors
     /// A unique key is taken, or the table is full.
     pub fn insert(&mut self, record: Record, identity: &IdentityBuf) -> Result<Slot, Conflict> {
+        let rival = match record.state.is_the_clients() {
+            true => self.rival(&record, &identity.view(), None),
+            false => None,
+        };
+        self.insert_beside(record, identity, rival)
+    }
+
+    /// The same; `rival` is the session of the same client, where there is one.
+    pub(super) fn insert_beside(
+        &mut self,
+        record: Record,
+        identity: &IdentityBuf,
+        rival: Option<Slot>,
+    ) -> Result<Slot, Conflict> {
         let view = identity.view();
         let mut record = record;
         record.client_hash = self.hashes.client(record.instance, record.scope, &view.key());
@@ -130,9 +147,7 @@ impl SessionTable {
         if let Some(other) = self.find_by_id(record.id) {
             return Err(Conflict::Id(other));
         }
-        if record.state.is_the_clients()
-            && let Some(other) = self.find_hashed(record.client_hash, record.instance, record.scope, &view.key())
-        {
+        if let Some(other) = rival {
             return Err(Conflict::Client(other));
         }
         if let Some(address) = record.held()
@@ -217,11 +232,6 @@ impl SessionTable {
         self.get(handle.slot).filter(|record| record.generation == handle.generation).map(|_| handle.slot)
     }
 
-    /// The session of a client: live or a tombstone, not a quarantine.
-    pub fn find_by_client(&self, instance: InstanceId, scope: Ipv4Addr, key: &ClientKey<'_>) -> Option<Slot> {
-        self.find_hashed(self.hashes.client(instance, scope, key), instance, scope, key)
-    }
-
     /// The session that holds an address: offered, bound, or in quarantine.
     pub fn find_by_address(&self, instance: InstanceId, address: Ipv4Addr) -> Option<Slot> {
         self.addresses.find(self.hashes.address(instance, address), |slot| {
@@ -253,10 +263,15 @@ impl SessionTable {
         (end < self.records.len()).then_some(end)
     }
 
-    /// Every address that is held, in no order: what `Pools::rebuild` asks for.
-    pub fn holders(&self) -> impl Iterator<Item = (InstanceId, Ipv4Addr)> + use<'_> {
+    /// Numbers of slots are below this.
+    pub const fn slots(&self) -> u32 {
+        self.records.len()
+    }
+
+    /// Every address that is held and by what, in no order: what `Pools::rebuild` asks for.
+    pub fn holders(&self) -> impl Iterator<Item = (InstanceId, Ipv4Addr, Hold)> + use<'_> {
         let records = (0..self.records.len()).filter_map(|slot| self.get(Slot(slot)));
-        records.filter_map(|record| Some((record.instance, record.held()?)))
+        records.filter_map(|record| Some((record.instance, record.held()?, record.state.hold()?)))
     }
 
     /// How many sessions are in `state`.
@@ -266,7 +281,12 @@ impl SessionTable {
 
     /// Offered and bound sessions whose client logged in on `link`.
     pub fn live_on_link(&self, link: NameId) -> u32 {
-        self.live_on_link.get(link.index()).copied().unwrap_or(0)
+        self.live_on_link.get(link.index()).map_or(0, |[live, _]| *live)
+    }
+
+    /// Offered sessions whose client came in on `link`.
+    pub fn offered_on_link(&self, link: NameId) -> u32 {
+        self.live_on_link.get(link.index()).map_or(0, |[_, offered]| *offered)
     }
 
     /// Changes the state; the address stays.
@@ -398,7 +418,7 @@ impl SessionTable {
         let client_hash = self.hashes.client(old.instance, old.scope, &after.key());
         let (hw, hw_hash) = (after.hw, self.hashes.hw(&after.hw));
         let indexed = rekeyed && old.state.is_the_clients();
-        if indexed && let Some(other) = self.find_hashed(client_hash, old.instance, old.scope, &after.key()) {
+        if indexed && let Some(other) = self.rival(&old, &after, Some(slot)) {
             return Err(Conflict::Client(other));
         }
         if indexed {
@@ -492,18 +512,10 @@ impl SessionTable {
         Some(slot)
     }
 
-    fn find_hashed(&self, hash: u32, instance: InstanceId, scope: Ipv4Addr, key: &ClientKey<'_>) -> Option<Slot> {
-        self.clients.find(hash, |slot| {
-            self.get(slot).is_some_and(|record| {
-                record.client_hash == hash && record.instance == instance && record.scope == scope
-            }) && self.identity(slot).is_some_and(|identity| identity.key() == *key)
-        })
-    }
-
     /// Another record that its client key finds, for a record that is not in the index.
     fn other_of_client(&self, slot: Slot) -> Option<Slot> {
         let record = self.get(slot)?;
-        self.find_hashed(record.client_hash, record.instance, record.scope, &self.identity(slot)?.key())
+        self.rival(record, &self.identity(slot)?, Some(slot))
     }
 
     fn index_client(&mut self, slot: Slot) {
@@ -602,18 +614,21 @@ impl SessionTable {
         self.counts[state as usize] += 1;
         if state.is_live() {
             if self.live_on_link.len() <= link.index() {
-                self.live_on_link.resize(link.index() + 1, 0);
+                self.live_on_link.resize(link.index() + 1, [0; 2]);
             }
-            self.live_on_link[link.index()] += 1;
+            let [live, offered] = &mut self.live_on_link[link.index()];
+            *live += 1;
+            *offered += u32::from(state == State::Offered);
         }
     }
 
     fn uncount(&mut self, state: State, link: NameId) {
         self.counts[state as usize] -= 1;
         if state.is_live()
-            && let Some(live) = self.live_on_link.get_mut(link.index())
+            && let Some([live, offered]) = self.live_on_link.get_mut(link.index())
         {
             *live -= 1;
+            *offered -= u32::from(state == State::Offered);
         }
     }
 }

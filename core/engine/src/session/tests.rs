@@ -54,7 +54,7 @@ fn option_61_is_the_key_where_it_is_sent() {
     let a = t.insert(record(1, State::Bound, 1), &identity(mac(1), b"one")).unwrap();
     let b = t.insert(record(2, State::Bound, 2), &identity(mac(1), b"two")).unwrap();
     let c = t.insert(record(3, State::Bound, 3), &identity(mac(1), b"")).unwrap();
-    let find = |key: ClientKey<'_>| t.find_by_client(InstanceId(0), SCOPE, &key);
+    let find = |key: ClientKey<'_>| t.find_by_client(InstanceId(0), SCOPE, &key, Whereabouts::default());
     assert_eq!(find(ClientKey::ClientId(b"one")), Some(a));
     assert_eq!(find(ClientKey::ClientId(b"two")), Some(b));
     assert_eq!(find(ClientKey::Hw(mac(1))), Some(c));
@@ -68,7 +68,7 @@ fn a_tombstone_keeps_its_client_and_gives_up_its_address() {
     let a = t.insert(record(1, State::Bound, 1), &identity(mac(1), b"")).unwrap();
     t.set_state(a, State::Released).unwrap();
     assert_eq!(t.find_by_address(InstanceId(0), Ipv4Addr::new(10, 0, 0, 1)), None);
-    assert_eq!(t.find_by_client(InstanceId(0), SCOPE, &ClientKey::Hw(mac(1))), Some(a));
+    assert_eq!(t.find_by_client(InstanceId(0), SCOPE, &ClientKey::Hw(mac(1)), Whereabouts::default()), Some(a));
     assert_eq!(t.get(a).unwrap().address(), Ipv4Addr::new(10, 0, 0, 1), "to offer it again");
     let b = t.insert(record(2, State::Offered, 1), &identity(mac(2), b"")).unwrap();
     assert_eq!(t.set_state(a, State::Offered), Err(Conflict::Address(b)));
@@ -83,7 +83,7 @@ fn a_quarantine_holds_the_address_and_lets_the_client_begin_anew() {
     let a = t.insert(record(1, State::Bound, 1), &identity(mac(1), b"")).unwrap();
     t.set_state(a, State::Declined).unwrap();
     assert_eq!(t.find_by_address(InstanceId(0), Ipv4Addr::new(10, 0, 0, 1)), Some(a));
-    assert_eq!(t.find_by_client(InstanceId(0), SCOPE, &ClientKey::Hw(mac(1))), None);
+    assert_eq!(t.find_by_client(InstanceId(0), SCOPE, &ClientKey::Hw(mac(1)), Whereabouts::default()), None);
     let b = t.insert(record(2, State::Offered, 2), &identity(mac(1), b"")).unwrap();
     assert_eq!(t.set_state(a, State::Bound), Err(Conflict::Client(b)));
     assert_eq!(t.by_hw(&mac(1)).collect::<Vec<_>>(), vec![b, a]);
@@ -265,7 +265,7 @@ fn the_same_identity_is_not_stored_again_and_keeps_the_nonce() {
     assert_eq!((t.nonce(a), t.identity(a).unwrap().hw), (Some(two), mac(1)));
     assert_eq!(t.set_identity(a, &identity(mac(2), b"new")), Ok(true));
     assert_eq!((t.nonce(a), t.identity(a).unwrap().client_id), (Some(two), &b"new"[..]));
-    assert_eq!(t.find_by_client(InstanceId(0), SCOPE, &ClientKey::Hw(mac(1))), None);
+    assert_eq!(t.find_by_client(InstanceId(0), SCOPE, &ClientKey::Hw(mac(1)), Whereabouts::default()), None);
     assert_eq!((t.by_hw(&mac(1)).count(), t.by_hw(&mac(2)).count()), (0, 1));
     t.set_nonce(a, None);
     assert_eq!(t.nonce(a), None);
@@ -313,6 +313,7 @@ fn stored(state: DurableState) -> StoredSession {
         interface: "eth1".into(),
         group: "residential".into(),
         pool: "res-v4".into(),
+        instance: "red".into(),
     };
     StoredSession { lease, identity }
 }
@@ -323,10 +324,10 @@ fn what_the_database_keeps_goes_both_ways() {
     for state in [Bound, Released, Expired, Cleared, Declined] {
         let (mut t, mut names) = (table(), Names::new(1));
         let given = stored(state);
-        let slot = t.insert_stored(&given, &mut names).unwrap();
+        let slot = t.insert_stored(&given, given.lease.instance, &mut names).unwrap();
         t.check_invariants();
         assert_eq!(t.lease_record(slot), Some(given.lease));
-        assert_eq!(t.identity_record(slot, &names), Some(given.identity));
+        assert_eq!(t.identity_record(slot, "red", &names), Some(given.identity));
         assert_eq!(t.get(slot).unwrap().lease_record(None, None), Some(LeaseRecord { nonce: None, ..given.lease }));
     }
 }
@@ -336,16 +337,19 @@ fn an_offer_is_in_no_database_and_a_conflict_is_left_out() {
     let (mut t, mut names) = (table(), Names::new(1));
     let offer = t.insert(record(1, State::Offered, 1), &identity(mac(2), b"")).unwrap();
     assert_eq!(t.lease_record(offer), None);
-    let first = t.insert_stored(&stored(DurableState::Bound), &mut names).unwrap();
+    let first = t.insert_stored(&stored(DurableState::Bound), InstanceId(0), &mut names).unwrap();
     let mut second = stored(DurableState::Bound);
     second.lease.key.session = SessionId(78);
     second.identity.client_id = b"two"[..].into();
-    assert_eq!(t.insert_stored(&second, &mut names), Err(RestoreError::Conflict(Conflict::Address(first))));
+    assert_eq!(
+        t.insert_stored(&second, InstanceId(0), &mut names),
+        Err(RestoreError::Conflict(Conflict::Address(first)))
+    );
     second.lease.scope = IpAddr::V6(bindery_types::Ipv6Addr::LOCALHOST);
-    assert_eq!(t.insert_stored(&second, &mut names), Err(RestoreError::Family));
+    assert_eq!(t.insert_stored(&second, InstanceId(0), &mut names), Err(RestoreError::Family));
     let mut third = stored(DurableState::Released);
     third.identity.relay_info = vec![0; 65_536].into();
-    assert_eq!(t.insert_stored(&third, &mut names), Err(RestoreError::TooLong));
+    assert_eq!(t.insert_stored(&third, InstanceId(0), &mut names), Err(RestoreError::TooLong));
     assert_eq!(t.len(), 2);
     t.check_invariants();
 }

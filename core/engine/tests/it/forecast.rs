@@ -74,8 +74,9 @@ fn pool(c: &mut Choices<'_>, name: &str, network: [u8; 3]) -> Pool {
     }
     let host = |c: &mut Choices<'_>| Host {
         name: "h".into(),
-        hardware_address: mac(1 + c.below(CLIENTS)),
+        hardware_address: Some(mac(1 + c.below(CLIENTS))),
         ip_address: at(3 + c.below(50)),
+        ..Host::default()
     };
     let hosts = if c.one_in(3) { vec![host(c)] } else { Vec::new() };
     let excluded = match c.below(8) {
@@ -91,6 +92,7 @@ fn pool(c: &mut Choices<'_>, name: &str, network: [u8; 3]) -> Pool {
         hosts,
         excluded,
         hold_down: c.one_in(8),
+        active_drain: c.one_in(8),
         attributes: attributes(c),
         ..config().pools.remove(0)
     }
@@ -127,7 +129,13 @@ fn build(choices: &[u8]) -> Config {
         let group = u16::from(c.below(3));
         let chains = chain(c);
         if usize::from(group) < groups.len() {
-            interfaces.push(Interface { pattern: pattern.into(), group: GroupId(group), overrides: None, chains });
+            interfaces.push(Interface {
+                pattern: pattern.into(),
+                group: GroupId(group),
+                overrides: None,
+                chains,
+                ..Interface::default()
+            });
         }
     }
     let mut pools = Vec::new();
@@ -140,7 +148,7 @@ fn build(choices: &[u8]) -> Config {
     if c.one_in(3) && pools.len() > 1 {
         pools[0].link = Some(PoolId(1));
     }
-    Config { groups, interfaces, pools, reconfigure: None }
+    Config { groups, interfaces, pools, ..Config::default() }
 }
 
 /// Where a client is, and what it sends.
@@ -253,7 +261,8 @@ fn run(old: &Config, new: &Config) -> [u64; 4] {
         // Client 4 asks for few options, and may not see what is another.
         let unseen = number == 4 && (forecast, outcome) == (Impact::Changed, Impact::Kept);
         // The one address that is kept for it may be another's that keeps it.
-        let reserved = new.pools.iter().flat_map(|pool| &pool.hosts).any(|host| host.hardware_address == mac(number));
+        let reserved =
+            new.pools.iter().flat_map(|pool| &pool.hosts).any(|host| host.hardware_address == Some(mac(number)));
         let taken = reserved && (forecast, outcome) == (Impact::Moved, Impact::Dropped);
         let why = said.map(|view| view.reason);
         assert!(forecast == outcome || unseen || taken, "client {number}: {outcome:?}, not {forecast:?}: {why:?}");

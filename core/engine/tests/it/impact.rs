@@ -185,19 +185,23 @@ fn a_pool_that_is_gone() {
 fn an_address_that_is_gone_from_its_pool() {
     let moved = (Impact::Moved, Some(Reason::AddressGone));
     check(&with(|c| c.pools[0].ranges = vec![range(100, 120)]), moved);
-    check(&with(|c| c.pools[0].excluded = vec![range(10, 10)]), moved);
+    check(&with(|c| c.pools[0].excluded = vec![range(10, 10)]), (Impact::Moved, Some(Reason::Excluded)));
+    let drained = with(|c| c.pools[0].active_drain = true);
+    check(&drained, (Impact::Dropped, Some(Reason::NoOtherAddress)));
     let all = with(|c| c.pools[0].excluded = vec![range(1, 254)]);
     check(&all, (Impact::Dropped, Some(Reason::NoOtherAddress)));
     let reserved = with(|c| {
         c.pools[0].ranges = Vec::new();
-        c.pools[0].hosts = vec![Host { name: "h".into(), hardware_address: mac(1), ip_address: ip(200) }];
+        c.pools[0].hosts =
+            vec![Host { name: "h".into(), hardware_address: Some(mac(1)), ip_address: ip(200), ..Host::default() }];
     });
     check(&reserved, moved);
 }
 
 #[test]
 fn what_a_live_client_does_not_see() {
-    let host = |last| Host { name: "h".into(), hardware_address: mac(last), ip_address: ip(10) };
+    let host =
+        |last| Host { name: "h".into(), hardware_address: Some(mac(last)), ip_address: ip(10), ..Host::default() };
     let unseen: [fn(&mut Config); 8] = [
         |c| c.pools[0].hold_down = true,
         |c| c.pools[0].attributes.server_identifier = Some(ip(9)),

@@ -80,7 +80,12 @@ fn an_import_survives_a_restart_and_expires() {
 #[test]
 fn what_cannot_be_is_refused_and_the_rest_is_imported() {
     let mut config = config();
-    config.pools[0].hosts.push(Host { name: "cpe".into(), hardware_address: mac(77), ip_address: ip(11) });
+    config.pools[0].hosts.push(Host {
+        name: "cpe".into(),
+        hardware_address: Some(mac(77)),
+        ip_address: ip(11),
+        ..Host::default()
+    });
     let mut lab = Lab::new(config);
     let held = lab.lease(9);
     assert_eq!(held, ip(10));
@@ -171,12 +176,7 @@ fn a_failed_write_imports_nothing() {
 #[test]
 fn an_interface_that_is_not_there_yet_brings_the_route() {
     let mut config = config();
-    config.interfaces.push(Interface {
-        pattern: "ppp*".into(),
-        group: GroupId(0),
-        overrides: None,
-        chains: Default::default(),
-    });
+    config.interfaces.push(Interface { pattern: "ppp*".into(), group: GroupId(0), ..Interface::default() });
     let mut lab = Lab::new(config);
     assert_eq!(import(&mut lab, vec![ImportedBinding { interface: Some("ppp3".into()), ..row(1, ip(12)) }]).0, 1);
     assert_eq!(view(&mut lab, ip(12)).interface, "ppp3".into());

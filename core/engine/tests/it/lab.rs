@@ -56,6 +56,8 @@ pub(crate) struct Lab {
     pub(crate) heard: Vec<Heard>,
     pub(crate) events: Vec<Event>,
     pub(crate) replies: Vec<(CommandId, Reply)>,
+    /// What was asked of the segment.
+    pub(crate) probes: Vec<bindery_engine::neighbour::Probe>,
     /// What an authority was asked and has not answered.
     pub(crate) questions: Vec<AccessQuestion>,
     /// What was told of sessions.
@@ -95,12 +97,14 @@ pub(crate) fn config() -> Config {
             allow_leasequery: false,
             authenticate: false,
             account: false,
+            ..Group::default()
         }],
         interfaces: vec![Interface {
             pattern: "eth*".into(),
             group: GroupId(0),
             overrides: None,
             chains: Chains::default(),
+            ..Interface::default()
         }],
         pools: vec![Pool {
             name: "pool".into(),
@@ -120,8 +124,9 @@ pub(crate) fn config() -> Config {
                 ],
                 ..Attributes::default()
             },
+            ..Pool::default()
         }],
-        reconfigure: None,
+        ..Config::default()
     }
 }
 
@@ -133,6 +138,8 @@ pub(crate) fn link(index: IfIndex, name: &str, addresses: &[(Ipv4Addr, u8)]) -> 
         loopback: name == "lo",
         mac: Some(MacAddr([2, 0xff, 0, 0, 0, 1])),
         addresses: addresses.iter().map(|&(address, len)| LinkAddress { address, len }).collect(),
+        vrf: None,
+        table: None,
     }
 }
 
@@ -155,6 +162,7 @@ impl Lab {
             heard: Vec::new(),
             events: Vec::new(),
             replies: Vec::new(),
+            probes: Vec::new(),
             questions: Vec::new(),
             news: Vec::new(),
             disk: BTreeMap::new(),
@@ -205,6 +213,7 @@ impl Lab {
             self.heard.extend(sent.into_iter().map(|Transmit { to, payload, .. }| Heard { to, bytes: payload }));
             self.events.append(&mut outbox.events);
             self.replies.append(&mut outbox.replies);
+            self.probes.append(&mut outbox.probes);
             self.questions.append(&mut outbox.questions);
             self.news.append(&mut outbox.sessions);
             self.mutations.append(&mut outbox.mutations);

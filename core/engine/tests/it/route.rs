@@ -139,6 +139,25 @@ fn the_ack_waits_for_the_last_of_the_routes() {
     assert_eq!(lab.heard.pop().unwrap().message(), MessageType::Ack);
 }
 
+/// The first of them is gone then, though nothing failed.
+#[test]
+fn no_ack_leaves_when_the_interface_was_flushed_between_two_of_its_routes() {
+    let (mut lab, _) = choosing(chained(), extra(&[1]));
+    let address = lab.discover(1).unwrap().yiaddr();
+    lab.prompt = false;
+    assert!(lab.select(1, address).is_none());
+    lab.answer_store();
+    let seqs: Vec<_> = lab.routes.drain(..).map(|op| op.seq).collect();
+    lab.input(Input::Routed { up_to: seqs[0], failed: vec![] });
+    lab.input(Input::RoutesLost(LINK));
+    lab.input(Input::Routed { up_to: seqs[1], failed: vec![] });
+    assert!(lab.heard.is_empty(), "its route does not stand");
+    assert_eq!(lab.dropped(DropReason::RouteFault), 1);
+    lab.prompt = true;
+    assert_eq!(lab.select(1, address).unwrap().message(), MessageType::Ack);
+    assert_eq!(stands(&lab).len(), 2);
+}
+
 /// The failure may come before the watermark that ends the exchange.
 #[test]
 fn a_failure_of_an_extra_route_is_silence_and_costs_no_address() {

@@ -1,15 +1,17 @@
 //! Defects that the simulator found, each as the shortest scenario that shows it.
 
+use crate::access::{accepted, alice, answer, asking, golden, in_pool, lease, subscriber};
 use crate::lab::{LEASE_SECS, LINK, Lab, SERVER, config, link, mac};
 use bindery_engine::{
     Input,
-    command::Filter,
+    command::{Cursor, Filter, Verb},
     config::{Lease, PluginId},
     policy::{Hook, Policy, PolicyAnswer, ShapeReply, Stage, Token, Verdict},
+    reconfigure::Purpose,
     record::DurableState,
     route::{RouteError, RouteFailure},
 };
-use bindery_types::{IfIndex, Mono, Now, PoolId, Wall};
+use bindery_types::{IfIndex, Ipv4Addr, Mono, Now, PoolId, Wall};
 use bindery_wire::v4::{MessageBuilder, MessageType};
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
@@ -139,7 +141,8 @@ fn a_lease_granted_while_the_clock_was_behind_is_not_cut_short() {
     let mut lab = lab.restart_at(config(), Mono::from_secs(5), Wall(right + 2_075));
     lab.jump(u64::from(LEASE_SECS) - 60);
     assert_eq!(lab.state(address), Some(DurableState::Bound));
-    lab.jump(120);
+    // What a restart finds is kept for as long again.
+    lab.jump(120 + u64::from(LEASE_SECS));
     assert_eq!(lab.state(address), Some(DurableState::Expired));
 }
 
@@ -250,4 +253,41 @@ fn what_we_ended_is_refused_also_when_the_client_has_another_card() {
     lab.clear(Filter::All).unwrap();
     let renew = MessageBuilder::request_renewing(mac(2), address).client_id(id);
     assert_eq!(lab.unicast(&renew, address).unwrap().message(), MessageType::Nak);
+}
+
+/// It was offered an address behind a relay, and comes to a place where another word is said of it.
+#[test]
+fn the_last_word_of_an_authority_counts_for_an_offer_that_there_is() {
+    let mut lab = Lab::new(asking());
+    let core = Ipv4Addr::new(203, 0, 113, 1);
+    lab.input(Input::LinkSet(link(IfIndex(9), "eth2", &[(core, 24)])));
+    let relayed = MessageBuilder::discover(mac(1)).giaddr(golden(1));
+    assert!(lab.packet_on(IfIndex(9), &relayed, golden(1), core).is_none());
+    answer(&mut lab, accepted(alice()));
+    let offered = lab.heard.pop().unwrap().yiaddr();
+    assert!(lab.discover(1).is_none(), "another place, another question");
+    let mut bob = in_pool("gold");
+    bob.subscriber.username = "bob".into();
+    answer(&mut lab, accepted(bob));
+    assert_eq!(lab.heard.pop().unwrap().yiaddr(), offered);
+    assert_eq!(lab.select(1, offered).unwrap().message(), MessageType::Ack);
+    assert_eq!(subscriber(&lab, offered).username, "bob".into());
+}
+
+#[test]
+fn who_was_moved_away_is_not_led_back_by_another_pool() {
+    let mut config = asking();
+    config.pools[1].hold_down = true;
+    config.pools[1].link = Some(PoolId(0));
+    let mut lab = Lab::new(config);
+    let address = lease(&mut lab, 1, alice());
+    let verb = Verb::Reconfigure { filter: Filter::All, cursor: Cursor::START, purpose: Purpose::Renumber, most: 256 };
+    lab.command(verb);
+    lab.heard.clear();
+    assert_eq!(lab.renew(1, address).unwrap().message(), MessageType::Nak);
+    let discover = MessageBuilder::discover(mac(1)).requested(address);
+    assert!(lab.broadcast(&discover).is_none());
+    answer(&mut lab, accepted(in_pool("gold")));
+    let offer = lab.heard.pop().expect("an offer out of the linked pool");
+    assert_ne!(offer.yiaddr(), address);
 }

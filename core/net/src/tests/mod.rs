@@ -1,10 +1,13 @@
 //! The sockets against a real kernel, in network namespaces. They are unit tests because they send and capture by
 //! this crate's own system calls.
 
+mod arp;
 mod lab;
 mod open;
 mod receive;
 mod transmit;
+mod urgent;
+mod vrf;
 
 use crate::{
     Settings, Sockets,

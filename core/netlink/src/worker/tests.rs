@@ -211,6 +211,8 @@ fn many_link_events_cost_one_scan() {
             loopback: false,
             mac: None,
             addresses: Vec::new(),
+            vrf: None,
+            table: None,
         };
         let mut told = vec![
             LinkEvent::WasDown(IfIndex(10)),

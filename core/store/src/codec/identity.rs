@@ -5,7 +5,7 @@ use bindery_engine::record::IdentityRecord;
 use bindery_types::{HwAddr, SessionId};
 
 /// The newest version of an identity record.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Lengths from here on take five bytes.
 const LONG: u8 = 255;
@@ -25,6 +25,7 @@ pub fn encode_identity(session: SessionId, identity: &IdentityRecord, out: &mut 
     put(out, identity.group.as_bytes());
     put(out, identity.pool.as_bytes());
     put(out, &identity.subscriber);
+    put(out, identity.instance.as_bytes());
     seal(&encode_session_key(session), out)
 }
 
@@ -49,6 +50,8 @@ pub fn decode_identity(session: SessionId, value: &[u8]) -> Result<(IdentityReco
         pool: text(&mut fields, "pool")?,
         // Version 2 brought it.
         subscriber: if version < 2 { Box::default() } else { take(&mut fields)?.into() },
+        // Version 3 brought it: before there was one routing instance.
+        instance: if version < 3 { Box::default() } else { text(&mut fields, "routing instance")? },
     };
     fields.close()?;
     Ok((identity, crc))

@@ -23,7 +23,7 @@
 //! | 1 | role (low 4 bits), state (high 4 bits) |
 //! | 1 | shape: bit 0 bound is IPv6, bit 1 scope is IPv6, bits 2-3 route (0 none, 1 link, 2 via), bit 4 neighbour, bit 5 nonce |
 //! | 2 | flags |
-//! | 2 | instance |
+//! | 2 | number of the routing instance in the run that wrote it; the identity has its name |
 //! | 4 | xid |
 //! | 8 | change |
 //! | 4 x 6 | start, end, cltt, changed: seconds in 48 bits, all ones for never |
@@ -35,7 +35,8 @@
 //! | 4 | CRC |
 //!
 //! Identity, version 1: version, htype, hardware length and bytes, then client-id, relay info, vendor class, host
-//! name, interface, group, pool, each as its length (one byte below 255, else 255 and a u32) and bytes; CRC.
+//! name, interface, group, pool, each as its length (one byte below 255, else 255 and a u32) and bytes; CRC. Version 2
+//! adds the subscriber, version 3 the name of the routing instance (empty for the default one), each likewise.
 //!
 //! Meta, version 1: version, lease clock u64, wall u64, sessions made u64, change u64, CRC.
 //!

@@ -79,17 +79,20 @@ fn identity() -> impl Strategy<Value = IdentityRecord> {
     let text = || "\\PC{0,90}".prop_map(Box::<str>::from);
     let hw = (any::<u8>(), vec(any::<u8>(), 0..=16)).prop_map(|(htype, b)| HwAddr::new(htype, &b).unwrap());
     let said = (bytes(), bytes(), bytes(), bytes(), bytes());
-    (hw, said, text(), text(), text()).prop_map(
-        |(hw, (client_id, relay_info, vendor_class, host_name, subscriber), interface, group, pool)| IdentityRecord {
-            hw,
-            client_id,
-            relay_info,
-            vendor_class,
-            host_name,
-            subscriber,
-            interface,
-            group,
-            pool,
+    (hw, said, text(), text(), text(), text()).prop_map(
+        |(hw, (client_id, relay_info, vendor_class, host_name, subscriber), interface, group, pool, instance)| {
+            IdentityRecord {
+                hw,
+                client_id,
+                relay_info,
+                vendor_class,
+                host_name,
+                subscriber,
+                interface,
+                group,
+                pool,
+                instance,
+            }
         },
     )
 }
@@ -204,6 +207,7 @@ fn version_1_stays_readable() {
         interface: "eth1".into(),
         group: "res".into(),
         pool: "r".into(),
+        instance: Box::default(),
     };
     assert_eq!(identity, expected);
     let expected = MetaRecord { lease_clock: LeaseTime(5), wall: Wall(7), sessions_made: 9, change: 11 };
@@ -224,6 +228,21 @@ fn a_time_after_never_is_refused() {
     let crc = crc32fast::hash(&[&codec::encode_binding_key(key)[..], &value[..body]].concat());
     value[body..].copy_from_slice(&crc.to_le_bytes());
     assert_eq!(codec::decode_lease(key, &value), Err(RecordError::Field("reconfigure")));
+}
+
+/// Version 2 knew one routing instance.
+#[test]
+fn an_identity_of_version_2_is_of_the_default_instance() {
+    let session = SessionId(77);
+    let (identity, _) = codec::decode_identity(session, &bytes(IDENTITY_V1)).unwrap();
+    let identity = IdentityRecord { subscriber: (*b"bob").into(), ..identity };
+    let mut value = Vec::new();
+    codec::encode_identity(session, &identity, &mut value);
+    value.truncate(value.len() - 5);
+    value[0] = 2;
+    let crc = crc32fast::hash(&[&codec::encode_session_key(session)[..], &value].concat());
+    value.extend_from_slice(&crc.to_le_bytes());
+    assert_eq!(codec::decode_identity(session, &value), Ok((identity, crc)));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub mod authentication;
 mod builder;
+mod client_identifier;
 mod code;
 mod error;
 mod message;
@@ -11,6 +12,7 @@ mod relay_agent;
 mod reply;
 
 pub use builder::{Fault, MessageBuilder};
+pub use client_identifier::{Duid, NODE_TYPE, NodeIdentifier};
 pub use code::{CodeSet, OptionCode};
 pub use error::{DecodeError, EncodeError, OptionError, OptionFault};
 pub use message::{MessageType, Op, UnknownMessageType};

@@ -70,13 +70,7 @@ impl<'a> Packet<'a> {
     /// # Errors
     /// [`DecodeError`], always the sender's doing. Bytes behind the end option are not looked at.
     pub fn parse(bytes: &'a [u8], rules: ParseRules) -> Result<Self, DecodeError> {
-        let (header, rest) = bytes.split_first_chunk::<HEADER_LEN>().ok_or(DecodeError::TooShort)?;
-        let op = match header[0] {
-            1 => Op::BootRequest,
-            2 => Op::BootReply,
-            other => return Err(DecodeError::BadOpcode(other)),
-        };
-        let hw_addr = hardware_address(header)?;
+        let (mut packet, rest) = Self::header(bytes)?;
         // RFC 2131 §3: the first four bytes of the options field are the cookie.
         if !rest.starts_with(&MAGIC_COOKIE) {
             return Err(DecodeError::NoOptions);
@@ -84,18 +78,6 @@ impl<'a> Packet<'a> {
         if bytes.len() > usize::from(u16::MAX) {
             return Err(DecodeError::BadOptions(OptionFault::TooMany));
         }
-        let mut packet = Self {
-            bytes,
-            header,
-            op,
-            hw_addr,
-            message_type: None,
-            overload: 0,
-            present: CodeSet::new(),
-            repeated: CodeSet::new(),
-            indexed: 0,
-            index: [Place::default(); Packet::INDEX_LEN],
-        };
         packet.read_options(rules).map_err(DecodeError::BadOptions)?;
         packet.message_type = match packet.byte_option(OptionCode::DHCP_MESSAGE_TYPE) {
             None => None,
@@ -104,6 +86,50 @@ impl<'a> Packet<'a> {
             }
         };
         Ok(packet)
+    }
+
+    /// Reads a BOOTP message whose vendor field has no magic cookie (RFC 951 §3): it has no options.
+    ///
+    /// # Errors
+    /// [`DecodeError`], always the sender's doing; [`DecodeError::NoOptions`] where there is a cookie: then the options
+    /// count.
+    pub fn parse_without_options(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let (packet, vendor) = Self::header(bytes)?;
+        if vendor.starts_with(&MAGIC_COOKIE) { Err(DecodeError::NoOptions) } else { Ok(packet) }
+    }
+
+    /// Reads the header; the message as if it had no options, and what stands behind the header.
+    fn header(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), DecodeError> {
+        let (header, rest) = bytes.split_first_chunk::<HEADER_LEN>().ok_or(DecodeError::TooShort)?;
+        let op = match header[0] {
+            1 => Op::BootRequest,
+            2 => Op::BootReply,
+            other => return Err(DecodeError::BadOpcode(other)),
+        };
+        let packet = Self {
+            bytes,
+            header,
+            op,
+            hw_addr: hardware_address(header)?,
+            message_type: None,
+            overload: 0,
+            present: CodeSet::new(),
+            repeated: CodeSet::new(),
+            indexed: 0,
+            index: [Place::default(); Packet::INDEX_LEN],
+        };
+        Ok((packet, rest))
+    }
+
+    /// Bytes of the vendor field or options, magic cookie included.
+    pub fn vendor_len(&self) -> usize {
+        self.bytes.len().saturating_sub(HEADER_LEN)
+    }
+
+    /// Whether the options field begins with the magic cookie (RFC 2131 §3): a BOOTP client without it knows none of the
+    /// vendor extensions of RFC 2132.
+    pub fn has_cookie(&self) -> bool {
+        self.bytes.get(HEADER_LEN..).is_some_and(|vendor| vendor.starts_with(&MAGIC_COOKIE))
     }
 
     /// The datagram that was parsed.

@@ -51,6 +51,8 @@ pub struct EncodeLimits {
     /// Largest IP datagram that the receiver takes, with the 28 bytes of IP and UDP headers: the value of option 57
     /// (RFC 2132 §9.10). Every value under 576 counts as 576.
     pub message_size_max: u16,
+    /// Bytes of a BOOTP client's vendor field, magic cookie included (RFC 951 §3): the limit in place of the other one.
+    pub vendor_len: Option<u16>,
 }
 
 impl EncodeLimits {
@@ -63,11 +65,25 @@ impl EncodeLimits {
     /// The limit that a client named by option 57 (RFC 2132 §9.10), at most `mtu`; 576 where it named none.
     pub fn of(request: &Packet<'_>, mtu: u16) -> Self {
         let asked = request.u16_option(OptionCode::MAXIMUM_DHCP_MESSAGE_SIZE).unwrap_or(Self::MESSAGE_SIZE_MIN);
-        Self { message_size_max: asked.min(mtu).max(Self::MESSAGE_SIZE_MIN) }
+        Self { message_size_max: asked.min(mtu).max(Self::MESSAGE_SIZE_MIN), vendor_len: None }
+    }
+
+    /// The limit for the answer to a BOOTP message, which is 300 bytes where the client did not send more (RFC 951 §3,
+    /// RFC 1534 §2), at most `mtu`. Option 82 does not count: the relay that put it in takes it out again
+    /// (RFC 3046 §2.1).
+    pub fn of_bootp(request: &Packet<'_>, mtu: u16) -> Self {
+        let relay_agent =
+            request.option(OptionCode::RELAY_AGENT_INFORMATION).map_or(0, |value| encoded_len(value.len()));
+        let most = usize::from(mtu - Self::IP_UDP_HEADER_LEN) - HEADER_LEN;
+        let vendor = request.vendor_len().saturating_sub(relay_agent).max(MESSAGE_LEN_MIN - HEADER_LEN) + relay_agent;
+        Self { vendor_len: u16::try_from(vendor.min(most)).ok(), ..Self::default() }
     }
 
     /// Bytes of options that fit, cookie not counted.
     fn options_len(self) -> usize {
+        if let Some(vendor) = self.vendor_len {
+            return usize::from(vendor).saturating_sub(MAGIC_COOKIE.len());
+        }
         let datagram = self.message_size_max.max(Self::MESSAGE_SIZE_MIN);
         usize::from(datagram - Self::IP_UDP_HEADER_LEN) - OPTIONS
     }
@@ -75,7 +91,7 @@ impl EncodeLimits {
 
 impl Default for EncodeLimits {
     fn default() -> Self {
-        Self { message_size_max: Self::MESSAGE_SIZE_MIN }
+        Self { message_size_max: Self::MESSAGE_SIZE_MIN, vendor_len: None }
     }
 }
 
@@ -149,6 +165,19 @@ impl Reply {
             }
         }
         Ok(())
+    }
+
+    /// Makes it an answer to a BOOTP client (RFC 1534 §2): without the options that say something of leases.
+    pub fn to_bootp(&mut self) {
+        for code in [
+            OptionCode::DHCP_MESSAGE_TYPE,
+            OptionCode::IP_ADDRESS_LEASE_TIME,
+            OptionCode::SERVER_IDENTIFIER,
+            OptionCode::RENEWAL_TIME,
+            OptionCode::REBINDING_TIME,
+        ] {
+            self.options.remove(code);
+        }
     }
 
     /// Sets or clears the broadcast bit (RFC 2131 §2, figure 2).
@@ -311,12 +340,17 @@ impl Plan {
                 let late = code != OptionCode::DHCP_MESSAGE_TYPE && fits_elsewhere(value.len());
                 let areas = if code == OptionCode::DHCP_MESSAGE_TYPE { 1 } else { 3 };
                 if late == second_pass && !plan.put(code, value.len(), areas) {
-                    return Err(EncodeError::NoRoom(code));
+                    // A BOOTP client needs none of them, and has little room.
+                    if reply.message_type().is_some() {
+                        return Err(EncodeError::NoRoom(code));
+                    }
+                    plan.omitted.insert(code);
                 }
             }
         }
         for (code, value) in reply.options.iter() {
-            if plan.area_of(code).is_none() && code != relay_agent && !plan.put(code, value.len(), 3) {
+            let placed = plan.area_of(code).is_some() || plan.omitted.contains(code);
+            if !placed && code != relay_agent && !plan.put(code, value.len(), 3) {
                 plan.omitted.insert(code);
             }
         }

@@ -249,7 +249,7 @@ proptest! {
             reply.options.set(OptionCode(code), &value).unwrap();
         }
         let mut out = Vec::new();
-        reply.encode(EncodeLimits { message_size_max: u16::MAX }, &mut out).unwrap();
+        reply.encode(EncodeLimits { message_size_max: u16::MAX, ..EncodeLimits::default() }, &mut out).unwrap();
         let theirs = other_message(&out);
         prop_assert_eq!(theirs.yiaddr(), LEASED);
         prop_assert_eq!(theirs.chaddr(), &MAC.0[..]);

@@ -20,7 +20,7 @@ fn reply(kind: MessageType, options: &[(OptionCode, usize)]) -> Reply {
 
 fn encode(reply: &Reply, message_size_max: u16) -> (Vec<u8>, Encoded) {
     let mut out = Vec::new();
-    let encoded = reply.encode(EncodeLimits { message_size_max }, &mut out).unwrap();
+    let encoded = reply.encode(EncodeLimits { message_size_max, ..EncodeLimits::default() }, &mut out).unwrap();
     assert_eq!(encoded.len, out.len());
     assert!(out.len() + 28 <= usize::from(message_size_max.max(576)), "over the limit");
     (out, encoded)
@@ -189,7 +189,7 @@ fn a_lease_that_does_not_fit_is_an_error_and_leaves_the_buffer() {
     let error = message.encode(EncodeLimits::default(), &mut out);
     assert_eq!(error, Err(EncodeError::NoRoom(OptionCode::CLIENT_IDENTIFIER)));
     assert_eq!(out, b"before");
-    assert!(message.encode(EncodeLimits { message_size_max: 1500 }, &mut out).is_ok());
+    assert!(message.encode(EncodeLimits { message_size_max: 1500, ..EncodeLimits::default() }, &mut out).is_ok());
 }
 
 #[test]

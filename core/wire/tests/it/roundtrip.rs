@@ -156,7 +156,7 @@ proptest! {
     #[test]
     fn what_is_encoded_is_what_is_read((reply, limit) in reply()) {
         let mut out = Vec::new();
-        let limits = EncodeLimits { message_size_max: limit };
+        let limits = EncodeLimits { message_size_max: limit, ..EncodeLimits::default() };
         let Ok(encoded) = reply.encode(limits, &mut out) else {
             prop_assert!(reply.options.encoded_len() > 300, "an error without need");
             return Ok(());

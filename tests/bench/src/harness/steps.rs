@@ -55,13 +55,15 @@ pub enum Step {
     Commits,
     /// A large configuration, and one line of it.
     Config,
+    /// Renewals under a flood of made-up clients and garbage.
+    Flood,
     /// Where the daemon's time goes, by perf(1).
     Profile,
 }
 
 impl Step {
     /// All of them, in the order of a whole run.
-    pub const ALL: [Step; 14] = [
+    pub const ALL: [Step; 15] = [
         Step::Dora,
         Step::Renew,
         Step::Latency,
@@ -75,6 +77,7 @@ impl Step {
         Step::HostTable,
         Step::Commits,
         Step::Config,
+        Step::Flood,
         Step::Profile,
     ];
 
@@ -95,6 +98,7 @@ impl Step {
             Step::HostTable => "host-table",
             Step::Commits => "commits",
             Step::Config => "config",
+            Step::Flood => "flood",
             Step::Profile => "profile",
         }
     }
@@ -108,7 +112,7 @@ impl Step {
             Step::Plugin => &[Variant::BinderyNoPlugin, Variant::Bindery],
             Step::HostTable | Step::Config => &[Variant::Kea, Variant::BinderyNoPlugin],
             Step::Reconfigure => &[Variant::BinderyMoving],
-            Step::Replace | Step::Commits | Step::Profile => &[Variant::Bindery],
+            Step::Replace | Step::Commits | Step::Profile | Step::Flood => &[Variant::Bindery],
             // Their rows are not of servers.
             Step::Hooks | Step::Misbehave => &[],
         }
@@ -194,7 +198,13 @@ impl Bench<'_> {
                     _ => {}
                 }
                 let own = match step {
-                    Step::Dora | Step::Renew | Step::Latency | Step::Rss | Step::Restart | Step::Profile => false,
+                    Step::Dora
+                    | Step::Renew
+                    | Step::Latency
+                    | Step::Rss
+                    | Step::Restart
+                    | Step::Profile
+                    | Step::Flood => false,
                     Step::Plugin | Step::Reconfigure | Step::Hooks | Step::Replace | Step::Misbehave => true,
                     Step::HostTable | Step::Commits | Step::Config => true,
                 };
@@ -262,9 +272,10 @@ impl Bench<'_> {
                 self.load(step, variant, server, values)
             }
             Step::Rss | Step::Restart | Step::Reconfigure => self.fill(step, variant, server, values),
-            Step::Replace | Step::HostTable | Step::Commits | Step::Config => {
+            Step::Replace | Step::HostTable | Step::Commits | Step::Config | Step::Flood => {
                 let void = match step {
                     Step::HostTable => self.host_table(variant, &server, values)?,
+                    Step::Flood => self.flood(variant, &server, values)?,
                     Step::Commits => self.commits(&server, values)?,
                     Step::Config => self.config(variant, &server, values)?,
                     _ => self.replace(&server, values)?,

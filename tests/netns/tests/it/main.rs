@@ -3,8 +3,10 @@
 //! Every test makes its own lab and touches no other, so they run side by side. Without root each prints a `SKIP` line.
 //! What a test looks at, it looks at three times: the packets, the session database and the kernel.
 
+mod abuse;
 mod access;
 mod bad_input;
+mod choosing;
 mod clients;
 mod clock;
 mod commit;
@@ -14,11 +16,15 @@ mod direct;
 mod disconnect;
 mod driver;
 mod import;
+mod instances;
 mod kit;
 mod leasequery;
+mod neighbour;
 mod observe;
 mod order;
+mod overrides;
 mod plugins;
+mod pools;
 mod radius;
 mod reconfigure;
 mod reconfigure_deaf;
@@ -27,4 +33,6 @@ mod reload;
 mod routes;
 mod shell;
 mod stage_route;
+mod story;
 mod vlan;
+mod vlan_made;

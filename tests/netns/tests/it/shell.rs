@@ -177,7 +177,7 @@ fn keys_complete_and_help_with_what_is_live() -> Result<()> {
     terminal.wait_line("show network-access address-assignment pool p1")?;
     terminal.key("Enter")?;
     let screen = terminal.wait("the pool", waits)?;
-    ensure!(screen.lines().any(|line| line.starts_with("p1 ")), "{screen}");
+    ensure!(screen.lines().any(|line| line == "Pool name: p1"), "{screen}");
 
     // What was typed comes back.
     terminal.clear()?;

@@ -21,7 +21,7 @@ const PERMIT_SECS: u64 = 75;
 /// How long a first write may take, seconds.
 const WRITE_SECS: u64 = 60;
 /// How far the auditor's idea of the lease clock may be off, seconds.
-const CLOCK_SLACK_SECS: u64 = 15;
+pub(super) const CLOCK_SLACK_SECS: u64 = 15;
 /// A reply that was parked may leave while its session's end is on the way back from the disk.
 const PARKED: Instant = 10 * SEC;
 
@@ -218,6 +218,10 @@ pub(super) struct Access {
     /// The same by acknowledged writes.
     sure: BTreeMap<SessionId, Stored>,
     moved: BTreeMap<(InstanceId, Key), Former>,
+    /// All of them, of which any may be the last at its place, where clients are told apart by that.
+    apart: BTreeMap<(InstanceId, Key), Vec<Former>>,
+    /// Whether clients were ever told apart.
+    tells_apart: bool,
     /// When a session's binding began.
     began: BTreeMap<SessionId, Instant>,
     /// When a client's binding of an address ended.
@@ -287,6 +291,9 @@ impl Auditor {
             };
         }
         let Some(link) = self.site.links.get(&about.link) else { return Ok(()) };
+        if self.site.tells_apart {
+            return Ok(());
+        }
         let here = |lease: &LeaseRecord| {
             let identity = self.identities.get(&lease.key.session);
             let same = identity.is_some_and(|i| i.hw == about.hw && *i.interface == *link.name);
@@ -306,12 +313,26 @@ impl Auditor {
         let Some(question) = self.access.questions.remove(&tag) else { return };
         let (Some(granted), true) = (granted, self.now <= question.since + PATIENCE_SECS * SEC) else { return };
         let whose = question.about;
+        let packet = Packet::parse(&question.request, ParseRules { allow_no_end_option: true });
+        if packet.is_ok_and(|packet| packet.message_type() == Some(MessageType::Request)) {
+            // It waited, and is heard now.
+            self.note_heard(whose.instance, whose.key.clone());
+        }
         let of = (whose.instance, whose.key.clone());
         let unused = |former: &&Former| former.hw == whose.hw && former.followed_by.is_empty();
         let former = self.access.moved.get(&of).filter(unused).cloned();
+        let mut formers = vec![former];
+        if self.access.tells_apart {
+            // The one that it went on from elsewhere is another client's.
+            let others = self.access.apart.get(&of).into_iter().flatten().filter(|other| other.hw == whose.hw);
+            formers.extend(others.cloned().map(Some).chain([None]));
+        }
         let (since, until) = (self.now, self.now + PERMIT_SECS * SEC);
-        let permit = Permit { since, until, whose: Some(whose), granted, former };
-        self.access.permits.entry(of).or_default().push(permit);
+        let permits = formers.into_iter().map(|former| {
+            let (whose, granted) = (Some(whose.clone()), granted.clone());
+            Permit { since, until, whose, granted, former }
+        });
+        self.access.permits.entry(of).or_default().extend(permits);
     }
 
     /// A request came: where nobody is asked everybody is served, and an offer that there is is held on.
@@ -396,7 +417,9 @@ impl Auditor {
             let later = |own: &&Permit| own.since > permit.since;
             let asked = |r: &Request| {
                 let is_own = |permit: &Permit| permit.whose.as_ref().is_none_or(|whose| whose.is(r));
-                is_own(permit) || r.first >= permit.since || live.iter().any(|own| is_own(own) && later(own))
+                is_own(permit)
+                    || r.first + self.delay() >= permit.since
+                    || live.iter().any(|own| is_own(own) && later(own))
             };
             requests.iter().filter(|r| r.key == *key).any(asked)
         };
@@ -525,12 +548,24 @@ impl Auditor {
         Err(format!("{had:?} became {stored:?}"))
     }
 
+    /// Whether a lease of `secs`, promised when the request came, is over by `end`.
+    pub(super) fn is_kept(&self, end: LeaseTime, secs: u32, came: Instant) -> bool {
+        let Some((at, clock)) = self.access.clock.filter(|_| end != LeaseTime::NEVER) else { return true };
+        let shown = (clock + came / SEC).saturating_sub(at / SEC);
+        end.plus_secs(CLOCK_SLACK_SECS).0 >= shown + u64::from(secs)
+    }
+
     /// Whether the lease clock can have shown `ends` less `secs` between `since` and now.
     fn was_clock(&self, ends: Option<LeaseTime>, secs: u32, since: Instant) -> bool {
         let (Some(ends), Some((at, clock))) = (ends, self.access.clock) else { return ends.is_some() };
         let then = ends.0.saturating_sub(u64::from(secs));
         let shown = |when: Instant| (clock + when / SEC).saturating_sub(at / SEC);
         then + CLOCK_SLACK_SECS >= shown(since) && then <= shown(self.now) + CLOCK_SLACK_SECS
+    }
+
+    /// What the lease clock shows; `None` before this life of the server has written it down.
+    pub(super) fn shown_clock(&self) -> Option<u64> {
+        self.access.clock.map(|(at, clock)| (clock + self.now / SEC).saturating_sub(at / SEC))
     }
 
     /// The server wrote its lease clock down.
@@ -565,9 +600,12 @@ impl Auditor {
             self.access.owed.insert((session, was.start, true));
         }
         // Those that are older were used up by it.
-        let began = self.access.began.remove(&session).unwrap_or(self.now);
+        let began = self.access.began.remove(&session).unwrap_or(0);
         if let Some(permits) = self.access.permits.get_mut(&of) {
-            permits.retain(|permit| permit.since > began);
+            // A yes at another place may have made an offer there, which it does not touch.
+            let scope = v4(was.scope);
+            let elsewhere = |whose: &Asker| whose.scope.is_some_and(|at| at != scope);
+            permits.retain(|permit| permit.since > began || permit.whose.as_ref().is_some_and(elsewhere));
         }
         self.access.ended.insert(((lease.instance, address(was)), key.clone()), self.now);
         self.access.sure.remove(&session);
@@ -577,6 +615,7 @@ impl Auditor {
             let (pool, address) = (stored.next_pool, stored.next_address);
             let hw = self.identities.get(&session).map(|identity| identity.hw).unwrap_or_default();
             let former = Former { session, start: was.start, hw, followed_by: BTreeSet::new(), first, pool, address };
+            self.access.apart.entry(of.clone()).or_default().push(former.clone());
             // Only the session that began last counts.
             let mut others = self.known.values().filter(|(l, other)| l.instance == lease.instance && other == key);
             if others.all(|(other, _)| other.start <= was.start) {
@@ -588,12 +627,23 @@ impl Auditor {
     /// The last record of a session is gone.
     pub(super) fn forget_access(&mut self, session: SessionId) {
         self.access.moved.retain(|_, former| former.session != session);
+        self.access.apart.values_mut().for_each(|formers| formers.retain(|former| former.session != session));
         // It was declined, say: then the client never had it.
         self.access.moved.values_mut().for_each(|former| {
             former.followed_by.remove(&session);
         });
         self.access.stored.remove(&session);
         self.access.sure.remove(&session);
+    }
+
+    /// `lease-time-validation` with `override-lease`: what an ACK says is no shorter than the threshold, but for what an
+    /// authority grants.
+    pub(super) fn lease_is_valid(&self, lease: &LeaseRecord, secs: u32) -> Result<(), Finding> {
+        let floors: Option<Vec<u32>> = self.sites().map(|site| site.lease_floor).collect();
+        let floor = floors.and_then(|floors| floors.into_iter().min()).unwrap_or(0);
+        let stored = self.access.stored.get(&lease.key.session);
+        let granted = stored.is_some_and(|stored| stored.ends.is_some() || stored.lease_secs.is_some());
+        if secs >= floor || granted { Ok(()) } else { Err(format!("{secs} s, no lease is under {floor} s")) }
     }
 
     /// What an ACK says is no longer than what is granted.
@@ -608,8 +658,20 @@ impl Auditor {
         self.access.ever
     }
 
-    /// The configuration changed.
+    /// The configuration changed: also for DISCOVERs that are still held back, which are looked at when that is over.
     pub(super) fn note_accounts(&mut self) {
+        self.access.tells_apart |= self.site.tells_apart;
+        if !self.site.authenticates {
+            let delay = self.delay();
+            let held =
+                self.requests.iter().filter(|r| r.message == MessageType::Discover && self.now < r.first + delay);
+            let of: BTreeSet<_> = held.map(|r| (r.instance, r.key.clone())).collect();
+            let (since, until) = (self.now, self.now + PERMIT_SECS * SEC);
+            for of in of {
+                let permit = Permit { since, until, whose: None, granted: Granted::default(), former: None };
+                self.access.permits.entry(of).or_default().push(permit);
+            }
+        }
         let accounts = self.site.accounts && self.access.accounts.unwrap_or(true);
         self.access.accounts = Some(accounts);
     }
@@ -635,7 +697,9 @@ impl Auditor {
         let who = format!("{news:?}");
         let on_disk = match news.told {
             Told::Ended(state) => self.access.facts.iter().any(|f| (f.0, f.1, f.2) == (session, start, state)),
-            _ => self.access.facts.contains(&(session, start, DurableState::Bound, news.xid)),
+            // Written behind: what it went on with is on disk, its own xid may not be.
+            Told::WentOn => self.access.facts.iter().any(|f| (f.0, f.1, f.2) == (session, start, DurableState::Bound)),
+            Told::Began => self.access.facts.contains(&(session, start, DurableState::Bound, news.xid)),
         };
         if !on_disk {
             return Err(format!("{who}: it is not on disk"));
@@ -693,6 +757,10 @@ impl Auditor {
             of == key && lease.state == DurableState::Bound && limited
         });
         let none = |former: &Former| former.pool.is_none() && former.address.is_none();
+        let apart = self.access.apart.get(&(instance, key.clone())).into_iter().flatten();
+        if self.access.tells_apart && !apart.clone().all(none) {
+            return false;
+        }
         !ends && wished.is_none_or(|former| !former.followed_by.is_empty() || none(former))
     }
 }
@@ -704,10 +772,11 @@ fn end_of(lease: &LeaseRecord, secs: u32) -> LeaseTime {
     }
 }
 
-/// No lease is longer than granted, but for a second at the least, and what was promised before.
+/// No lease is kept longer than as long again as granted, and not beyond the service, but for a second at the least, and
+/// what was promised before.
 fn ends_in_time(live: Option<&LeaseRecord>, lease: &LeaseRecord, stored: &Stored) -> Result<(), Finding> {
     let floor = lease.cltt.plus_secs(1);
-    let longest = stored.lease_secs.map(|secs| lease.cltt.plus_secs(u64::from(secs)).max(floor));
+    let longest = stored.lease_secs.map(|secs| lease.cltt.plus_secs(2 * u64::from(secs.max(1))));
     let limits = [stored.ends.map(|ends| ends.max(floor)), longest];
     let promised = live.map(|live| live.end);
     let beyond = |limit: &LeaseTime| lease.end > *limit && promised.is_none_or(|end| lease.end > end);

@@ -7,6 +7,7 @@
 mod access;
 mod beside;
 mod down_time;
+mod pools;
 mod promise;
 mod reconfigure;
 mod reply;
@@ -16,6 +17,7 @@ mod site;
 
 pub use access::{Changed, Granted, News, Told};
 pub use down_time::WallHistory;
+pub use pools::PoolSum;
 pub(crate) use reconfigure::seals;
 pub use reconfigure::{Abort, Move, SiteReconfigure};
 pub use request::Key;
@@ -93,7 +95,7 @@ pub enum Towards {
 pub enum Cleared {
     /// Everything.
     All,
-    /// The binding of an address of the default instance.
+    /// The bindings of an address, in whatever routing instance, and its quarantines.
     Address(Ipv4Addr),
     /// Those of a hardware address.
     Mac(MacAddr),
@@ -206,6 +208,8 @@ pub struct Auditor {
     declines: BTreeMap<(At, Key), Instant>,
     discovers: BTreeMap<(InstanceId, Key), Instant>,
     foreign: BTreeMap<At, Instant>,
+    /// When a client came in over another line than its session's.
+    other_lines: BTreeMap<(InstanceId, Key), Instant>,
     clears: Vec<Clear>,
     /// When `delete-binding-on-renegotiation` was last in force.
     renegotiates_until: Option<Instant>,
@@ -270,6 +274,10 @@ impl Auditor {
     /// The operator's clear reached the server.
     pub fn clear(&mut self, what: Cleared) {
         self.holds.clear();
+        // A quarantine is ended by its address too.
+        if let Cleared::Address(address) = what {
+            self.quarantines.retain(|at, _| at.1 != address);
+        }
         let covered = self.disk().filter(|(lease, identity)| what.covers(lease, identity));
         let sessions = covered.map(|(lease, _)| lease.key.session).collect();
         self.clears.push(Clear { what, sessions, since: self.now });
@@ -325,6 +333,7 @@ impl Auditor {
                     if let Some(identity) = identity {
                         if acknowledged {
                             self.keeps_option_82(&lease, &identity)?;
+                            self.keeps_line(&lease, &identity)?;
                         }
                         self.identities.insert(lease.key.session, *identity);
                     }
@@ -355,6 +364,19 @@ impl Auditor {
         let had = if has { !self.with_option_82.insert(session) } else { self.with_option_82.remove(&session) };
         let lives = self.known.get(&lease.key).is_some_and(|(l, _)| l.state == DurableState::Bound);
         if had && !has && lives { Err(format!("session {session}: its option 82 was erased")) } else { Ok(()) }
+    }
+
+    /// `remote-id-mismatch disconnect`: a session that is bound has one line.
+    fn keeps_line(&self, lease: &LeaseRecord, identity: &IdentityRecord) -> Result<(), Finding> {
+        let lives = |known: &LeaseRecord| known.state == DurableState::Bound && known.start == lease.start;
+        let lives = self.known.get(&lease.key).is_some_and(|(known, _)| lives(known));
+        let before = self.identities.get(&lease.key.session).and_then(|had| remote_id(&had.relay_info));
+        match (before, remote_id(&identity.relay_info)) {
+            (Some(was), Some(is)) if was != is && lives && self.sites().all(|site| site.remote_id_mismatch) => {
+                Err(format!("session {}: its remote-id {was:?} became {is:?}", lease.key.session))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn put(&mut self, lease: LeaseRecord, acknowledged: bool) -> Result<(), Finding> {
@@ -456,6 +478,11 @@ pub fn address(lease: &LeaseRecord) -> Ipv4Addr {
         Bound::V4Address(address) => address,
         Bound::V6 { .. } => Ipv4Addr::UNSPECIFIED,
     }
+}
+
+/// The remote-id of an option 82.
+fn remote_id(relay_info: &[u8]) -> Option<&[u8]> {
+    bindery_wire::v4::RelayAgentInformation::new(relay_info).remote_id()
 }
 
 fn v4(address: bindery_types::IpAddr) -> Ipv4Addr {

@@ -39,7 +39,7 @@ impl Auditor {
 
     fn bound_is_fair(&mut self, lease: &LeaseRecord, key: &Key, who: &str) -> Result<(), Finding> {
         let at = (lease.instance, address(lease));
-        if self.is_ended(at, key) {
+        if self.is_ended(at, key) && !self.tells_apart() {
             return Err(format!("{who}: bound again without an offer, though we ended it"));
         }
         if let Some(until) = self.quarantines.get(&at)
@@ -101,6 +101,20 @@ impl Auditor {
         Ok(())
     }
 
+    /// Whether the client began anew as one of several that it was before a commit.
+    fn is_superseded(&self, lease: &LeaseRecord, key: &Key) -> bool {
+        let twin = |(other, of): &(LeaseRecord, Key)| {
+            of == key && other.key != lease.key && other.scope == lease.scope && other.state == DurableState::Bound
+        };
+        self.recent(self.discovers.get(&(lease.instance, key.clone()))) && self.known.values().any(twin)
+    }
+
+    /// `remote-id-mismatch disconnect`.
+    fn came_over_another_line(&self, lease: &LeaseRecord, key: &Key) -> bool {
+        let since = self.other_lines.get(&(lease.instance, key.clone()));
+        self.recent(since) && self.sites().any(|site| site.remote_id_mismatch)
+    }
+
     fn clear_is_fair(
         &mut self,
         before: Option<&LeaseRecord>,
@@ -117,6 +131,7 @@ impl Auditor {
         let moved = before.is_some_and(|before| self.move_explains_end(before, key));
         // Its client asked for more time than was granted.
         let over = identity.is_some_and(|identity| Stored::read(&identity.subscriber).is_over(lease.changed));
+        let asked = asked || self.is_superseded(lease, key) || self.came_over_another_line(lease, key);
         if !asked && !moved && !over && self.site.has(at.0, at.1) && !self.recent(self.moved_away.get(&at)) {
             return Err(format!("{who}: cleared, but nobody asked for it"));
         }

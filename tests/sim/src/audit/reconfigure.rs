@@ -78,6 +78,8 @@ struct Xids {
     acked: Option<Xid>,
     /// Of REQUESTs since.
     since: Vec<Xid>,
+    /// The one that a restart found: of an earlier exchange, where the last one was not written yet.
+    found: Option<Xid>,
 }
 
 type Replays = [BTreeMap<(InstanceId, Ipv4Addr, Key), u64>; 2];
@@ -141,8 +143,13 @@ impl Auditor {
     }
 
     /// A REQUEST came.
+    /// A REQUEST of a client is looked at.
+    pub(super) fn note_heard(&mut self, instance: InstanceId, key: Key) {
+        self.moves.requested.insert((instance, key), self.now);
+    }
+
     pub(super) fn note_request(&mut self, request: &Request) {
-        self.moves.requested.insert((request.instance, request.key.clone()), self.now);
+        self.note_heard(request.instance, request.key.clone());
         if let Some(address) = request.address() {
             let xids = self.moves.xids.entry(((request.instance, address), request.key.clone())).or_default();
             xids.since.push(request.xid);
@@ -164,6 +171,12 @@ impl Auditor {
 
     pub(super) fn life_ends(&mut self) {
         self.moves.owed.clear();
+        for (lease, identity) in self.disk.values().filter_map(|l| Some((l, self.identities.get(&l.key.session)?))) {
+            let of = ((lease.instance, address(lease)), Key::of_identity(identity));
+            if let Some(xids) = self.moves.xids.get_mut(&of) {
+                xids.found = Some(lease.xid);
+            }
+        }
         if let Some([replays, refused]) = self.moves.unwritten.take() {
             (self.moves.replays, self.moves.refused) = (replays, refused);
         }
@@ -173,6 +186,18 @@ impl Auditor {
     pub(super) fn sites(&self) -> impl Iterator<Item = &Site> {
         let lately = self.former.iter().filter(|(_, since)| self.recent(Some(since))).map(|(site, _)| site);
         std::iter::once(&self.site).chain(lately)
+    }
+
+    /// How long a DISCOVER may be held back before anybody looks at it.
+    pub(super) fn delay(&self) -> Instant {
+        let secs = self.sites().map(|site| site.delay_secs).max().unwrap_or(0);
+        // The server wakes late.
+        if secs == 0 { 0 } else { (u64::from(secs) + 2) * SEC }
+    }
+
+    /// Whether clients with one key are told apart, or were a moment ago.
+    pub(super) fn tells_apart(&self) -> bool {
+        self.sites().any(|site| site.tells_apart)
     }
 
     fn configured(&self) -> impl Iterator<Item = &SiteReconfigure> {
@@ -219,7 +244,9 @@ impl Auditor {
         }
         if before.and_then(|b| b.nonce).map(|n| n.value) != lease.nonce.map(|n| n.value) {
             // The client may have taken the first ACK.
-            if live.is_some_and(|before| before.xid == lease.xid && before.nonce.is_some()) {
+            let acked = self.moves.xids.get(&((lease.instance, address(lease)), key.clone())).and_then(|x| x.acked);
+            let same = live.is_some_and(|before| before.xid == lease.xid && before.nonce.is_some());
+            if same && acked.is_none_or(|acked| acked == lease.xid) {
                 return Err(format!("{who}: two nonces in one exchange"));
             }
             self.moves.untold.insert(lease.key);
@@ -305,7 +332,9 @@ impl Auditor {
     pub(super) fn move_explains_end(&self, before: &LeaseRecord, key: &Key) -> bool {
         let of = (before.instance, key.clone());
         let requested = self.since_phase(before.key, self.moves.requested.get(&of));
-        let discovered = self.since_phase(before.key, self.discovers.get(&of));
+        // It may have been held back meanwhile.
+        let looked_at = self.discovers.get(&of).map(|came| self.now.min(came + self.delay()));
+        let discovered = self.since_phase(before.key, looked_at.as_ref());
         match phase(before) {
             Phase::Idle => false,
             Phase::Running(Move::Renumber) => requested || discovered || self.was_aborted(before, &[Abort::Clear]),
@@ -338,8 +367,8 @@ impl Auditor {
         if self.moves.from.get(&(at.0, scope, key.clone())) != Some(&at.1) {
             return Ok(());
         }
-        // An authority that wants it so is obeyed.
-        if self.is_granted(at, key) {
+        // An authority that wants it so is obeyed, and at another place it is another client.
+        if self.is_granted(at, key) || self.tells_apart() {
             return Ok(());
         }
         let reserved = self.sites().any(|s| s.pools.iter().any(|p| p.host.is_some_and(|(_, kept)| kept == at.1)));
@@ -380,7 +409,7 @@ impl Auditor {
     /// A replay value leaves for a client.
     pub(super) fn replay_grows(&mut self, of: (InstanceId, Ipv4Addr, Key), replay: u64) -> Result<(), Finding> {
         let last = self.moves.replays.get(&of).copied();
-        if last.is_some_and(|last| last >= replay) {
+        if last.is_some_and(|last| last >= replay) && !self.tells_apart() {
             return Err(format!("replay value {replay:#x} to {:?}, which was sent {:#x}", of.2, last.unwrap_or(0)));
         }
         self.moves.replays.insert(of, replay);
@@ -425,9 +454,33 @@ impl Auditor {
     /// An ACK leaves: its xid is the one of the client's last exchange.
     pub(super) fn note_acked(&mut self, at: super::At, request: &Request) {
         let xids = self.moves.xids.entry((at, request.key.clone())).or_default();
-        xids.acked = Some(request.xid);
+        (xids.acked, xids.found) = (Some(request.xid), None);
         let heard = xids.since.iter().position(|xid| *xid == request.xid).map_or(0, |at| at + 1);
         xids.since.drain(..heard);
+    }
+
+    /// Nothing of a renewal is left to be written: the last exchange of each client is on disk.
+    ///
+    /// # Errors
+    /// A broken promise.
+    pub fn all_is_written(&self) -> Result<(), Finding> {
+        for (lease, identity) in self.disk.values().filter_map(|l| Some((l, self.identities.get(&l.key.session)?))) {
+            let of = ((lease.instance, address(lease)), Key::of_identity(identity));
+            if lease.state == DurableState::Bound
+                && let Some(xids) = self.moves.xids.get(&of)
+                && xids.found.is_none()
+                && xids.acked.is_some_and(|acked| acked != lease.xid)
+                && !xids.since.contains(&lease.xid)
+            {
+                return Err(format!(
+                    "{}: the exchange {:?} is not on disk: {:?}",
+                    address(lease),
+                    xids.acked,
+                    lease.xid
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// A FORCERENEW leaves (RFC 3203 §3).
@@ -484,7 +537,8 @@ impl Auditor {
         }
         let at = (lease.instance, address(lease));
         let xids = self.moves.xids.get(&(at, key.clone()));
-        let is_last = xids.is_some_and(|x| x.acked == Some(packet.xid()) || x.since.contains(&packet.xid()));
+        let known = |x: &Xids| [x.acked, x.found].contains(&Some(packet.xid())) || x.since.contains(&packet.xid());
+        let is_last = xids.is_some_and(known);
         if packet.xid() != lease.xid || !is_last {
             return Err(format!("its xid is {:?}, the client's exchanges are {xids:?}", packet.xid()));
         }

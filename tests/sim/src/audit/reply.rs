@@ -1,6 +1,8 @@
 //! Packets from the server: are they sound, and may they leave?
 
-use super::{Auditor, Finding, HOLD_SECS, Hold, KernelRoutes, Key, Towards, address, request::Request};
+use super::{
+    Auditor, Finding, HOLD_SECS, Hold, KernelRoutes, Key, Towards, access::CLOCK_SLACK_SECS, address, request::Request,
+};
 use crate::clock::SEC;
 use bindery_engine::record::{DurableState, RouteRecord};
 use bindery_types::{Ipv4Addr, LeaseTime, MacAddr};
@@ -117,10 +119,21 @@ impl Auditor {
     fn offer_is_fair(&mut self, packet: &Packet<'_>, request: &Request) -> Result<(), Finding> {
         let at = (request.instance, packet.yiaddr());
         self.may_be_given(at, &request.key, "offered")?;
+        // Whoever sends another's identifier is that client, with what it was offered.
+        let one = |p: &super::SitePool| p.host_by_id || matches!(request.key, Key::Hw(_));
+        let kept =
+            |p: &super::SitePool| p.instance == at.0 && one(p) && p.is_anothers(at.1, request.hw.mac(), &request.key);
+        if self.site.pools.iter().any(kept) && !self.is_bound(at.0, at.1, &request.key) {
+            return Err(format!("{} is offered to {:?} and reserved for another client", at.1, request.key));
+        }
         let scope = self.scope_of(request).unwrap_or(Ipv4Addr::UNSPECIFIED);
         self.offer_moves_on(at, scope, &request.key)?;
         self.note_authentication(packet, (at.0, scope, request.key.clone()), None)?;
         let now = self.now;
+        if self.site.offers_lapse {
+            // Nobody knows which still stand: those that were made but not sent count too.
+            self.holds.clear();
+        }
         if let Some(hold) = self.holds.get(&at)
             && hold.until > now
             && hold.key != request.key
@@ -130,7 +143,8 @@ impl Auditor {
         let mine = |(of, hold): &(&super::At, &Hold)| {
             of.0 == at.0 && **of != at && hold.key == request.key && hold.scope == scope && hold.until > now
         };
-        if let Some((other, _)) = self.holds.iter().find(mine).filter(|_| !self.is_steered(at.0, &request.key)) {
+        let one = !self.tells_apart() && !self.is_steered(at.0, &request.key);
+        if let Some((other, _)) = self.holds.iter().find(mine).filter(|_| one) {
             return Err(format!("{:?} is offered {} and {}", request.key, other.1, at.1));
         }
         // A commit may have taken the address out of its pool while the offer waited for a plugin.
@@ -149,6 +163,14 @@ impl Auditor {
         {
             return Err(format!("{} {what} for {key:?} during its quarantine", at.1));
         }
+        // What was kept by another configuration is not told here.
+        let calm = self.sites().count() == 1 && self.site.has(at.0, at.1);
+        if let Some((lease, until)) = self.is_kept_for(at).filter(|_| calm)
+            && self.identities.get(&lease.key.session).map(Key::of_identity).as_ref() != Some(key)
+            && self.shown_clock().is_some_and(|clock| clock + CLOCK_SLACK_SECS < until)
+        {
+            return Err(format!("{} {what} for {key:?}, though its grace period lasts until {until}", at.1));
+        }
         self.nobody_else_was_told(at, key, what)
     }
 
@@ -157,7 +179,7 @@ impl Auditor {
         let at = (request.instance, packet.yiaddr());
         let who = format!("ACK of {} to {:?}", at.1, request.key);
         self.may_be_given(at, &request.key, "leased")?;
-        if self.is_ended(at, &request.key) {
+        if self.is_ended(at, &request.key) && !self.tells_apart() {
             return Err(format!("{who}: we ended it and there was no offer since"));
         }
         let secs = packet.u32_option(OptionCode::IP_ADDRESS_LEASE_TIME).unwrap_or(0);
@@ -171,11 +193,13 @@ impl Auditor {
         };
         let long_enough = match secs {
             u32::MAX => lease.end == LeaseTime::NEVER,
-            secs => lease.end >= lease.cltt.plus_secs(u64::from(secs)),
+            // A renewal may be written behind; what it promises is kept for the client by then.
+            secs => lease.end >= lease.cltt.plus_secs(u64::from(secs)) && self.is_kept(lease.end, secs, request.first),
         };
         if !long_enough {
             return Err(format!("{who} for {secs} s: on disk it ends at {:?}, last heard {:?}", lease.end, lease.cltt));
         }
+        self.lease_is_valid(&lease, secs).map_err(|why| format!("{who}: {why}"))?;
         self.lease_is_granted(&lease, secs).map_err(|why| format!("{who}: {why}"))?;
         let of = (at.0, super::v4(lease.scope), request.key.clone());
         self.note_authentication(packet, of, Some(&lease))?;
@@ -224,6 +248,13 @@ impl Auditor {
             let Some(asked) = r.address() else { return false };
             let at = (r.instance, asked);
             if !self.is_bound(at.0, asked, &r.key) || !self.site.has(at.0, asked) {
+                return true;
+            }
+            // It may have come from elsewhere, and is another client then.
+            if self.site.tells_apart && (r.dst.is_broadcast() || !r.giaddr.is_unspecified()) {
+                return true;
+            }
+            if self.is_of_another_line(r) && self.sites().any(|site| site.remote_id_mismatch) {
                 return true;
             }
             // Of another network than the one it is on now (RFC 2131 §4.3.2).

@@ -1,6 +1,6 @@
 //! Packets towards the server: what they ask, and what they prove.
 
-use super::{Auditor, SEC, v4};
+use super::{Auditor, SEC, remote_id, v4};
 use crate::clock::Instant;
 use bindery_engine::record::{DurableState, IdentityRecord};
 use bindery_types::{HwAddr, IfIndex, InstanceId, Ipv4Addr, Xid};
@@ -148,6 +148,9 @@ impl Auditor {
         if request.message == MessageType::Request {
             self.note_request(request);
         }
+        if self.is_of_another_line(request) {
+            self.other_lines.insert((instance, key.clone()), self.now);
+        }
         match request.message {
             MessageType::Release => {
                 let at = (instance, request.ciaddr);
@@ -163,9 +166,27 @@ impl Auditor {
             MessageType::Discover => {
                 self.discovers.insert((instance, key), self.now);
             }
-            MessageType::Request if request.server.is_some_and(|id| !self.site.is_own(id)) => self.drop_holds(&key),
+            MessageType::Request if request.server.is_some_and(|id| !self.is_own_in(instance, id)) => {
+                self.drop_holds(&key)
+            }
             _ => {}
         }
+    }
+
+    /// Whether a live session of its client has another remote-id than the request.
+    pub(super) fn is_of_another_line(&self, request: &Request) -> bool {
+        let Some(now) = request.relay_info.as_deref().and_then(remote_id) else { return false };
+        let own = self.known.values().filter(|(lease, of)| {
+            *of == request.key && lease.instance == request.instance && lease.state == DurableState::Bound
+        });
+        let mut identities = own.filter_map(|(lease, _)| self.identities.get(&lease.key.session));
+        identities.any(|identity| remote_id(&identity.relay_info).is_some_and(|before| before != now))
+    }
+
+    /// Whether an address is one of ours in that routing instance.
+    fn is_own_in(&self, instance: InstanceId, address: Ipv4Addr) -> bool {
+        let links = self.site.links.values().filter(|link| link.instance == instance);
+        links.flat_map(|link| &link.addresses).any(|(own, _)| *own == address)
     }
 
     fn drop_holds(&mut self, key: &Key) {

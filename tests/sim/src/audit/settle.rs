@@ -1,6 +1,6 @@
 //! What must hold when everything has come to rest.
 
-use super::{At, Auditor, Finding, KernelRoute, KernelRoutes, Key, address};
+use super::{At, Auditor, Finding, KernelRoute, KernelRoutes, Key, access::CLOCK_SLACK_SECS, address};
 use crate::clock::{Instant, SEC};
 use bindery_engine::record::DurableState;
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr, SessionId};
@@ -51,8 +51,22 @@ impl Auditor {
         self.is_bound(instance, address, key)
     }
 
+    /// Whether it has it from a place on `link`, and nobody could take it for another client there.
+    pub fn has_lease_on(&self, link: &str, instance: InstanceId, key: &Key, address: Ipv4Addr) -> bool {
+        let is_here = |identity: &bindery_engine::record::IdentityRecord| {
+            *identity.interface == *link && identity.relay_info.is_empty()
+        };
+        let identities = self.known.values().filter(|(lease, of)| {
+            of == key
+                && lease.state == DurableState::Bound
+                && (lease.instance, super::address(lease)) == (instance, address)
+        });
+        let mut identities = identities.filter_map(|(lease, _)| self.identities.get(&lease.key.session));
+        self.is_bound(instance, address, key) && (!self.site.tells_apart || identities.any(is_here))
+    }
+
     /// An address that the server could give to a client at that place: it should be bound then.
-    pub fn room(&self, link: IfIndex, selector: Option<Ipv4Addr>, mac: MacAddr) -> Option<Ipv4Addr> {
+    pub fn room(&self, link: IfIndex, selector: Option<Ipv4Addr>, mac: MacAddr, key: &Key) -> Option<Ipv4Addr> {
         let (pool, at) = (self.site.pool_at(link, selector)?, self.site.links.get(&link)?);
         let instance = at.instance;
         if let Some(limit) = self.site.client_limit {
@@ -73,10 +87,10 @@ impl Auditor {
             // A client asks again after half a minute.
             let held = self.holds.get(&(instance, address)).is_some_and(|h| h.until + ASKS_AGAIN > self.now);
             let just_freed = self.freed.get(&(instance, address)).is_some_and(|at| at + ASKS_AGAIN > self.now);
-            stored || held || just_freed
+            stored || held || just_freed || self.is_kept_for((instance, address)).is_some()
         };
         let free = |a: Ipv4Addr| !taken(a) && !self.site.is_own(a) && self.owner_is_open(instance, a);
-        self.site.chain(pool).filter(|p| !p.hold_down).find_map(|p| p.addresses_for(mac).find(|a| free(*a)))
+        self.site.chain(pool).filter(|p| !p.hold_down).find_map(|p| p.addresses_for(mac, key).find(|a| free(*a)))
     }
 
     /// Whether a pool that gives `at` may have had nothing else left lately. Offers that never left do not show: each
@@ -88,16 +102,38 @@ impl Auditor {
         let mut taken: BTreeSet<Ipv4Addr> = self.freed.iter().filter(|(_, at)| seen(at)).map(|(at, _)| at.1).collect();
         taken.extend(self.holds.keys().map(|at| at.1));
         taken.extend(self.known.values().filter(|(l, _)| l.instance == instance).map(|(l, _)| super::address(l)));
-        let nobody = MacAddr::BROADCAST;
+        // What ran out may be kept for its client, by this configuration or one before it.
+        let sites = std::iter::once(&self.site).chain(self.former.iter().map(|(site, _)| site));
+        let grace = sites.flat_map(|site| &site.pools).map(|p| u64::from(p.grace_secs)).max().unwrap_or(0);
+        let since = self.shown_clock().map_or(0, |clock| clock.saturating_sub(grace + ASKS_AGAIN / SEC));
+        let kept = self.disk.values().filter(|l| l.state == DurableState::Expired && l.end.0 >= since);
+        taken.extend(kept.filter(|l| grace > 0 && l.instance == instance).map(super::address));
+        let nobody = (MacAddr::BROADCAST, Key::default());
         let former = self.former.iter().filter(|(_, since)| seen(since)).map(|(site, _)| site);
         std::iter::once(&self.site).chain(former).any(|site| {
             (0..site.pools.len()).any(|pool| {
                 let gives = site.chain(pool).any(|p| p.instance == instance && p.has(address));
                 let open = site.chain(pool).filter(|p| !p.hold_down);
-                let free = open.flat_map(|p| p.addresses_for(nobody)).filter(|a| !taken.contains(a)).count();
+                let free =
+                    open.flat_map(|p| p.addresses_for(nobody.0, &nobody.1)).filter(|a| !taken.contains(a)).count();
                 gives && free <= hidden
             })
         })
+    }
+
+    /// Whom an address is kept for after its lease ran out (`grace-period`), and until when, seconds of the lease clock.
+    /// A client asks again after a minute.
+    pub(super) fn is_kept_for(&self, (instance, address): At) -> Option<(&bindery_engine::record::LeaseRecord, u64)> {
+        let pool = self.site.pools.iter().find(|p| p.instance == instance && p.network.contains(address))?;
+        let clock = self.shown_clock();
+        let ran_out = |l: &&bindery_engine::record::LeaseRecord| {
+            l.state == DurableState::Expired && (l.instance, super::address(l)) == (instance, address)
+        };
+        let until = |l: &bindery_engine::record::LeaseRecord| l.end.0.saturating_add(u64::from(pool.grace_secs));
+        let kept = self.disk.values().filter(ran_out).max_by_key(|l| l.change)?;
+        let asks_again = ASKS_AGAIN / SEC + CLOCK_SLACK_SECS;
+        let lasts = clock.is_none_or(|clock| until(kept) + asks_again > clock);
+        (pool.grace_secs > 0 && lasts).then(|| (kept, until(kept)))
     }
 
     /// The first pool with the address owns it (overlaps are possible after edits): is it open?

@@ -1,6 +1,6 @@
 //! What the auditor knows of the site: interfaces, and pools as the operator configured them.
 
-use super::SiteReconfigure;
+use super::{Key, SiteReconfigure};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr, Prefix4};
 use std::collections::BTreeMap;
 
@@ -30,8 +30,14 @@ pub struct SitePool {
     pub excluded: Option<Ipv4Addr>,
     /// An address that is kept for one client.
     pub host: Option<(MacAddr, Ipv4Addr)>,
+    /// That client is known by its identifier, which has its hardware address; else by the address itself.
+    pub host_by_id: bool,
     /// No new bindings.
     pub hold_down: bool,
+    /// Who holds an address is sent away.
+    pub drained: bool,
+    /// How long an address is kept for its client when the lease has run out.
+    pub grace_secs: u32,
     /// Position of the pool that serves when this one is exhausted.
     pub overflow: Option<usize>,
 }
@@ -51,6 +57,14 @@ pub struct Site {
     pub client_limit: Option<u32>,
     /// `no-arp`.
     pub no_arp: bool,
+    /// `half-open-limit` is so low that offers lapse before their time.
+    pub offers_lapse: bool,
+    /// `remote-id-mismatch disconnect`.
+    pub remote_id_mismatch: bool,
+    /// `lease-time-threshold` with `override-lease`, seconds.
+    pub lease_floor: Option<u32>,
+    /// `delay-offer`, seconds; 0 for none.
+    pub delay_secs: u8,
     /// `reconfigure`, where it is enabled.
     pub reconfigure: Option<SiteReconfigure>,
     /// Whether a plugin is asked about clients that answer no attempt.
@@ -59,6 +73,8 @@ pub struct Site {
     pub authenticates: bool,
     /// Whether accounting is told of sessions.
     pub accounts: bool,
+    /// Whether clients with one key are told apart by where they are: one that moves is another then.
+    pub tells_apart: bool,
 }
 
 impl Default for SiteLink {
@@ -91,10 +107,14 @@ impl Site {
         at.addresses.iter().chain(lo.filter(|(a, _)| !a.is_loopback())).find_map(|(a, _)| of(*a))
     }
 
-    /// The pool and the one it overflows into.
+    /// The pool and the one it overflows into; for that one, the first of those that do, by name.
     pub fn chain(&self, pool: usize) -> impl Iterator<Item = &SitePool> {
         let first = self.pools.get(pool);
-        let second = first.and_then(|p| p.overflow).filter(|at| *at != pool).and_then(|at| self.pools.get(at));
+        let is_here = |other: &SitePool| first.is_some_and(|first| first.instance == other.instance);
+        let onward = first.and_then(|p| p.overflow).filter(|at| *at != pool).and_then(|at| self.pools.get(at));
+        let leads = |(at, p): &(usize, &SitePool)| *at != pool && p.overflow == Some(pool) && is_here(p);
+        let before = self.pools.iter().enumerate().filter(leads).map(|(_, p)| p).min_by_key(|p| &p.name);
+        let second = onward.filter(|other| is_here(other)).or(before);
         first.into_iter().chain(second)
     }
 
@@ -118,12 +138,27 @@ impl SitePool {
     pub fn has(&self, address: Ipv4Addr) -> bool {
         let host = self.host.is_some_and(|(_, kept)| kept == address);
         let in_range = self.range.0 <= address && address <= self.range.1 && self.network.contains(address);
-        self.excluded != Some(address) && (host || in_range)
+        !self.drained && self.excluded != Some(address) && (host || in_range)
     }
 
-    /// The addresses that the client of `mac` could be given.
-    pub fn addresses_for(&self, mac: MacAddr) -> impl Iterator<Item = Ipv4Addr> + '_ {
+    /// All its addresses, whoever may have them now.
+    pub fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> + '_ {
         let range = (self.range.0.to_bits()..=self.range.1.to_bits()).map(Ipv4Addr::from_bits);
-        range.filter(move |a| self.has(*a) && self.host.is_none_or(|(whose, kept)| kept != *a || whose == mac))
+        range.chain(self.host.map(|(_, kept)| kept)).filter(|address| self.excluded != Some(*address))
+    }
+
+    /// Whether an address is kept for another client than that of `mac` and `key`.
+    pub fn is_anothers(&self, address: Ipv4Addr, mac: Option<MacAddr>, key: &Key) -> bool {
+        self.host.is_some_and(|(whose, kept)| {
+            let id = || std::iter::once(1).chain(whose.0).collect();
+            let is_it = if self.host_by_id { *key == Key::Id(id()) } else { mac == Some(whose) };
+            kept == address && !is_it
+        })
+    }
+
+    /// The addresses that the client of `mac` and `key` could be given.
+    pub fn addresses_for<'a>(&'a self, mac: MacAddr, key: &'a Key) -> impl Iterator<Item = Ipv4Addr> + 'a {
+        let range = (self.range.0.to_bits()..=self.range.1.to_bits()).map(Ipv4Addr::from_bits);
+        range.filter(move |a| self.has(*a) && !self.is_anothers(*a, Some(mac), key))
     }
 }

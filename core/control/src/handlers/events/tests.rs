@@ -9,7 +9,7 @@ use bindery_api::{
 use bindery_engine::{
     Engine, Input,
     command::ImportedBinding as Row,
-    config::{Attributes, Config, Pool, Range},
+    config::{Config, Pool, Range},
     input::CommandId,
     policy::NoPolicy,
 };
@@ -51,8 +51,7 @@ fn config() -> Config {
         host_table: None,
         excluded: Vec::new(),
         link: None,
-        hold_down: false,
-        attributes: Attributes::default(),
+        ..Pool::default()
     };
     let pools = vec![pool("p", "10.0.0.0/16", 1, 60_000), pool("q", "10.1.0.0/16", 0x1_0001, 0x1_1000)];
     Config { pools, ..Config::default() }

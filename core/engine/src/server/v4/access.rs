@@ -2,22 +2,23 @@
 //!
 //! A client with a live session never waits, whatever becomes of RADIUS: it renews, reboots and rebinds by its record.
 
-use super::{OF_ONE_HW_MAX, Outcome, Request, client_id, request::ClientState, steer::Admission};
+use super::{OF_ONE_HW_MAX, Outcome, Request, bootp, client_id, request::ClientState, steer::Admission};
 use crate::{
     Engine,
     access::Granted,
-    classify::{Class, client_key},
+    choose::{NOWHERE, Span},
+    classify::{Class, Word, client_key},
     engine::Turn,
     event::DropReason,
     input::RxMeta,
     policy::{Policy, Stage},
     reconfigure::flag,
-    session::{ClientKey, Record, Slot, State},
+    session::{ClientKey, Record, Slot, State, Whereabouts},
     subscriber::{Grant, Limits, Subscriber},
 };
 use alloc::sync::Arc;
-use bindery_types::{HwAddr, InstanceId, Ipv4Addr, SessionId};
-use bindery_wire::v4::{MessageType, Packet, ParseRules};
+use bindery_types::{HwAddr, Ipv4Addr, LeaseTime, SessionId};
+use bindery_wire::v4::{MessageType, Packet};
 
 impl Engine {
     /// The request as it goes on; `None`: it waits for an authority from now on.
@@ -58,6 +59,7 @@ impl Engine {
             return Err(DropReason::Overload);
         }
         let about = (self.group_name_of(served.group).into(), self.names.name(name).into(), chain.into());
+        self.check_lockout(request.turn, request.meta, request.packet, request.config)?;
         self.ask_authority(request.turn, request.meta, request.packet.bytes(), about)?;
         Ok(true)
     }
@@ -68,9 +70,9 @@ impl Engine {
         let id = client_id(packet);
         let key = client_key(packet, Some(&id));
         let live = |slot: Slot| self.sessions.get(slot).is_some_and(|record| record.state().is_live());
-        let find = || self.classify4(request).map(|class| self.find_client(&class, &key, packet.hw_addr()));
+        let find = || self.classify4(request).map(|class| self.find_client(&class, &key, request));
         let state = match packet.message_type() {
-            Some(MessageType::Discover) => return Ok(!find()?.is_some_and(live)),
+            Some(MessageType::Discover) | None => return Ok(!find()?.is_some_and(live)),
             Some(MessageType::Request) => self.client_state(request)?,
             _ => return Ok(false),
         };
@@ -78,7 +80,7 @@ impl Engine {
             // Also one that a restart made us forget, as long as it is to us.
             ClientState::Selecting { server_id, .. } => {
                 let found = find()?;
-                return Ok(!found.is_some_and(live) && self.is_our_server_id(request.config, server_id, found));
+                return Ok(!found.is_some_and(live) && self.is_our_server_id(request, server_id, found));
             }
             ClientState::InitReboot { address }
             | ClientState::Renewing { address }
@@ -98,7 +100,9 @@ impl Engine {
             return Ok(false);
         }
         let pool = self.pools.match_network(instance, address);
-        let there = pool.and_then(|pool| self.sessions.find_by_client(instance, self.pools.scope(pool), &key));
+        let seen = self.seen(request);
+        let there =
+            pool.and_then(|pool| self.sessions.find_by_client(instance, self.pools.scope(pool), &key, seen.at()));
         let left = [here, there, self.tombstone_of(instance, packet.hw_addr(), &key, address)];
         let is_left = |slot: Slot| self.sessions.get(slot).is_some_and(|record| record.address() == address);
         Ok(left.into_iter().flatten().any(|slot| !live(slot) && is_left(slot)))
@@ -107,10 +111,9 @@ impl Engine {
     /// Takes a request up again that waited.
     pub(crate) fn resume4(&mut self, turn: Turn, meta: RxMeta, bytes: &[u8], grant: Grant, policy: &mut dyn Policy) {
         let config = Arc::clone(&self.config);
-        // It parsed once; the rules only decide about a missing end option.
-        let outcome = match Packet::parse(bytes, ParseRules { allow_no_end_option: true }) {
+        let outcome = match bootp::parse_again(bytes) {
             Ok(packet) => {
-                let former = self.moved_from(&packet, self.instance_of(&meta));
+                let former = self.moved_from(&packet, &meta);
                 let granted = Self::granted(turn, grant, former);
                 let admission = Admission::default();
                 let request =
@@ -120,13 +123,14 @@ impl Engine {
             Err(error) => Err(DropReason::from(&error)),
         };
         if let Err(reason) = outcome {
-            self.counters.drop(reason);
+            self.dropped_by(reason, policy.decider());
         }
     }
 
     /// The session that a client was moved away from, and what was granted to it: the one that began last, so that
     /// neither a wish nor the name in accounting outlives the session that followed.
-    fn moved_from(&self, packet: &Packet<'_>, instance: InstanceId) -> Option<(SessionId, Subscriber)> {
+    fn moved_from(&self, packet: &Packet<'_>, meta: &RxMeta) -> Option<(SessionId, Subscriber)> {
+        let (instance, seen) = (self.instance_of(meta), self.seen_of(packet, meta));
         let id = client_id(packet);
         let key = client_key(packet, Some(&id));
         let own = self.sessions.by_hw(&packet.hw_addr()).take(OF_ONE_HW_MAX).filter_map(|slot| {
@@ -135,33 +139,51 @@ impl Engine {
             let shadow = self.shadows.get(&slot);
             let record = shadow.map_or(self.sessions.get(slot)?, |shadow| &shadow.record);
             let under = shadow.and_then(|shadow| shadow.identity.as_deref()).map(|under| under.view().subscriber);
-            let is_it = record.state() != State::Offered && record.instance() == instance && identity.key() == key;
+            let is_it = record.state() != State::Offered
+                && record.instance() == instance
+                && identity.key() == key
+                && self.sessions.is_at(slot, seen.at());
             is_it.then_some((record, under.unwrap_or(identity.subscriber)))
         });
         let (record, subscriber) = own.max_by_key(|(record, _)| (record.start, record.change))?;
         is_moved(record).then(|| (record.id(), Subscriber::decode(subscriber)))
     }
 
-    /// `class` as the authority wants it.
+    /// What an authority has said of the client's pool. One that is not configured is no pool, which is not the same as
+    /// having named none.
+    pub(super) fn word_of(&self, meta: &RxMeta, granted: &Granted) -> Word {
+        let instance = self.instance_of(meta);
+        let name = granted.steer.pool.as_deref();
+        let named = name.map(|name| self.pool_called(instance, Some(name)).unwrap_or(NOWHERE));
+        Word { named, is_final: true }
+    }
+
+    /// `class` as the authority wants it: the pool was chosen with its word, an address comes before any pool.
     ///
     /// # Errors
     /// A pool or address that is not to be had: silence, for no other will do.
     pub(super) fn steer4(&self, class: &mut Class, granted: &Granted) -> Outcome {
-        let instance = class.instance;
-        let pool = match (&granted.steer.pool, granted.steer.address) {
-            (Some(name), _) => Some(self.pool_called(instance, Some(name)).ok_or(DropReason::InvalidSubnet)?),
-            (None, Some(address)) => Some(self.pools.pool_of(instance, address).ok_or(DropReason::InvalidSubnet)?),
-            (None, None) => None,
-        };
-        if let Some(pool) = pool {
-            class.pool = pool;
+        if let Some(address) = granted.steer.address {
+            let named = granted.steer.pool.as_deref();
+            let pool = match named {
+                Some(name) => self.pool_called(class.instance, Some(name)),
+                None => self.pools.pool_of(class.instance, address),
+            };
+            class.pool = pool.ok_or(DropReason::InvalidSubnet)?;
+            class.span = Span::Whole;
         }
         class.steered = true;
-        Ok(())
+        if class.pool == NOWHERE { Err(DropReason::InvalidSubnet) } else { Ok(()) }
     }
 
     /// The client's live session in a pool that was chosen for it: its own pool would not find it.
-    pub(super) fn find_steered(&self, class: &Class, key: &ClientKey<'_>, hw: HwAddr) -> Option<Slot> {
+    pub(super) fn find_steered(
+        &self,
+        class: &Class,
+        key: &ClientKey<'_>,
+        hw: HwAddr,
+        at: Whereabouts<'_>,
+    ) -> Option<Slot> {
         self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX).find(|slot| {
             let record = self.sessions.get(*slot);
             record.is_some_and(|r| {
@@ -169,6 +191,7 @@ impl Engine {
                     && matches!(r.state(), State::Bound | State::Offered)
                     && r.instance() == class.instance
                     && r.link() == class.link
+                    && self.sessions.is_at(*slot, at)
             }) && self.sessions.identity(*slot).is_some_and(|identity| identity.key() == *key)
         })
     }
@@ -177,6 +200,20 @@ impl Engine {
     pub(super) fn is_over(&self, request: &Request<'_>, slot: Slot) -> bool {
         let identity = self.sessions.identity(slot).filter(|_| request.grant.is_none());
         identity.is_some_and(|identity| Limits::of(identity.subscriber).is_over(request.turn.lease))
+    }
+
+    /// Until when storage keeps a lease that is promised until `end`: as long again, so that the next renewals need no
+    /// write first; not beyond the end of the service.
+    pub(super) fn kept_until(&self, request: &Request<'_>, slot: Slot, (secs, end): (u32, LeaseTime)) -> LeaseTime {
+        if end == LeaseTime::NEVER {
+            return end;
+        }
+        let identity = self.sessions.identity(slot);
+        let stored = request.grant.map(|granted| granted.subscriber.as_slice());
+        let stored = stored.or(identity.map(|identity| identity.subscriber)).unwrap_or_default();
+        let (now, twice) = (request.turn.lease, 2 * u64::from(secs));
+        let twice = if stored.is_empty() { twice } else { Limits::of(stored).within_service(twice, now) };
+        now.plus_secs(twice).max(end)
     }
 
     /// A lease of `secs` as far as it is granted.

@@ -5,7 +5,8 @@ use crate::{
     Engine,
     binding::BindingEvent,
     classify::client_key,
-    event::{DropReason, Event},
+    event::{DropReason, Event, ExchangeId},
+    history::Why,
     session::State,
 };
 use bindery_wire::v4::OptionCode;
@@ -24,11 +25,13 @@ impl Engine {
         let address = named.or(ciaddr).ok_or(DropReason::BadOptions)?;
         let found = self.session_at(instance, address, &key);
         if let Some(named) = packet.address_option(OptionCode::SERVER_IDENTIFIER)
-            && !self.is_our_server_id(request.config, named, found)
+            && !self.is_our_server_id(&request, named, found)
         {
             return Err(DropReason::InvalidServerAddress);
         }
-        let slot = found.ok_or(DropReason::ClientLookup)?;
+        // A DECLINE is a broadcast: a client with the same key elsewhere says nothing about this one's address.
+        let seen = self.seen(&request);
+        let slot = found.filter(|slot| self.sessions.is_at(*slot, seen.at())).ok_or(DropReason::ClientLookup)?;
         let record = self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
         if record.pending != 0 {
             return Err(DropReason::Duplicate);
@@ -44,8 +47,11 @@ impl Engine {
         if !self.rings.has_room() {
             return Err(DropReason::Overload);
         }
+        let session = record.id();
+        self.because(Why::Client);
         let until = self.commit_end(request.turn, slot, BindingEvent::Decline, None, None);
-        self.outbox.events.push(Event::Declined { hw: packet.hw_addr(), address, until });
+        let of = ExchangeId { session, ..self.exchange_id() };
+        self.outbox.events.push(Event::Declined { hw: packet.hw_addr(), address, until, of });
         Ok(())
     }
 }

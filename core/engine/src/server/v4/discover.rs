@@ -1,18 +1,22 @@
 //! DHCPDISCOVER: RFC 2131 §4.3.1.
 
-use super::{Draft, Outcome, Request, Then, client_id, reply};
+use super::{Draft, Outcome, Request, Then, client_id, reply, request::Grant};
 use crate::{
     Engine,
     binding::BindingEvent,
+    choose::Span,
     classify::{Class, client_key},
     config::Config,
     engine::{OFFER_HOLD_SECS, Shadow, Turn},
     event::{DropReason, Event},
+    history::Why,
     policy::Policy,
+    pool::{Client, Hold, Pools},
     reconfigure::{Action, Happening, action, flag},
     session::{ClientKey, Record, Slot, State},
+    subscriber::username_in,
 };
-use bindery_types::{HwAddr, Ipv4Addr, LeaseTime, PoolId};
+use bindery_types::{Ipv4Addr, LeaseTime, PoolId};
 use bindery_wire::v4::{MessageType, OptionCode};
 
 /// How long nothing more is said about exhausted pools, seconds.
@@ -27,24 +31,42 @@ impl Engine {
             return Err(DropReason::Overload);
         }
         let mut class = self.classify4(&request)?;
+        self.waits_enough4(&request, &class)?;
+        if let Some(draft) = self.without_address4(&request, &class) {
+            return self.shape4(request, draft, policy);
+        }
         let id = client_id(request.packet);
         let key = client_key(request.packet, Some(&id));
+        let before = self.before_probe4(&request, &class, &key);
         let slot = self.offer_session(request, &mut class, &key, policy)?;
         if let Some(record) = self.sessions.get(slot) {
             class.served = self.served_of(request.config, record, class.served);
+        }
+        if let Some(before) = before
+            && self.probes4(&request, &class, slot, before)?
+        {
+            return Ok(());
+        }
+        let rapid = request.packet.has(OptionCode::RAPID_COMMIT)
+            && class.served.overrides(request.config).is_some_and(|o| o.rapid_commit);
+        if rapid {
+            // RFC 4039 §3.1: committed at once, and answered by an ACK.
+            let address = self.sessions.get(slot).map_or(Ipv4Addr::UNSPECIFIED, Record::address);
+            let grant = Grant::of_newcomer(request, &class, address);
+            return self.grant4(request, &key, slot, grant, policy);
         }
         self.offer4(request, &class, slot, policy)
     }
 
     /// The session to offer: the client's own, or a new one with a free address.
-    fn offer_session(
+    pub(super) fn offer_session(
         &mut self,
         request: Request<'_>,
         class: &mut Class,
         key: &ClientKey<'_>,
         policy: &mut dyn Policy,
     ) -> Result<Slot, DropReason> {
-        let found = self.find_client(class, key, request.packet.hw_addr());
+        let found = self.find_client(class, key, &request);
         let record = found.and_then(|slot| Some((slot, *self.sessions.get(slot)?)));
         match record {
             Some((_, record)) if record.pending != 0 => Err(DropReason::Duplicate),
@@ -53,23 +75,38 @@ impl Engine {
                     class.served.overrides(request.config).is_some_and(|o| o.delete_binding_on_renegotiation);
                 if action(&record, Happening::Discover) == Action::DropAndEnd {
                     // junos.md §8.4; the client's next DISCOVER starts anew.
+                    self.because(Why::DiscoverWhileMoved);
                     self.commit_end(request.turn, slot, BindingEvent::Clear, None, None);
                     return Err(DropReason::ClientLookup);
                 }
+                if self.is_other_line4(&request, slot, class.served) {
+                    return Err(self.drop_other_line4(&request, slot));
+                }
                 if renegotiates {
                     // The old binding ends first; the client's next DISCOVER finds it gone.
+                    self.because(Why::Renegotiated);
                     self.commit_end(request.turn, slot, BindingEvent::Release, None, None);
                     return Err(DropReason::ClientLookup);
                 }
                 if self.pool_of(request.config, &record).is_none() {
                     // A commit took the address from the pools: the client gets another one at its next DISCOVER.
+                    self.because(Why::NoPool);
                     self.commit_end(request.turn, slot, BindingEvent::Clear, None, None);
                     return Err(DropReason::ClientLookup);
                 }
+                if !self.is_in_place4(class, &record, pool_client(&request, key)) {
+                    // The line that it has moved to has a range of its own, or none.
+                    self.because(Why::OptionMatch);
+                    self.commit_end(request.turn, slot, BindingEvent::Clear, None, None);
+                    return Err(DropReason::ClientLookup);
+                }
+                self.end_leftovers4(&request, slot);
+                self.because(Why::OwnSession);
                 Ok(slot)
             }
             Some((slot, record)) if record.state() == State::Offered => {
-                if self.pool_of(request.config, &record).is_none() {
+                let in_place = self.is_in_place4(class, &record, pool_client(&request, key));
+                if self.pool_of(request.config, &record).is_none() || !in_place {
                     self.lapse_offer(slot);
                     if request.grant.is_none() && class.served.asks_authority(request.config) {
                         // What was granted is gone with the offer: the client's next DISCOVER is asked about.
@@ -77,7 +114,13 @@ impl Engine {
                     }
                     return self.offer_session(request, class, key, policy);
                 }
+                if request.grant.is_some() {
+                    // It was asked about anew, at another place than where it was offered this: the last word counts.
+                    self.set_identity_scratch(&request, key, Some(slot))?;
+                    self.sessions.set_identity(slot, &self.identity).map_err(|_| DropReason::ClientLookup)?;
+                }
                 self.hold_offer(slot, request.turn.lease.plus_secs(OFFER_HOLD_SECS), &request, class);
+                self.because(Why::OwnSession);
                 Ok(slot)
             }
             tombstone => self.new_offer(request, class, key, tombstone.map(|(slot, _)| slot), policy),
@@ -94,22 +137,31 @@ impl Engine {
         tombstone: Option<Slot>,
         policy: &mut dyn Policy,
     ) -> Result<Slot, DropReason> {
+        class.check_choice()?;
+        self.end_former_device4(&request, class, tombstone)?;
         self.check_client_limit(request.config, class)?;
+        self.make_room_for_offer(request.config, class)?;
         let ended = tombstone.and_then(|slot| self.sessions.get(slot));
         let former = ended.map(|r| r.address());
         // A client that was moved away gets another address, whatever it asks for.
         let avoid = ended.filter(|r| r.flags & flag::MOVED != 0).map(|r| r.address());
         let wished = request.packet.address_option(OptionCode::REQUESTED_IP_ADDRESS);
+        // Also where an authority chose another pool now, which may lead back to the old one.
+        let elsewhere = || self.tombstone_of(class.instance, request.packet.hw_addr(), key, wished?);
+        let moved = |slot: Slot| self.sessions.get(slot).is_some_and(|r| r.flags & flag::MOVED != 0);
+        let avoid = avoid.or_else(|| elsewhere().filter(|slot| moved(*slot)).and(wished));
         let [former, wished] = [former, wished].map(|wish| wish.filter(|address| Some(*address) != avoid));
         let chosen = self.select_address4(&request, class, former.or(wished), policy)?;
         let wishes = [chosen, former, wished];
-        let hw = request.packet.hw_addr();
+        let client = pool_client(&request, key);
         if let Some(address) = request.grant.and_then(|granted| granted.steer.address) {
             // That one is not to be had, which says nothing about the rest of its pool.
-            let pool = self.pools.take(class.pool, address, hw.mac()).map_err(|_| DropReason::NoAddresses)?;
+            let taken = self.take_for(tombstone, class.pool, address, client);
+            let pool = taken.map_err(|_| DropReason::NoAddresses)?;
+            self.because(Why::Granted);
             return self.place_offer(request, class, key, (pool, address), tombstone);
         }
-        let Some((pool, address)) = self.allocate(class, hw, wishes, avoid) else {
+        let Some((pool, address)) = self.allocate(class, tombstone, client, wishes, avoid) else {
             self.give_up_quarantine(request.turn, class.pool);
             self.tell_exhausted(request.turn, class);
             return Err(DropReason::NoAddresses);
@@ -121,15 +173,19 @@ impl Engine {
     fn tell_exhausted(&mut self, turn: Turn, class: &Class) {
         if turn.lease >= self.exhausted_quiet_until {
             self.exhausted_quiet_until = turn.lease.plus_secs(EXHAUSTED_QUIET_SECS);
-            self.outbox.events.push(Event::PoolExhausted { link: class.index });
+            let of = self.exchange_id();
+            self.outbox.events.push(Event::PoolExhausted { link: class.index, of });
         }
     }
 
     /// `interface-client-limit` (junos.md §2.4).
-    pub(super) fn check_client_limit(&self, config: &Config, class: &Class) -> Outcome {
+    pub(super) fn check_client_limit(&mut self, config: &Config, class: &Class) -> Outcome {
         let limit = class.served.overrides(config).and_then(|o| o.interface_client_limit);
         match limit {
-            Some(limit) if self.sessions.live_on_link(class.link) >= limit => Err(DropReason::ClientLimit),
+            Some(limit) if self.sessions.live_on_link(class.link) >= limit => {
+                self.note_limit(class, limit);
+                Err(DropReason::ClientLimit)
+            }
             _ => Ok(()),
         }
     }
@@ -137,31 +193,61 @@ impl Engine {
     fn allocate(
         &mut self,
         class: &Class,
-        hw: HwAddr,
+        tombstone: Option<Slot>,
+        client: Client<'_>,
         wishes: [Option<Ipv4Addr>; 3],
         avoid: Option<Ipv4Addr>,
     ) -> Option<(PoolId, Ipv4Addr)> {
-        let reserved = hw.mac().and_then(|mac| self.pools.reservation(class.pool, mac));
-        let hw = hw.mac();
+        let reserved = self.pools.reservation(class.pool, client);
         if let Some((_, address)) = reserved
-            && let Ok(pool) = self.pools.take(class.pool, address, hw)
+            && let Ok(pool) = self.take_for(tombstone, class.pool, address, client)
         {
+            self.because(Why::Reservation);
             return Some((pool, address));
         }
-        for address in wishes.into_iter().flatten() {
-            if let Ok(pool) = self.pools.take(class.pool, address, hw) {
-                return Some((pool, address));
+        if let [Some(chosen), ..] = wishes
+            && let Ok(pool) = self.take_chosen(class, tombstone, chosen, client)
+        {
+            self.because(Why::PluginChoice);
+            return Some((pool, chosen));
+        }
+        // The client's range first; where that has nothing and need not be, the rest of the pool.
+        for preferred in [true, false] {
+            for address in wishes.into_iter().flatten() {
+                if class.span.prefers(&self.pools, address) == preferred
+                    && let Ok(pool) = self.take_chosen(class, tombstone, address, client)
+                {
+                    let former = wishes.get(1) == Some(&Some(address));
+                    self.because(if former { Why::FormerAddress } else { Why::RequestedAddress });
+                    return Some((pool, address));
+                }
+            }
+            if let Some(next) = self.take_next(class, preferred, avoid) {
+                let in_range = preferred && matches!(class.span, Span::Narrowed { .. });
+                self.because(if in_range { Why::NextInRange } else { Why::NextFree });
+                return Some(next);
             }
         }
-        let next = self.pools.take_next(class.pool).ok()?;
+        None
+    }
+
+    /// The next address in turn, of the client's range or of all that it may have; not `avoid` where there is another.
+    fn take_next(&mut self, class: &Class, preferred: bool, avoid: Option<Ipv4Addr>) -> Option<(PoolId, Ipv4Addr)> {
+        let take = |pools: &mut Pools| match class.span {
+            Span::Narrowed { pool, range, .. } if preferred => pools.take_next_in(pool, range).ok(),
+            Span::Narrowed { strict: false, .. } => pools.take_next(class.pool).ok(),
+            Span::Whole if preferred => pools.take_next(class.pool).ok(),
+            _ => None,
+        };
+        let next = take(&mut self.pools)?;
         if Some(next.1) != avoid {
             return Some(next);
         }
         // The last free address is better than none.
-        let Ok(other) = self.pools.take_next(class.pool) else {
+        let Some(other) = take(&mut self.pools) else {
             return Some(next);
         };
-        self.pools.free(class.instance, next.1);
+        self.pools.free(class.instance, next.1, Hold::Offered);
         Some(other)
     }
 
@@ -180,7 +266,7 @@ impl Engine {
             None => self.insert_offer(request, class, key, address),
         };
         let Ok(slot) = placed else {
-            self.pools.free(class.instance, address);
+            self.give_back(tombstone, class.instance, address);
             return placed;
         };
         let pool = self.pool_name(pool);
@@ -199,6 +285,8 @@ impl Engine {
             }
         }
         self.hold_offer(slot, request.turn.lease.plus_secs(OFFER_HOLD_SECS), &request, class);
+        self.note_line(request.config, slot);
+        self.remember_offer(slot);
         Ok(slot)
     }
 
@@ -257,6 +345,7 @@ impl Engine {
         // The pool may have another name than when the session was made: its address tells.
         let id = self.pools.pool_of(record.instance(), record.address()).ok_or(DropReason::InvalidSubnet)?;
         let pool = request.config.pool(id).ok_or(DropReason::InvalidSubnet)?;
+        let lease_secs = self.validated_lease4(&request, slot, class.served, pool)?;
         let draft = Draft {
             message: MessageType::Offer,
             served: class.served,
@@ -265,7 +354,7 @@ impl Engine {
             server_id: class.server_id,
             yiaddr: record.address(),
             ciaddr: Ipv4Addr::UNSPECIFIED,
-            lease_secs: Some(self.cut_lease(&request, slot, reply::lease_secs(pool, request.packet))),
+            lease_secs: Some(reply::told_secs(request.config, class.served, lease_secs)),
             session: self.session_ref(slot),
             to: reply::to_newcomer(request, class, record.address()),
             auth: request
@@ -319,4 +408,14 @@ impl Engine {
             })
             .map_err(|_| DropReason::BadOptions)
     }
+}
+
+/// What a client is known by in pools: also the name that its authority has just given it.
+pub(super) fn pool_client<'a>(request: &'a Request<'_>, key: &ClientKey<'a>) -> Client<'a> {
+    let client_id = match key {
+        ClientKey::ClientId(id) => *id,
+        ClientKey::Hw(_) => &[],
+    };
+    let user_name = request.grant.map_or("", |granted| username_in(&granted.subscriber));
+    Client { mac: request.packet.hw_addr().mac(), client_id, user_name }
 }

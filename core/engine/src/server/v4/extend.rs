@@ -8,11 +8,12 @@ use crate::{
     Engine,
     access::Granted,
     binding::BindingEvent,
-    classify::{Class, selector},
+    classify::{Class, server_id_override},
     event::DropReason,
+    history::Why,
     policy::Policy,
     reconfigure::{Action, Happening, Phase, action, attempts, flags_of_tombstone},
-    session::{ClientKey, NameId, Record, Slot, State},
+    session::{ClientKey, NameId, Record, Slot, State, Whereabouts},
 };
 use bindery_types::{HwAddr, InstanceId, Ipv4Addr, PoolId};
 use bindery_wire::v4::OptionCode;
@@ -30,11 +31,21 @@ impl Engine {
         policy: &mut dyn Policy,
     ) -> Outcome {
         let instance = self.instance_of(&request.meta);
+        let seen = self.seen(&request);
+        // A broadcast, or a relay, tells where the client is: one with the same key elsewhere may be another client.
+        let located = request.is_relayed() || matches!(state, ClientState::Rebinding { .. });
         let found = self.session_at(instance, address, key);
+        let found = found.filter(|slot| !located || self.sessions.is_at(*slot, seen.at()));
         if let Some(named) = request.packet.address_option(OptionCode::SERVER_IDENTIFIER)
-            && !self.is_our_server_id(request.config, named, found)
+            && !self.is_our_server_id(&request, named, found)
         {
             return Err(DropReason::InvalidServerAddress);
+        }
+        // Storage is there, or it has all that this client can be told.
+        if let Some(reason) = self.cannot_write()
+            && !found.is_some_and(|slot| self.may_renew_at_once(slot))
+        {
+            return Err(reason);
         }
         let Some(slot) = found else {
             return self.extend_unknown4(request, key, (state, address), policy);
@@ -62,13 +73,18 @@ impl Engine {
         if self.pool_of(request.config, &record).is_none() {
             return self.end_outside4(request, slot, grant.server_id);
         }
+        if self.is_other_line4(&request, slot, grant.served) {
+            return self.end_other_line4(request, slot, grant.server_id);
+        }
         self.grant4(request, key, slot, grant, policy)
     }
 
     /// No pool has the client's address any more: we end the binding, then say so.
     pub(super) fn end_outside4(&mut self, request: Request<'_>, slot: Slot, server_id: Ipv4Addr) -> Outcome {
         let answer = self.build_nak4(request, server_id)?;
+        self.because(Why::NoPool);
         if self.sessions.get(slot).is_some_and(|record| record.state() == State::Bound) {
+            self.cannot_write().map_or(Ok(()), Err)?;
             self.commit_end(request.turn, slot, BindingEvent::Clear, Some(answer), None);
         } else {
             self.lapse_offer(slot);
@@ -79,8 +95,10 @@ impl Engine {
 
     /// The client was told to renew, or is refused at last (junos.md §8.3, §8.4): a NAK, and the binding ends.
     pub(super) fn end_moved4(&mut self, request: Request<'_>, slot: Slot, server_id: Ipv4Addr) -> Outcome {
+        self.cannot_write().map_or(Ok(()), Err)?;
         let record = *self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
         let answer = self.build_nak4(request, server_id)?;
+        self.because(Why::Moved);
         let flags = self.answered(&request, slot, &record, flags_of_tombstone(record.flags, true));
         self.commit_end_as(request.turn, slot, BindingEvent::Clear, flags, Some(answer), None);
         Ok(())
@@ -112,7 +130,9 @@ impl Engine {
             return self.nak_promised4(request, slot, server_id.ok_or(DropReason::NoLocalAddress)?);
         }
         let pool = self.pools.match_network(instance, address);
-        let known = pool.and_then(|pool| self.sessions.find_by_client(instance, self.pools.scope(pool), key));
+        let seen = self.seen(&request);
+        let known =
+            pool.and_then(|pool| self.sessions.find_by_client(instance, self.pools.scope(pool), key, seen.at()));
         let known = known.or_else(|| self.tombstone_of(instance, request.packet.hw_addr(), key, address));
         let record = known.and_then(|slot| self.sessions.get(slot)).copied();
         let pool = record.map_or(pool, |record| self.pools.match_network(instance, record.scope()));
@@ -123,6 +143,7 @@ impl Engine {
         match record.map(|r| (r, r.state())) {
             // We gave it another address.
             Some((record, State::Bound)) if record.address() != address => {
+                self.because(Why::NotTheClients);
                 return self.nak4(request, server_id.ok_or(DropReason::NoLocalAddress)?);
             }
             // The client's lease ran out unseen, or it came back after a release: it may go on while nobody else has
@@ -144,6 +165,7 @@ impl Engine {
         };
         // Two clients on one address: the one that we did not give it to must stop.
         if wanted || taken.is_some_and(|r| r.state() == State::Bound) {
+            self.because(if wanted { Why::UnknownBinding } else { Why::NotTheClients });
             return self.nak4(request, server_id.ok_or(DropReason::NoInterfaceCfg)?);
         }
         Err(if overrides.is_some() { DropReason::ClientLookup } else { DropReason::NoInterfaceCfg })
@@ -167,11 +189,14 @@ impl Engine {
         self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX).find(is_it)
     }
 
-    /// Option 54 for a NAK: what the session was given, else our address on the ingress interface.
+    /// Option 54 for a NAK: what the relay wants (RFC 5107 §4), what the session was given, else our address on the
+    /// ingress interface.
     fn nak_server_id(&self, request: &Request<'_>, record: Option<&Record>) -> Option<Ipv4Addr> {
-        let given = record.map(|r| r.server_id).filter(|id| !id.is_unspecified());
+        let info = request.packet.option(OptionCode::RELAY_AGENT_INFORMATION).filter(|_| request.is_relayed());
+        let wanted = info.and_then(|info| server_id_override(&info));
+        let given = wanted.or(record.map(|r| r.server_id).filter(|id| !id.is_unspecified()));
         let classified = || self.classify4(request).ok();
-        let own = Some(request.meta.dst).filter(|dst| self.links.is_own(*dst));
+        let own = Some(request.meta.dst).filter(|_| self.links.is_to_us(&request.meta));
         given.or_else(|| classified().map(|c| c.server_id)).or(own)
     }
 
@@ -190,7 +215,7 @@ impl Engine {
         let ciaddr = request.packet.ciaddr();
         let arrived = self.links.get(request.meta.link);
         // A broadcast, or a relay, tells where the client is now; a unicast packet may have been routed here.
-        let located = selector(request.packet).is_some() || matches!(state, ClientState::Rebinding { .. });
+        let located = request.is_relayed() || matches!(state, ClientState::Rebinding { .. });
         let steered = |served| self.served_of(request.config, record, self.admitted(served, &request));
         let here = arrived.and_then(|link| Some((link, steered(link.served?))));
         let located =
@@ -199,7 +224,7 @@ impl Engine {
             let class = self.classify4(&request)?;
             let to = match request.is_relayed() {
                 true => reply::to_relay(request),
-                false => reply::to_address(ciaddr, self.source(&request, class.local)),
+                false => reply::to_address(ciaddr, self.source(&request, class.local), request.meta.link),
             };
             let server_id = class.server_id;
             let (link, index) = (link.name, Some(class.index));
@@ -210,12 +235,12 @@ impl Engine {
         // Also from an interface that is not known yet: a relay hears on giaddr alone (RFC 2131 §4.1).
         let to = match request.is_relayed() {
             true => reply::to_relay(request),
-            false => reply::to_address(ciaddr, self.source(&request, record.server_id)),
+            false => reply::to_address(ciaddr, self.source(&request, record.server_id), request.meta.link),
         };
         let link = record.link();
         // An imported session may never have had one of ours.
         let named = Some(record.server_id).filter(|given| !given.is_unspecified());
-        let server_id = named.or(Some(request.meta.dst).filter(|dst| self.links.is_own(*dst)));
+        let server_id = named.or(Some(request.meta.dst).filter(|_| self.links.is_to_us(&request.meta)));
         let server_id = server_id.ok_or(DropReason::NoLocalAddress)?;
         Ok(Grant { served, link, index: None, local: server_id, server_id, to, ciaddr })
     }
@@ -226,12 +251,13 @@ impl Engine {
         let own = self.pools.pool_of(record.instance(), record.address());
         record.link() == NameId::EMPTY
             && record.giaddr.is_unspecified()
-            && self.pools.chain(pool).any(|id| Some(id) == own)
+            && own.is_some_and(|own| self.pools.in_chain(pool, own))
     }
 
     /// A source address that the kernel lets us send from: the one that the client wrote to, else ours towards it.
     pub(super) fn source(&self, request: &Request<'_>, local: Ipv4Addr) -> Ipv4Addr {
-        let own = [request.meta.dst, local].into_iter().find(|address| self.links.is_own(*address));
+        let instance = self.instance_of(&request.meta);
+        let own = [request.meta.dst, local].into_iter().find(|address| self.links.is_own(instance, *address));
         own.unwrap_or(Ipv4Addr::UNSPECIFIED)
     }
 
@@ -258,7 +284,9 @@ impl Engine {
         };
         let hw = request.packet.hw_addr();
         let pool = self.pools.match_network(instance, address);
-        let of_key = pool.and_then(|pool| self.sessions.find_by_client(instance, self.pools.scope(pool), key));
+        let seen = self.seen(&request);
+        let of_key =
+            pool.and_then(|pool| self.sessions.find_by_client(instance, self.pools.scope(pool), key, seen.at()));
         of_key.into_iter().chain(self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX)).find(|slot| {
             let covered = self.shadows.get(slot).is_some_and(|shadow| promised(&shadow.record));
             // An offer of that very address is a new start: the client may take it.
@@ -272,17 +300,19 @@ impl Engine {
         if self.sessions.get(slot).is_some_and(|record| record.pending != 0) {
             return Err(DropReason::Duplicate);
         }
+        self.because(Why::EndedBefore);
         self.nak4(request, server_id)
     }
 
     /// The client's session of an address that a commit has taken from the pools, on this interface. It has no place
     /// any more: whoever begins anew goes on from it.
-    fn find_displaced(&self, class: &Class, key: &ClientKey<'_>, hw: HwAddr) -> Option<Slot> {
+    fn find_displaced(&self, class: &Class, key: &ClientKey<'_>, hw: HwAddr, at: Whereabouts<'_>) -> Option<Slot> {
         self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX).find(|slot| {
             let record = self.sessions.get(*slot).filter(|r| r.state() == State::Bound);
             record.is_some_and(|r| {
                 r.instance() == class.instance
                     && r.link() == class.link
+                    && self.sessions.is_at(*slot, at)
                     && self.pools.pool_of(r.instance(), r.address()).is_none()
             }) && self.sessions.identity(*slot).is_some_and(|identity| identity.key() == *key)
         })
@@ -290,17 +320,20 @@ impl Engine {
 
     /// The client's session for a packet of this class: by its key in the pool's subnet, else one of the same key
     /// whose address belongs to the pool or those linked to it, made when the networks were others.
-    pub(super) fn find_client(&self, class: &Class, key: &ClientKey<'_>, hw: HwAddr) -> Option<Slot> {
-        let found = self.sessions.find_by_client(class.instance, self.pools.scope(class.pool), key);
+    pub(super) fn find_client(&self, class: &Class, key: &ClientKey<'_>, request: &Request<'_>) -> Option<Slot> {
+        let (seen, hw) = (self.seen(request), request.packet.hw_addr());
+        let at = seen.at();
+        let found = self.sessions.find_by_client(class.instance, self.pools.scope(class.pool), key, at);
         let live = found.and_then(|slot| self.sessions.get(slot)).is_some_and(|record| record.state().is_live());
         // What is left of a session here hides no live one in a pool that was chosen, or in one that is gone.
-        let elsewhere = || self.find_steered(class, key, hw).or_else(|| self.find_displaced(class, key, hw));
+        let elsewhere = || self.find_steered(class, key, hw, at).or_else(|| self.find_displaced(class, key, hw, at));
         let found = if live { found } else { elsewhere().or(found) };
         found.or_else(|| {
             self.sessions.by_hw(&hw).take(OF_ONE_HW_MAX).find(|slot| {
                 let record = self.sessions.get(*slot).filter(|r| r.state() == State::Bound);
                 let pool = record.and_then(|r| self.pools.pool_of(r.instance(), r.address()));
-                pool.is_some_and(|pool| self.pools.chain(class.pool).any(|id| id == pool))
+                pool.is_some_and(|pool| self.pools.in_chain(class.pool, pool))
+                    && self.sessions.is_at(*slot, at)
                     && self.sessions.identity(*slot).is_some_and(|identity| identity.key() == *key)
             })
         })

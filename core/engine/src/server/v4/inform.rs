@@ -16,7 +16,7 @@ impl Engine {
         let ciaddr = request.packet.ciaddr();
         let pool = inform.pool.unwrap_or(class.pool);
         let to = match (ciaddr.is_unspecified(), request.is_relayed()) {
-            (false, _) => reply::to_address(ciaddr, self.source(&request, class.local)),
+            (false, _) => reply::to_address(ciaddr, self.source(&request, class.local), request.meta.link),
             (true, true) => reply::to_relay(request),
             // RFC 2131 §3.4: the client fills ciaddr in; one that did not cannot be answered by unicast.
             (true, false) => return Err(DropReason::BadOptions),

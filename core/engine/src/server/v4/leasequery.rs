@@ -119,13 +119,13 @@ impl Engine {
         let built = self.tell(&request, &told, local, &mut reply).and_then(|()| self.encode(&reply, request.packet));
         self.reply = reply;
         let message = message_of(&told);
-        self.send(Answer { to: reply::to_relay(request), also_to: None, message, payload: built? });
+        self.send(Answer { to: reply::to_relay(request), also_to: None, message: Some(message), payload: built? });
         Ok(())
     }
 
     /// Our address as the requestor knows it.
     fn local_to_requestor(&self, request: &Request<'_>) -> Result<Ipv4Addr, DropReason> {
-        if self.links.is_own(request.meta.dst) {
+        if self.links.is_to_us(&request.meta) {
             return Ok(request.meta.dst);
         }
         let link = self.links.get(request.meta.link).ok_or(DropReason::NoLocalAddress)?;
@@ -180,7 +180,7 @@ impl Engine {
     ) -> impl Iterator<Item = Slot> + 's {
         let here = config.pools.iter().filter(move |pool| pool.instance == instance);
         let key = ClientKey::ClientId(id);
-        here.filter_map(move |pool| self.sessions.find_by_client(instance, pool.network.address(), &key))
+        here.flat_map(move |pool| self.sessions.all_of_client(instance, pool.network.address(), &key))
     }
 
     /// The record of a binding of this instance that is in force. One that has run out and waits for its write is not.
@@ -217,8 +217,8 @@ impl Engine {
 
     /// The configured group that serves a session, with its number.
     fn group_of<'c>(&self, config: &'c Config, record: &Record) -> Option<(usize, &'c Group)> {
-        let at = self.group_names.iter().position(|name| *name == record.group)?;
-        Some((at, config.groups.get(at)?))
+        let id = *self.group_ids.get(&(record.instance(), record.group))?;
+        Some((usize::from(id.0), config.group(id)?))
     }
 
     /// Header and options of the answer (RFC 4388 §6.4.2).
@@ -234,7 +234,7 @@ impl Engine {
         };
         let record = self.sessions.get(*slot).ok_or(DropReason::ClientLookup)?;
         let identity = self.sessions.identity(*slot).ok_or(DropReason::ClientLookup)?;
-        let pool = self.pool_named(request.config, record.pool);
+        let pool = self.pool_named(request.config, record.instance(), record.pool);
         reply.ciaddr = record.address();
         reply.chaddr = identity.hw;
         if !record.server_id.is_unspecified() {

@@ -1,26 +1,35 @@
 //! DHCPv4 local server (RFC 2131 §4.3): one file a message, `reply.rs` builds what goes back.
 
 mod access;
+mod bootp;
+mod choose;
 mod decline;
+mod delay;
 mod discover;
 mod extend;
+mod identity;
 mod inform;
+mod ipv6_only;
 mod leasequery;
+mod line;
+mod probe;
 mod release;
 mod reply;
 mod request;
 mod route;
 mod steer;
+mod validation;
 
 use crate::{
     Engine,
     access::Granted,
-    classify::client_key,
+    classify::{client_key, server_id_override},
     commit::Answer,
     config::{Config, Pool},
     engine::Turn,
     event::DropReason,
     input::RxMeta,
+    lockout::Cause,
     output::Destination,
     policy::Policy,
     reconfigure,
@@ -28,8 +37,8 @@ use crate::{
 };
 use alloc::{sync::Arc, vec::Vec};
 use bindery_types::{InstanceId, Ipv4Addr};
-use bindery_wire::v4::{MessageType, Op, OptionCode, Packet, ParseRules};
-pub(crate) use reply::{Auth, Draft, Then, longest_lease};
+use bindery_wire::v4::{DecodeError, MessageType, Op, OptionCode, Packet, ParseRules};
+pub(crate) use reply::{Auth, Draft, Then, longest_lease, told_secs};
 use steer::Admission;
 
 /// Most relays a request may have passed (RFC 1542 §4.1.1).
@@ -65,16 +74,21 @@ impl Engine {
     /// Takes a datagram: parses, counts, dispatches.
     pub(crate) fn datagram4(&mut self, turn: Turn, meta: RxMeta, bytes: &[u8], policy: &mut dyn Policy) {
         let config = Arc::clone(&self.config);
+        self.begin_exchange(&meta);
+        if let Err(reason) = self.shed4(turn, meta, bytes, &config) {
+            return self.dropped_for(reason);
+        }
         let rules = ParseRules { allow_no_end_option: self.allows_no_end_option(&config, &meta) };
         let outcome = match Packet::parse(bytes, rules) {
             Ok(packet) => self.message4(
                 Request { packet: &packet, meta, turn, config: &config, admission: Admission::default(), grant: None },
                 policy,
             ),
+            Err(DecodeError::NoOptions) => self.plain_bootp4((turn, meta, &config), bytes, policy),
             Err(error) => Err(DropReason::from(&error)),
         };
         if let Err(reason) = outcome {
-            self.counters.drop(reason);
+            self.dropped_by(reason, policy.decider());
         }
     }
 
@@ -85,11 +99,12 @@ impl Engine {
 
     fn message4(&mut self, request: Request<'_>, policy: &mut dyn Policy) -> Outcome {
         let packet = request.packet;
+        self.know_packet(packet);
         if packet.op() != Op::BootRequest {
             return Err(DropReason::BadBootpOpcode);
         }
-        self.counters.receive(packet.message_type());
-        if packet.message_type().is_none() {
+        self.count_received(packet.message_type());
+        if packet.message_type().is_none() && !self.serves_bootp4(&request) {
             return Err(DropReason::BootpPacket);
         }
         if packet.hops() > HOPS_MAX {
@@ -99,21 +114,28 @@ impl Engine {
         if giaddr.is_loopback() || giaddr.is_multicast() || giaddr.is_broadcast() {
             return Err(DropReason::BadGiAddress);
         }
+        if self.holds_back4(&request)? {
+            return Ok(());
+        }
         self.dispatch4(request, policy)
     }
 
     /// What happens with a packet that is whole: at once, or when its authority has answered.
     fn dispatch4(&mut self, request: Request<'_>, policy: &mut dyn Policy) -> Outcome {
-        let Some(message) = request.packet.message_type() else {
-            return Err(DropReason::BootpPacket);
-        };
+        let message = request.packet.message_type();
+        if matches!(message, None | Some(MessageType::Discover)) {
+            self.check_lockout(request.turn, request.meta, request.packet, request.config)?;
+        }
         // The end of a binding is no plugin's to refuse.
-        let asks = matches!(message, MessageType::Discover | MessageType::Request | MessageType::Inform);
+        let asks = matches!(message, None | Some(MessageType::Discover | MessageType::Request | MessageType::Inform));
         let admission = if asks { self.admit4(&request, policy)? } else { Admission::default() };
         let request = Request { admission, ..request };
         let request = match self.authorized4(request, asks)? {
             Some(request) => request,
             None => return Ok(()),
+        };
+        let Some(message) = message else {
+            return self.bootp4(request, policy);
         };
         match message {
             MessageType::Discover => self.discover4(request, policy),
@@ -126,13 +148,20 @@ impl Engine {
         }
     }
 
-    /// Whether option 54 names this server: the id that the session was given, an address of ours, or a
-    /// `server-identifier` of the configuration.
-    pub(crate) fn is_our_server_id(&self, config: &Config, named: Ipv4Addr, session: Option<Slot>) -> bool {
+    /// Whether option 54 names this server: the id that the session was given, what the relay has put in its place
+    /// (RFC 5107 §4), an address of ours, or a `server-identifier` of the configuration.
+    pub(crate) fn is_our_server_id(&self, request: &Request<'_>, named: Ipv4Addr, session: Option<Slot>) -> bool {
         let given = session.and_then(|slot| self.sessions.get(slot)).map(|r| r.server_id);
-        given == Some(named)
-            || self.links.is_own(named)
-            || config.pools.iter().any(|p| p.attributes.server_identifier == Some(named))
+        let overridden = || {
+            let info = request.packet.option(OptionCode::RELAY_AGENT_INFORMATION).filter(|_| request.is_relayed());
+            info.and_then(|info| server_id_override(&info)) == Some(named)
+        };
+        given == Some(named) || self.names_us(self.instance_of(&request.meta), named) || overridden()
+    }
+
+    /// Whether an address is one by which clients of a routing instance name this server, whoever they are.
+    pub(crate) fn names_us(&self, instance: InstanceId, named: Ipv4Addr) -> bool {
+        self.links.is_own(instance, named) || self.server_identifiers.contains(&named)
     }
 
     /// The session that holds `address`, when it is this client's.
@@ -143,14 +172,14 @@ impl Engine {
         (record.state().is_the_clients() && identity.key() == *key).then_some(slot)
     }
 
-    /// The instance of the ingress interface; the default instance where it is in no group.
+    /// The instance of the ingress interface.
     pub(crate) fn instance_of(&self, meta: &RxMeta) -> InstanceId {
-        self.links.get(meta.link).and_then(|l| l.served).map_or(InstanceId(0), |s| s.instance)
+        self.links.instance_of(meta.link)
     }
 
     /// The configured pool of this name.
-    pub(crate) fn pool_named<'c>(&self, config: &'c Config, name: NameId) -> Option<&'c Pool> {
-        config.pool(*self.pool_ids.get(&name)?)
+    pub(crate) fn pool_named<'c>(&self, config: &'c Config, instance: InstanceId, name: NameId) -> Option<&'c Pool> {
+        config.pool(*self.pool_ids.get(&(instance, name))?)
     }
 
     /// Answers with a DHCPNAK at once: nothing of the session database changes by it (RFC 2131 §4.3.2).
@@ -158,6 +187,12 @@ impl Engine {
         let answer = self.build_nak4(request, server_id)?;
         self.send(answer);
         Ok(())
+    }
+
+    /// The same for a client that asks for what it cannot have: a cycle of `short-cycle-protection`.
+    pub(crate) fn refuse4(&mut self, request: Request<'_>, server_id: Ipv4Addr) -> Outcome {
+        self.note_refusal(request.turn, request.meta, request.packet, request.config, Cause::Refused);
+        self.nak4(request, server_id)
     }
 
     /// Builds a DHCPNAK (RFC 2131 §4.3.1 table 3: no addresses, no options but 53, 54, 56, 61, 82; and 90 for a client
@@ -190,7 +225,7 @@ impl Engine {
         self.reply = reply;
         let payload = built?;
         let (to, also_to) = nak_destinations(request, server_id, self.source(&request, server_id), is_here);
-        Ok(Answer { to, also_to, message: MessageType::Nak, payload })
+        Ok(Answer { to, also_to, message: Some(MessageType::Nak), payload })
     }
 
     /// The client's session of its ciaddr, live or what is left of it.
@@ -236,7 +271,7 @@ fn nak_destinations(
     if ciaddr.is_unspecified() || packet.has(OptionCode::SERVER_IDENTIFIER) {
         return (broadcast, None);
     }
-    let unicast = reply::to_address(ciaddr, source);
+    let unicast = reply::to_address(ciaddr, source, link);
     let direct = match (request.meta.src_mac, packet.hw_addr().mac()) {
         // On the client's own link the frame needs neither route nor neighbour entry.
         (seen, Some(mac)) if seen == Some(mac) || (seen.is_none() && is_here) => {

@@ -1,7 +1,7 @@
 //! DHCPRELEASE: RFC 2131 §4.3.4.
 
 use super::{Outcome, Request, client_id};
-use crate::{Engine, binding::BindingEvent, classify::client_key, event::DropReason, session::State};
+use crate::{Engine, binding::BindingEvent, classify::client_key, event::DropReason, history::Why, session::State};
 use bindery_wire::v4::OptionCode;
 
 impl Engine {
@@ -13,7 +13,7 @@ impl Engine {
         let instance = self.instance_of(&request.meta);
         let found = self.session_at(instance, packet.ciaddr(), &key);
         if let Some(named) = packet.address_option(OptionCode::SERVER_IDENTIFIER)
-            && !self.is_our_server_id(request.config, named, found)
+            && !self.is_our_server_id(&request, named, found)
         {
             return Err(DropReason::InvalidServerAddress);
         }
@@ -28,7 +28,9 @@ impl Engine {
         if !self.rings.has_room() {
             return Err(DropReason::Overload);
         }
-        if record.state() != State::Bound {
+        let bound = record.state() == State::Bound;
+        self.because(Why::Client);
+        if !bound {
             self.lapse_offer(slot);
             return Ok(());
         }

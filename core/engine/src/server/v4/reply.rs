@@ -1,15 +1,17 @@
 //! Builds replies, runs the `shape-reply` stage over them, and hands them on.
 
-use super::{Outcome, Request};
+use super::{Outcome, Request, bootp};
 use crate::{
     Engine,
+    attributes::Effective,
     binding::{self, BindingEvent, Transition},
     classify::Class,
     commit::{Answer, Change},
-    config::{Attributes, Config, Lease, Pool, Reconfigure},
+    config::{Config, Lease, Reconfigure},
     engine::Turn,
     event::DropReason,
     exchange::{self, ExchangeEvent, ExchangeState},
+    history::Detail,
     links::Served,
     output::Destination,
     parked::Parked,
@@ -20,7 +22,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 use bindery_types::{HwAddr, IfIndex, Ipv4Addr, MacAddr, SessionId};
-use bindery_wire::v4::{EncodeLimits, MessageType, OptionCode, Packet, ParseRules, Reply, authentication};
+use bindery_wire::v4::{EncodeLimits, MessageType, OptionCode, Packet, Reply, authentication};
 
 /// A lease that a client asks for in option 51 is no shorter than this, seconds: below it renewals are a flood.
 pub(crate) const ASKED_LEASE_SECS_MIN: u32 = 60;
@@ -82,6 +84,11 @@ pub(crate) enum Then {
 impl Engine {
     /// Builds the reply of `draft`, runs the group's `shape-reply` chain, and hands the result on.
     pub(crate) fn shape4(&mut self, request: Request<'_>, draft: Draft, policy: &mut dyn Policy) -> Outcome {
+        if let Some((_, session)) = draft.session {
+            self.origin.session = session;
+            self.origin.address = draft.yiaddr;
+            self.origin.detail = Detail(draft.pool.number());
+        }
         let chain = draft.served.chain(request.config, Stage::ShapeReply);
         let mut reply = core::mem::take(&mut self.reply);
         let built = self.fill(request.config, &draft, request.packet, &mut reply);
@@ -97,7 +104,7 @@ impl Engine {
         };
         let mut stage = ShapeReply {
             request: request.packet,
-            unicast: self.links.is_own(request.meta.dst),
+            unicast: self.links.is_to_us(&request.meta),
             message: draft.message,
             group: self.names.name(self.group_name(&draft)),
             interface: self.names.name(draft.link),
@@ -117,7 +124,7 @@ impl Engine {
             Hook::Pending { deadline } => {
                 self.set_hook_busy(draft.session, true);
                 let request = request.packet.bytes().into();
-                self.parking.park(token, Parked { request, draft, deadline });
+                self.parking.park(token, Parked { request, draft, deadline, origin: self.origin });
                 Ok(())
             }
         };
@@ -130,27 +137,26 @@ impl Engine {
     }
 
     /// Takes a parked exchange up again with the late answer of its plugin.
-    pub(crate) fn policy_done(&mut self, turn: Turn, answer: &PolicyAnswer) {
+    pub(crate) fn policy_done(&mut self, turn: Turn, answer: &PolicyAnswer, policy: &dyn Policy) {
         let Some(parked) = self.parking.take(answer.token) else {
             self.counters.late_policy_answers += 1;
             return;
         };
+        self.origin = parked.origin;
         self.set_hook_busy(parked.draft.session, false);
         if answer.verdict == Verdict::Drop {
-            self.counters.drop(DropReason::Policy);
+            self.dropped_by(DropReason::Policy, policy.decider());
             return;
         }
         let config = alloc::sync::Arc::clone(&self.config);
         // A commit may have taken the address from the pools meanwhile: the client asks again, and is told.
         let record = parked.draft.session.and_then(|(session, _)| self.sessions.get(self.sessions.resolve(session)?));
         if record.is_some_and(|record| self.pool_of(&config, record).is_none()) {
-            self.counters.drop(DropReason::InvalidSubnet);
+            self.dropped_for(DropReason::InvalidSubnet);
             return;
         }
-        // It parsed once; the rules only decide about a missing end option.
-        let rules = ParseRules { allow_no_end_option: true };
-        let Ok(packet) = Packet::parse(&parked.request, rules) else {
-            self.counters.drop(DropReason::BadOptions);
+        let Ok(packet) = bootp::parse_again(&parked.request) else {
+            self.dropped_for(DropReason::BadOptions);
             return;
         };
         let mut reply = core::mem::take(&mut self.reply);
@@ -168,18 +174,19 @@ impl Engine {
         });
         self.reply = reply;
         if let Err(reason) = outcome {
-            self.counters.drop(reason);
+            self.dropped_for(reason);
         }
     }
 
     /// Drops parked exchanges whose plugin missed its deadline.
     pub(crate) fn expire_parked(&mut self, turn: Turn) {
         while let Some(parked) = self.parking.take_overdue(turn.now.mono) {
+            self.origin = parked.origin;
             self.set_hook_busy(parked.draft.session, false);
             if let Ok(ExchangeState::Dropped(reason)) =
                 exchange::next(ExchangeState::AwaitHook, ExchangeEvent::HookTimeout)
             {
-                self.counters.drop(reason);
+                self.dropped_for(reason);
             }
         }
     }
@@ -204,7 +211,12 @@ impl Engine {
                         .ok_or(DropReason::ClientLookup)?;
                 }
                 let payload = self.encode(reply, packet)?;
-                self.send(Answer { to: draft.to, also_to: None, message: draft.message, payload });
+                self.send(Answer {
+                    to: draft.to,
+                    also_to: None,
+                    message: packet.message_type().map(|_| draft.message),
+                    payload,
+                });
                 Ok(())
             }
             Then::Bind { slot, change, identity } => {
@@ -217,15 +229,18 @@ impl Engine {
                 if !matches!(binding::next(record.state(), BindingEvent::Bind), Transition::To(_)) {
                     return Err(DropReason::ClientLookup);
                 }
-                if self.rings.store_down {
-                    return Err(DropReason::StoreFault);
-                }
-                if !self.rings.has_room() {
-                    return Err(DropReason::Overload);
+                let covered = self.is_covered(slot, &change, identity.as_ref());
+                if let Some(reason) = self.cannot_write().filter(|_| !covered) {
+                    return Err(reason);
                 }
                 let payload = self.encode(reply, packet)?;
-                let answer = Answer { to: draft.to, also_to: None, message: draft.message, payload };
-                self.commit_bind(turn, slot, change, identity, state, answer);
+                let message = packet.message_type().map(|_| draft.message);
+                let answer = Answer { to: draft.to, also_to: None, message, payload };
+                if covered {
+                    self.renew_at_once(turn, slot, &change, identity.as_ref(), (state, answer));
+                } else {
+                    self.commit_bind(turn, slot, change, identity, state, answer);
+                }
                 Ok(())
             }
         }
@@ -234,8 +249,17 @@ impl Engine {
     /// Encodes into a pooled buffer.
     pub(crate) fn encode(&mut self, reply: &Reply, packet: &Packet<'_>) -> Result<Vec<u8>, DropReason> {
         let mut payload = self.buffer();
-        match reply.encode(EncodeLimits::of(packet, MTU), &mut payload) {
-            Ok(_) => Ok(payload),
+        let limits = match packet.message_type() {
+            Some(_) => EncodeLimits::of(packet, MTU),
+            None => EncodeLimits::of_bootp(packet, MTU),
+        };
+        match reply.encode(limits, &mut payload) {
+            Ok(_) => {
+                if !packet.has_cookie() {
+                    bootp::clear_vendor(&mut payload);
+                }
+                Ok(payload)
+            }
             Err(_) => {
                 self.recycle(payload);
                 Err(DropReason::EncodeError)
@@ -245,18 +269,18 @@ impl Engine {
 
     /// Header and options of an OFFER or ACK (RFC 2131 §4.3.1 table 3), in the order of the client's option 55.
     fn fill(&self, config: &Config, draft: &Draft, packet: &Packet<'_>, reply: &mut Reply) -> Outcome {
-        let pool = self.pool_named(config, draft.pool).ok_or(DropReason::InvalidSubnet)?;
+        let pool = self.pool_named(config, draft.served.instance, draft.pool).ok_or(DropReason::InvalidSubnet)?;
         begin(reply, packet, draft.message, draft.server_id)?;
         reply.yiaddr = draft.yiaddr;
         reply.ciaddr = draft.ciaddr;
-        let attributes = &pool.attributes;
-        reply.siaddr = attributes.next_server.unwrap_or(Ipv4Addr::UNSPECIFIED);
-        fill_field(&mut reply.file, attributes.boot_file.as_deref());
-        fill_field(&mut reply.sname, attributes.boot_server.as_deref());
+        let attributes = Effective::of(config, draft.served, pool);
+        reply.siaddr = attributes.next_server().unwrap_or(Ipv4Addr::UNSPECIFIED);
+        fill_field(&mut reply.file, attributes.boot_file());
+        fill_field(&mut reply.sname, attributes.boot_server());
         if let Some(secs) = draft.lease_secs {
             set(reply, OptionCode::IP_ADDRESS_LEASE_TIME, &secs.to_be_bytes())?;
             for (code, timer) in
-                [(OptionCode::RENEWAL_TIME, attributes.t1), (OptionCode::REBINDING_TIME, attributes.t2)]
+                [(OptionCode::RENEWAL_TIME, attributes.t1()), (OptionCode::REBINDING_TIME, attributes.t2())]
             {
                 if let Some(secs) = timer.secs_of(secs) {
                     set(reply, code, &secs.to_be_bytes())?;
@@ -265,7 +289,18 @@ impl Engine {
         }
         set(reply, OptionCode::SUBNET_MASK, &pool.network.mask().octets())?;
         fill_authentication(reply, config, draft)?;
-        fill_parameters(reply, attributes, packet)
+        fill_parameters(reply, &attributes, packet)?;
+        // RFC 3011 §2: an identical copy, asked for or not; not where the option is ignored.
+        let selects = draft.served.overrides(config).is_some_and(|overrides| !overrides.subnet_selection.is_empty());
+        if selects && let Some(subnet) = packet.option(OptionCode::SUBNET_SELECTION) {
+            set(reply, OptionCode::SUBNET_SELECTION, &subnet)?;
+        }
+        match (packet.message_type(), draft.message) {
+            // RFC 4039 §4: in an ACK that answers a DISCOVER.
+            (Some(MessageType::Discover), MessageType::Ack) => set(reply, OptionCode::RAPID_COMMIT, &[]),
+            (None, _) => bootp::fill(reply, packet, draft.server_id),
+            _ => Ok(()),
+        }
     }
 
     /// What an OFFER says to a client that offers the nonce, or a token.
@@ -337,19 +372,21 @@ fn fill_authentication(reply: &mut Reply, config: &Config, draft: &Draft) -> Out
 
 /// The pool's options: those the client asked for, in its order (RFC 2132 §9.8); all of them when it has no
 /// option 55.
-fn fill_parameters(reply: &mut Reply, attributes: &Attributes, packet: &Packet<'_>) -> Outcome {
+fn fill_parameters(reply: &mut Reply, attributes: &Effective<'_>, packet: &Packet<'_>) -> Outcome {
     let Some(asked) = packet.option(OptionCode::PARAMETER_REQUEST_LIST) else {
         // RFC 8925 §3.3: option 108 goes only to a client that asked for it.
-        for (code, value) in attributes.options.iter().filter(|(code, _)| code.0 != 108) {
-            set(reply, *code, value)?;
+        for (code, value) in attributes.options().filter(|(code, _)| *code != OptionCode::IPV6_ONLY_PREFERRED) {
+            set(reply, code, value)?;
         }
         return Ok(());
     };
-    for code in asked.iter().copied().map(OptionCode) {
-        if let Ok(at) = attributes.options.binary_search_by_key(&code, |(code, _)| *code)
-            && let Some((code, value)) = attributes.options.get(at)
-        {
-            set(reply, *code, value)?;
+    // RFC 3442: who gets option 121 is to get neither option 3 nor 33 beside it.
+    let classless = asked.contains(&OptionCode::CLASSLESS_STATIC_ROUTE.0)
+        && attributes.option(OptionCode::CLASSLESS_STATIC_ROUTE).is_some();
+    let is_in_it = |code| matches!(code, OptionCode::ROUTER | OptionCode::STATIC_ROUTE);
+    for code in asked.iter().copied().map(OptionCode).filter(|code| !(classless && is_in_it(*code))) {
+        if let Some(value) = attributes.option(code) {
+            set(reply, code, value)?;
         }
     }
     Ok(())
@@ -363,32 +400,43 @@ fn fill_field(field: &mut [u8], value: Option<&[u8]>) {
     }
 }
 
-/// The pool's lease on the wire.
-pub(crate) const fn longest_lease(pool: &Pool) -> u32 {
-    match pool.attributes.lease {
+/// The lease of an attribute set on the wire.
+pub(crate) fn longest_lease(attributes: &Effective<'_>) -> u32 {
+    match attributes.lease() {
         Lease::Infinite => INFINITE,
         Lease::Secs(secs) => secs,
     }
 }
 
 /// The lease for a client: the pool's, or what it asked for when that is shorter (RFC 2131 §4.3.1).
-pub(crate) fn lease_secs(pool: &Pool, packet: &Packet<'_>) -> u32 {
-    let longest = longest_lease(pool);
+pub(crate) fn lease_secs(attributes: &Effective<'_>, packet: &Packet<'_>) -> u32 {
+    // RFC 1534 §2: a BOOTP client knows of no lease, so its address is for ever.
+    if packet.message_type().is_none() {
+        return INFINITE;
+    }
+    let longest = longest_lease(attributes);
     match packet.u32_option(OptionCode::IP_ADDRESS_LEASE_TIME) {
         Some(asked) => longest.min(asked.max(ASKED_LEASE_SECS_MIN)),
         None => longest,
     }
 }
 
-/// To the relay that forwarded the request (RFC 2131 §4.1).
+/// What of a lease its client is told: `asymmetric-lease-time` where that is shorter (junos.md §2.4).
+pub(crate) fn told_secs(config: &Config, served: Served, lease_secs: u32) -> u32 {
+    let most = served.overrides(config).and_then(|overrides| overrides.asymmetric_lease_secs);
+    most.map_or(lease_secs, |most| most.min(lease_secs))
+}
+
+/// To the relay that forwarded the request (RFC 2131 §4.1). As in [`to_address`], the interface tells the routing instance
+/// until the reply is sent.
 pub(crate) fn to_relay(request: Request<'_>) -> Destination {
     let src = if request.meta.dst.is_broadcast() { Ipv4Addr::UNSPECIFIED } else { request.meta.dst };
-    Destination::Udp { link: IfIndex(0), src, dst: request.packet.giaddr(), port: 67 }
+    Destination::Udp { link: request.meta.link, src, dst: request.packet.giaddr(), port: 67 }
 }
 
 /// To a client that has its address and listens on it (RFC 2131 §4.1).
-pub(crate) fn to_address(address: Ipv4Addr, src: Ipv4Addr) -> Destination {
-    Destination::Udp { link: IfIndex(0), src, dst: address, port: 68 }
+pub(crate) fn to_address(address: Ipv4Addr, src: Ipv4Addr, link: IfIndex) -> Destination {
+    Destination::Udp { link, src, dst: address, port: 68 }
 }
 
 /// To a client that has no address yet: its MAC address, or broadcast where it cannot take unicast

@@ -1,6 +1,6 @@
 //! DHCPREQUEST: RFC 2131 §4.3.2, in all four client states.
 
-use super::{Auth, Draft, Outcome, Request, Then, access::is_as_granted, client_id, reply};
+use super::{Auth, Draft, Outcome, Request, Then, access::is_as_granted, client_id, discover::pool_client, reply};
 use crate::{
     Engine,
     binding::{self, BindingEvent, Transition},
@@ -8,6 +8,7 @@ use crate::{
     commit::Change,
     config::Config,
     event::DropReason,
+    history::Why,
     links::Served,
     output::Destination,
     policy::Policy,
@@ -43,15 +44,29 @@ pub(super) struct Grant {
     pub(super) ciaddr: Ipv4Addr,
 }
 
+impl Grant {
+    /// How a client without an address is answered that is given `address`.
+    pub(super) fn of_newcomer(request: Request<'_>, class: &Class, address: Ipv4Addr) -> Self {
+        Self {
+            served: class.served,
+            link: class.link,
+            index: Some(class.index),
+            local: class.local,
+            server_id: class.server_id,
+            to: reply::to_newcomer(request, class, address),
+            ciaddr: Ipv4Addr::UNSPECIFIED,
+        }
+    }
+}
+
 impl Engine {
     pub(super) fn request4(&mut self, request: Request<'_>, policy: &mut dyn Policy) -> Outcome {
-        if self.rings.store_down {
-            return Err(DropReason::StoreFault);
-        }
-        if !self.rings.has_room() {
-            return Err(DropReason::Overload);
-        }
         let state = self.client_state(&request)?;
+        // A renewal may need no write; any other REQUEST does.
+        let extends = matches!(state, ClientState::Renewing { .. } | ClientState::Rebinding { .. });
+        if let Some(reason) = self.cannot_write().filter(|_| !extends) {
+            return Err(reason);
+        }
         let id = client_id(request.packet);
         let key = client_key(request.packet, Some(&id));
         match state {
@@ -74,7 +89,7 @@ impl Engine {
             (Some(server_id), Some(address)) => Ok(ClientState::Selecting { server_id, address }),
             (None, Some(address)) => Ok(ClientState::InitReboot { address }),
             (_, None) if ciaddr.is_unspecified() => Err(DropReason::BadOptions),
-            (_, None) if self.links.is_own(request.meta.dst) && !request.is_relayed() => {
+            (_, None) if self.links.is_to_us(&request.meta) && !request.is_relayed() => {
                 Ok(ClientState::Renewing { address: ciaddr })
             }
             (_, None) => Ok(ClientState::Rebinding { address: ciaddr }),
@@ -90,12 +105,14 @@ impl Engine {
         policy: &mut dyn Policy,
     ) -> Outcome {
         let class = self.classify4(&request)?;
-        let found = self.find_client(&class, key, request.packet.hw_addr());
-        if !self.is_our_server_id(request.config, server_id, found) {
+        let found = self.find_client(&class, key, &request);
+        if !self.is_our_server_id(&request, server_id, found) {
             // RFC 2131 §3.1 step 4: a REQUEST for another server declines our offer.
+            self.because(Why::OtherServer);
             if let Some(slot) = found {
                 self.lapse_offer(slot);
             }
+            self.foreign_choice4(request.turn, request.meta.link, server_id, request.packet);
             return Err(DropReason::InvalidServerAddress);
         }
         self.judge4(request, &class, key, (found, address), policy)
@@ -119,13 +136,19 @@ impl Engine {
         if here.is_some() {
             return self.judge4(request, &class, key, (here, address), policy);
         }
+        class.check_choice()?;
+        let found = self.find_client(&class, key, &request);
+        let record = found.and_then(|slot| self.sessions.get(slot)).copied();
+        // Who has a binding here asks us, whatever it remembers of other networks.
+        if record.is_none_or(|r| r.state() != State::Bound) {
+            self.check_requested(&request, &class, address)?;
+        }
         // RFC 2131 §4.3.2: a client on the wrong network is told so.
         let on_network = |id| request.config.pool(id).is_some_and(|p| p.network.contains(address));
         if !self.pools.chain(class.pool).any(on_network) {
-            return self.nak4(request, class.server_id);
+            self.because(Why::WrongNetwork);
+            return self.refuse4(request, class.server_id);
         }
-        let found = self.find_client(&class, key, request.packet.hw_addr());
-        let record = found.and_then(|slot| self.sessions.get(slot));
         // RFC 2131 §4.3.2: without a record of the client the server must remain silent. An offer, or a lease that
         // ended by itself, of another address says nothing about this one.
         if !record.is_some_and(|r| r.state() == State::Bound || r.address() == address) {
@@ -151,6 +174,9 @@ impl Engine {
             {
                 return self.end_moved4(request, slot, class.server_id);
             }
+            (Some(slot), Some(_)) if self.is_other_line4(&request, slot, class.served) => {
+                return self.end_other_line4(request, slot, class.server_id);
+            }
             (Some(slot), Some(record))
                 if may_bind(&record, address, request.turn.lease) || is_selecting(&request, &record) =>
             {
@@ -160,15 +186,18 @@ impl Engine {
             _ if !is_as_granted(&request, address) => None,
             // Offers are not stored: after a restart the REQUEST is judged anew.
             _ => {
+                self.check_lockout(request.turn, request.meta, request.packet, request.config)?;
                 self.check_client_limit(request.config, class)?;
-                match self.pools.take(class.pool, address, request.packet.hw_addr().mac()) {
+                class.check_choice()?;
+                match self.take_chosen(class, None, address, pool_client(&request, key)) {
                     Ok(pool) => Some(self.place_offer(request, class, key, (pool, address), None)?),
                     Err(_) => None,
                 }
             }
         };
         let Some(slot) = slot else {
-            return self.nak4(request, class.server_id);
+            self.because(Why::NotTheClients);
+            return self.refuse4(request, class.server_id);
         };
         if self.sessions.get(slot).is_some_and(|record| self.pool_of(request.config, record).is_none()) {
             return self.end_outside4(request, slot, class.server_id);
@@ -205,7 +234,9 @@ impl Engine {
         if !is_as_granted(&request, address) {
             return Ok(None);
         }
-        match self.pools.take(class.pool, address, request.packet.hw_addr().mac()) {
+        self.check_lockout(request.turn, request.meta, request.packet, request.config)?;
+        class.check_choice()?;
+        match self.take_chosen(class, Some(slot), address, pool_client(&request, key)) {
             Ok(pool) => self.place_offer(request, class, key, (pool, address), Some(slot)).map(Some),
             Err(_) => Ok(None),
         }
@@ -217,6 +248,7 @@ impl Engine {
             record.state() == State::Bound
                 && record.giaddr == request.packet.giaddr()
                 && (request.is_relayed() || record.link() == class.link)
+                && self.sessions.is_at(slot, self.seen(request).at())
         })
     }
 
@@ -235,26 +267,23 @@ impl Engine {
             return Err(DropReason::ClientLookup);
         };
         if record.state() == State::Bound && self.is_over(&request, slot) {
-            // Asking often keeps nobody: the client starts anew, and is asked about.
-            let answer = self.build_nak4(request, grant.server_id)?;
-            self.commit_end(request.turn, slot, BindingEvent::Clear, Some(answer), None);
+            self.cannot_write().map_or(Ok(()), Err)?;
+            // Asking often keeps nobody: the client starts anew, and is asked about. BOOTP knows no refusal.
+            let answer = packet.message_type().map(|_| self.build_nak4(request, grant.server_id)).transpose()?;
+            self.because(Why::ServiceOver);
+            self.commit_end(request.turn, slot, BindingEvent::Clear, answer, None);
             return Ok(());
         }
         let pool = self.pool_of(request.config, &record).ok_or(DropReason::InvalidSubnet)?;
-        let lease_secs = self.cut_lease(&request, slot, reply::lease_secs(pool, packet));
+        let lease_secs = self.validated_lease4(&request, slot, grant.served, pool)?;
+        let record = *self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
         let mut change = Change::of(&record).to_state(state, request.turn.lease);
-        change.end = match lease_secs {
-            u32::MAX => LeaseTime::NEVER,
-            secs => request.turn.lease.plus_secs(u64::from(secs)),
-        };
-        if record.state() == State::Offered {
-            // A client that comes back keeps its session id: the start tells its sessions apart, also in one second.
-            let former = self.shadows.get(&slot).map(|shadow| shadow.record.start.plus_secs(1));
-            change.start = former.map_or(request.turn.lease, |former| former.max(request.turn.lease));
-        } else {
-            // The ACK may be lost, and the client then goes by the one before: no renewal shortens a promise.
-            change.end = change.end.max(record.end);
+        (change.start, change.end) = self.times4(&request, slot, &record, lease_secs);
+        let told_secs = reply::told_secs(request.config, grant.served, lease_secs);
+        if told_secs < lease_secs && record.state() == State::Bound {
+            change.end = long_end(&record, request.turn.lease, (told_secs, lease_secs), change.end);
         }
+        change.kept = self.kept_until(&request, slot, (lease_secs, change.end));
         change.cltt = request.turn.lease;
         change.xid = packet.xid();
         change.server_id = grant.server_id;
@@ -274,6 +303,10 @@ impl Engine {
             let starts = fresh || !matches!(self.client_state(&request), Ok(ClientState::Renewing { .. }));
             self.authenticate4(packet, slot, reconfigure, starts)
         });
+        match packet.message_type() {
+            Some(_) => change.flags &= !flag::BOOTP,
+            None => change.flags |= flag::BOOTP,
+        }
         match auth {
             Some(Auth::Token(_)) => change.flags |= flag::TOKEN,
             Some(Auth::Nonce { nonce, .. }) => change.nonce = Some(nonce),
@@ -291,13 +324,30 @@ impl Engine {
             server_id: grant.server_id,
             yiaddr: record.address(),
             ciaddr: grant.ciaddr,
-            lease_secs: Some(lease_secs),
+            lease_secs: Some(told_secs),
             session: slot_ref,
             to: grant.to,
             auth,
             then: Then::Bind { slot: reference, change, identity },
         };
         self.shape4(request, draft, policy)
+    }
+
+    /// When a session that is granted a lease of `lease_secs` begins, and when the lease ends.
+    fn times4(&self, request: &Request<'_>, slot: Slot, record: &Record, lease_secs: u32) -> (LeaseTime, LeaseTime) {
+        let now = request.turn.lease;
+        let end = match lease_secs {
+            u32::MAX => LeaseTime::NEVER,
+            secs => now.plus_secs(u64::from(secs)),
+        };
+        if record.state() == State::Offered {
+            // A client that comes back keeps its session id: the start tells its sessions apart, also in one second.
+            let former = self.shadows.get(&slot).map(|shadow| shadow.record.start.plus_secs(1));
+            return (former.map_or(now, |former| former.max(now)), end);
+        }
+        // The ACK may be lost, and the client then goes by the one before: no renewal shortens a promise.
+        let keeps = record.flags & flag::BOOTP == 0 || request.packet.message_type().is_none();
+        (record.start, if keeps { end.max(record.end) } else { end })
     }
 
     /// The access-internal route of a client: on-link behind its interface, or via its relay where that is on-link.
@@ -316,6 +366,16 @@ impl Engine {
     fn pool_ids_name(&self, instance: InstanceId, address: Ipv4Addr) -> Option<NameId> {
         self.pools.pool_of(instance, address).map(|pool| self.pool_name(pool))
     }
+}
+
+/// `asymmetric-lease-time`: the end of the long lease stands while it covers what the client is told, until half of it is
+/// over; then it begins anew and ends at `anew`.
+fn long_end(record: &Record, now: LeaseTime, (told_secs, long_secs): (u32, u32), anew: LeaseTime) -> LeaseTime {
+    let left = if record.end == LeaseTime::NEVER { u64::MAX } else { now.secs_until(record.end) };
+    let covers = left >= u64::from(told_secs) && left >= u64::from(long_secs / 2);
+    // For ever in place of what ends, or the other way round, is another lease.
+    let same_kind = (record.end == LeaseTime::NEVER) == (long_secs == u32::MAX);
+    if covers && same_kind { record.end } else { anew }
 }
 
 /// Whether the client may have `address` by its own record. What we ended stays ended (design §2.2).

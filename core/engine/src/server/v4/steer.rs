@@ -3,7 +3,10 @@
 use super::Request;
 use crate::{
     Engine,
-    classify::{Class, classify},
+    access::Granted,
+    attributes::Effective,
+    choose::Span,
+    classify::{Class, Word, classify},
     event::DropReason,
     links::Served,
     policy::{Admit, Hook, Policy, SelectAddress, Stage, Steer, Token, Verdict},
@@ -32,7 +35,7 @@ impl Engine {
         }
         let mut stage = Admit {
             request: request.packet,
-            unicast: self.links.is_own(request.meta.dst),
+            unicast: self.links.is_to_us(&request.meta),
             group: self.group_name_of(served.group),
             interface: self.names.name(link.name),
             token: self.unparked_token(),
@@ -46,13 +49,16 @@ impl Engine {
 
     /// Where a packet belongs, with what `admit` has chosen.
     pub(super) fn classify4(&self, request: &Request<'_>) -> Result<Class, DropReason> {
-        let mut class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta)?;
+        let word = request.grant.map_or_else(Word::default, |granted| self.word_of(&request.meta, granted));
+        let mut class = classify(request.config, &self.links, &self.pools, request.packet, &request.meta, word)?;
         class.served = self.admitted(class.served, request);
-        if let Some(pool) = request.admission.pool {
+        let granted = request.grant.is_some_and(Granted::chooses);
+        if let Some(pool) = request.admission.pool.filter(|_| !granted) {
             class.pool = pool;
-            let named = request.config.pool(pool).and_then(|p| p.attributes.server_identifier);
-            class.server_id = named.unwrap_or(class.local);
-            class.steered = true;
+            let of = |pool| Effective::of(request.config, class.served, pool).server_identifier();
+            let named = request.config.pool(pool).and_then(of);
+            class.server_id = class.server_id_override.or(named).unwrap_or(class.local);
+            (class.steered, class.span) = (true, Span::Whole);
         }
         if let Some(granted) = request.grant {
             self.steer4(&mut class, granted)?;
@@ -99,7 +105,7 @@ impl Engine {
         go_on(policy.select_address(request.turn.now, chain, &mut stage))?;
         if let Some(pool) = self.pool_called(class.instance, stage.steer.pool.as_deref()) {
             class.pool = pool;
-            class.steered = true;
+            (class.steered, class.span) = (true, Span::Whole);
         }
         Ok(stage.steer.address)
     }

@@ -1,0 +1,74 @@
+//! `traceoptions` and `interface-traceoptions`.
+
+use super::build::name;
+use super::read::{At, Spanned};
+use crate::tree::Span;
+use bindery_types::MacAddr;
+
+/// Bytes at which a file is rolled where nothing else is said (junos.md §4).
+const SIZE: u64 = 131_072;
+
+/// Files that are kept where nothing else is said.
+const FILES: u32 = 3;
+
+/// What is traced.
+#[derive(Clone, Debug, Default)]
+pub struct Traces {
+    /// `traceoptions`.
+    pub all: Option<Trace>,
+    /// `interface-traceoptions`.
+    pub interface: Option<Trace>,
+}
+
+/// One trace file.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// `file`; where it is absent the daemon has a name.
+    pub file: Option<String>,
+    /// `size`.
+    pub size: u64,
+    /// `files`.
+    pub files: u32,
+    /// `world-readable`, or `no-world-readable`.
+    pub world_readable: Option<bool>,
+    /// `match`; empty for all.
+    pub matching: String,
+    /// `level`.
+    pub level: String,
+    /// `flag`.
+    pub flags: Vec<String>,
+    /// `client`.
+    pub clients: Vec<MacAddr>,
+    /// `match` with its place.
+    pub(crate) expression: Option<Spanned<String>>,
+    /// A second `file`, and both of `world-readable` and `no-world-readable`.
+    pub(crate) second: Option<Span>,
+    pub(crate) both: Option<Span>,
+}
+
+/// Those of `processes dhcp-service` in `system`.
+pub(super) fn traces(system: At<'_>) -> Option<Traces> {
+    let at = system.child("processes")?.child("dhcp-service")?;
+    let of = |name| at.child(name).map(trace);
+    Some(Traces { all: of("traceoptions"), interface: of("interface-traceoptions") })
+}
+
+fn trace(at: At<'_>) -> Trace {
+    let mut files = at.all("file");
+    let (file, second) = (files.next(), files.next());
+    let expression = file.and_then(|file| file.leaf("match")).and_then(|leaf| leaf.map(crate::value::Typed::text));
+    let flag = |name| file.filter(|file| file.has(name));
+    Trace {
+        file: file.and_then(name).map(|name| name.value),
+        size: file.and_then(|file| file.leaf("size")).and_then(|leaf| leaf.value.size()).unwrap_or(SIZE),
+        files: file.and_then(|file| file.leaf("files")).and_then(|leaf| leaf.value.integer()).unwrap_or(FILES),
+        world_readable: flag("world-readable").map(|_| true).or(flag("no-world-readable").map(|_| false)),
+        matching: expression.as_ref().map(|text| text.value.clone()).unwrap_or_default(),
+        level: at.leaf("level").and_then(|leaf| leaf.value.word()).unwrap_or("error").to_owned(),
+        flags: at.list("flag").into_iter().filter_map(|flag| flag.value.word().map(str::to_owned)).collect(),
+        clients: at.list("client").into_iter().filter_map(|mac| mac.value.mac()).collect(),
+        expression,
+        second: second.map(At::span),
+        both: flag("world-readable").and(flag("no-world-readable")).map(At::span),
+    }
+}

@@ -1,0 +1,157 @@
+//! `traceoptions` and `interface-traceoptions` (junos.md §4).
+
+use super::{Apply, Statement, Type, Word, later};
+
+/// `traceoptions`.
+pub(super) const TRACEOPTIONS: Statement = Statement::container(
+    "traceoptions",
+    &[
+        later::flag("no-remote-trace"),
+        FILE,
+        LEVEL,
+        Statement::list(
+            "flag",
+            Type::Word(&[
+                built("state"),
+                built("packet"),
+                built("flow"),
+                built("packet-option"),
+                built("database"),
+                built("persistent"),
+                built("lockout-db"),
+                built("interface"),
+                built("rtsock"),
+                built("io"),
+                built("auth"),
+                built("performance"),
+                built("statistics"),
+                built("all"),
+                later::word("dhcpv6-state"),
+                later::word("dhcpv6-packet"),
+                later::word("dhcpv6-packet-option"),
+                later::word("dhcpv6-io"),
+                later::word("dhcpv6-rpd"),
+                later::word("dhcpv6-session-db"),
+                later::word("dhcpv6-general"),
+                later::word("flow-notify"),
+                later::word("ha"),
+                later::word("ui"),
+                later::word("general"),
+                later::word("fwd"),
+                later::word("rpd"),
+                later::word("profile"),
+                later::word("session-db"),
+                later::word("liveness-detection"),
+                later::word("security-persistence"),
+                later::word("mclag"),
+                later::word("ra-guard"),
+                later::word("era"),
+                later::word("telemetry"),
+            ]),
+            "packet state",
+            "What is traced. `state`: what becomes of sessions. `flow`: what is decided about packets. `packet`: each packet, \
+             one line; `packet-option`: with its options. `database`: writes, by their watermark; `persistent`: whether they \
+             succeed. `lockout-db`: clients that are locked out. `interface`: interfaces that come and go. `rtsock`: routes. \
+             `io`: what sockets drop. `auth`: questions to an authority. `performance`: the time that turns of the packet \
+             thread take. `statistics`: the counters, each minute. `all`: all of it.",
+        )
+        .apply(Apply::Hot),
+        CLIENT,
+    ],
+    "What is written into a trace file. A thread of its own writes; what comes faster than the disk takes it is lost, and \
+     that is told in the file.",
+)
+.apply(Apply::Hot);
+
+/// `interface-traceoptions`.
+pub(super) const INTERFACE_TRACEOPTIONS: Statement = Statement::container(
+    "interface-traceoptions",
+    &[
+        later::flag("no-remote-trace"),
+        FILE,
+        LEVEL,
+        Statement::list(
+            "flag",
+            Type::Word(&[
+                built("state"),
+                built("packet"),
+                built("flow"),
+                built("packet-option"),
+                built("all"),
+                later::word("dhcpv6-state"),
+                later::word("dhcpv6-packet"),
+                later::word("dhcpv6-packet-option"),
+            ]),
+            "packet state",
+            "What is traced: as the flag of the same name of `traceoptions`.",
+        )
+        .apply(Apply::Hot),
+        CLIENT,
+    ],
+    "What is written into a trace file of the interfaces whose group says `interface NAME trace`.",
+)
+.apply(Apply::Hot);
+
+/// `trace` of an interface in a group.
+pub(super) const TRACE: Statement =
+    Statement::flag("trace", "`interface-traceoptions` is about this interface too.").apply(Apply::Hot);
+
+const FILE: Statement = Statement::named(
+    "file",
+    Type::Path,
+    &[
+        Statement::leaf(
+            "size",
+            Type::Size(10_240, 1_073_741_824),
+            "\"1MiB\"",
+            "How large it becomes before it is rolled: `NAME` becomes `NAME.0`, and so on.",
+        )
+        .default("131072")
+        .apply(Apply::Hot),
+        Statement::leaf("files", Type::Integer(2, 1000), "10", "How many are kept, the newest one counted.")
+            .default("3")
+            .apply(Apply::Hot),
+        Statement::flag("world-readable", "Everybody may read it; else its owner alone.").apply(Apply::Hot),
+        Statement::flag("no-world-readable", "Its owner alone may read it: the default.").apply(Apply::Hot),
+        Statement::leaf(
+            "match",
+            Type::Text(1, 1024),
+            "\"02:00:00:00:00:0[12]\"",
+            "Only entries in which this regular expression is found are written.",
+        )
+        .apply(Apply::Hot),
+    ],
+    "The file; without a directory it is in /var/log. Where none is named it is `binderyd`, and `binderyd-interface` for \
+     `interface-traceoptions`.",
+)
+.apply(Apply::Hot);
+
+const LEVEL: Statement = Statement::leaf(
+    "level",
+    Type::Word(&[
+        built("error"),
+        built("warning"),
+        built("notice"),
+        built("info"),
+        built("verbose"),
+        built("all"),
+    ]),
+    "all",
+    "How much is traced, each with what is before it: error: faults of the environment; warning: packets that are dropped; \
+     notice: refusals and ends of bindings; info: what goes well, and packets; verbose: times; all.",
+)
+.default("error")
+.apply(Apply::Hot);
+
+/// No statement of Junos.
+const CLIENT: Statement = Statement::list(
+    "client",
+    Type::Mac,
+    "\"02:00:00:00:00:01\"",
+    "Of packets and sessions only those of these hardware addresses are traced.",
+)
+.apply(Apply::Hot);
+
+const fn built(name: &'static str) -> Word {
+    Word { name, built: true }
+}

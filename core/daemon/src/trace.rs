@@ -1,0 +1,276 @@
+//! What the packet thread tells trace files and the log of single exchanges. Off, it costs one branch a packet.
+
+use bindery_config::{
+    Loaded,
+    model::{Trace as Written, Traces as Wanted},
+};
+use bindery_engine::{
+    Engine, Outbox, command::Reply, event::DropReason, history::HistoryView, input::RxMeta, output::StoreOp,
+};
+use bindery_netlink::RouteEvent;
+use bindery_store::StoreEvent;
+use bindery_trace::{Flag, Flags, Level, Place, Settings, Tracer};
+use bindery_types::{IfIndex, Mono, Now};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Where files without a directory are, as Junos has them.
+const DIRECTORY: &str = "/var/log";
+
+/// The files that are written where none is named.
+const DEFAULT_FILES: [&str; 2] = ["binderyd", "binderyd-interface"];
+
+/// How often the counters are traced.
+const STATISTICS_EVERY: Duration = Duration::from_secs(60);
+
+/// How often the longest turn is traced.
+const PERFORMANCE_EVERY: Duration = Duration::from_secs(10);
+
+/// Traces and the log of exchanges, on the packet thread.
+#[derive(Default)]
+pub(crate) struct Traces {
+    tracer: Option<Tracer>,
+    /// Whether `BINDERY_LOG` asks for exchanges (`exchange=debug`).
+    logs: bool,
+    /// Next lines of `statistics` and `performance`.
+    due: [Mono; 2],
+    /// Turns since the last line of `performance`, and the longest of them.
+    turns: (u64, Duration),
+}
+
+impl Traces {
+    pub(crate) fn new(tracer: Option<Tracer>) -> Self {
+        Self { tracer, logs: tracing::enabled!(target: "exchange", tracing::Level::DEBUG), ..Self::default() }
+    }
+
+    /// Other files from now on.
+    pub(crate) fn set(&mut self, engine: &mut Engine, tracer: Option<Tracer>) {
+        self.tracer = tracer;
+        self.arm(engine);
+    }
+
+    /// Tells the engine whether anybody listens.
+    pub(crate) fn arm(&self, engine: &mut Engine) {
+        engine.set_traced(self.logs || self.tracer.is_some());
+    }
+
+    /// Whether packets are traced.
+    pub(crate) const fn is_on(&self) -> bool {
+        self.tracer.is_some()
+    }
+
+    /// A packet that was received.
+    pub(crate) fn received(&self, engine: &Engine, meta: &RxMeta, bytes: &[u8]) {
+        if let Some(tracer) = &self.tracer {
+            tracer.packet("received", place(engine, meta.link), bytes);
+        }
+    }
+
+    /// The packets that are about to leave.
+    pub(crate) fn sent(&self, engine: &mut Engine) {
+        let links = std::mem::take(&mut engine.outbox().traced_links);
+        let Some(tracer) = &self.tracer else { return };
+        let transmits = std::mem::take(&mut engine.outbox().transmits);
+        for (at, transmit) in transmits.iter().enumerate() {
+            let link = links.get(at).copied().unwrap_or_default();
+            tracer.packet("sent", place(engine, link), &transmit.payload);
+        }
+        engine.outbox().transmits = transmits;
+    }
+
+    /// What the engine has noted.
+    pub(crate) fn noted(&self, engine: &mut Engine) {
+        if engine.outbox().traces.is_empty() {
+            return;
+        }
+        let mut views = std::mem::take(&mut engine.outbox().traces);
+        for view in views.drain(..) {
+            if self.logs {
+                log(&view);
+            }
+            if let Some(tracer) = &self.tracer {
+                let known = engine.interface_named(&view.interface);
+                tracer.history(&view, known.map_or(Place::UNKNOWN, |(name, traced)| Place { name, traced }));
+            }
+        }
+        engine.outbox().traces = views;
+    }
+
+    /// What goes to other threads.
+    pub(crate) fn handed_on(&self, outbox: &Outbox) {
+        let Some(tracer) = &self.tracer else { return };
+        for question in &outbox.questions {
+            let (tag, group, interface) = (question.tag, &question.group, &question.interface);
+            tracer.line(Flag::Auth, Level::Info, || {
+                format!("question {tag}: a newcomer of group {group} on {interface}")
+            });
+        }
+        if let Some(last) = outbox.mutations.last() {
+            let puts = outbox.mutations.iter().filter(|mutation| matches!(mutation.op, StoreOp::Put { .. })).count();
+            let all = outbox.mutations.len();
+            let up_to = last.seq.0;
+            tracer.line(Flag::Database, Level::Info, || format!("{all} writes, {puts} of leases, up to {up_to}"));
+        }
+        if let Some(last) = outbox.routes.last() {
+            let (all, up_to) = (outbox.routes.len(), last.seq.0);
+            tracer.line(Flag::Rtsock, Level::Info, || format!("{all} route operations, up to {up_to}"));
+        }
+        for (id, reply) in &outbox.replies {
+            if let Reply::Disconnected(outcome) = reply {
+                tracer.line(Flag::Auth, Level::Notice, || format!("request {} of RADIUS: {outcome:?}", id.0));
+            }
+        }
+    }
+
+    /// What the store thread tells.
+    pub(crate) fn store(&self, event: &StoreEvent) {
+        let Some(tracer) = &self.tracer else { return };
+        match event {
+            StoreEvent::Durable { up_to } => {
+                tracer.line(Flag::Database, Level::Info, || format!("on storage up to {}", up_to.0));
+            }
+            StoreEvent::Failed(error) => {
+                tracer.line(Flag::Persistent, Level::Error, || {
+                    format!("the session database cannot be written: {error}")
+                });
+            }
+            StoreEvent::Ready => {
+                tracer.line(Flag::Persistent, Level::Notice, || "the session database is open again".to_owned());
+            }
+        }
+    }
+
+    /// What the route thread tells.
+    pub(crate) fn route(&self, event: &RouteEvent) {
+        let Some(tracer) = &self.tracer else { return };
+        match event {
+            RouteEvent::Routed { up_to, failed } if failed.is_empty() => {
+                tracer.line(Flag::Rtsock, Level::Info, || format!("tried up to {}", up_to.0));
+            }
+            RouteEvent::Routed { up_to, failed } => {
+                let text = || format!("tried up to {}, of which these failed: {failed:?}", up_to.0);
+                tracer.line(Flag::Rtsock, Level::Error, text);
+            }
+            RouteEvent::LinkSet(link) => {
+                let addresses =
+                    || link.addresses.iter().map(|a| format!(" {}/{}", a.address, a.len)).collect::<String>();
+                let state = if link.up { "up" } else { "down" };
+                let text = || format!("interface {} ({}) is {state}:{}", link.name, link.index.0, addresses());
+                tracer.line(Flag::Interface, Level::Info, text);
+            }
+            RouteEvent::LinkGone(index) => {
+                tracer.line(Flag::Interface, Level::Notice, || format!("interface {} is gone", index.0));
+            }
+            RouteEvent::RoutesLost(index) => {
+                let text = || format!("the kernel has flushed the routes of interface {}", index.0);
+                tracer.line(Flag::Rtsock, Level::Warning, text);
+            }
+            other => tracer.line(Flag::Rtsock, Level::Notice, || format!("{other:?}")),
+        }
+    }
+
+    /// The answer of an authority.
+    pub(crate) fn authorized(&self, tag: u64, text: impl FnOnce() -> String) {
+        if let Some(tracer) = &self.tracer {
+            tracer.line(Flag::Auth, Level::Info, || format!("question {tag}: {}", text()));
+        }
+    }
+
+    /// A turn of the packet thread has ended: what sockets dropped in it, its time, and each minute the counters.
+    pub(crate) fn turn_ended(&mut self, began: Now, ended: Now, engine: &Engine, dropped: &[(DropReason, u64)]) {
+        let Some(tracer) = &self.tracer else { return };
+        for (reason, packets) in dropped.iter().filter(|(_, packets)| *packets > 0) {
+            tracer.line(Flag::Io, Level::Warning, || format!("{packets} packets: {}", reason.label()));
+        }
+        let time = ended.mono.since(began.mono);
+        self.turns = (self.turns.0 + 1, self.turns.1.max(time));
+        let [statistics, performance] = &mut self.due;
+        if ended.mono >= *performance {
+            *performance = ended.mono.plus(PERFORMANCE_EVERY);
+            let (turns, longest) = std::mem::take(&mut self.turns);
+            let text = || format!("{turns} turns, the longest took {} us", longest.as_micros());
+            tracer.line(Flag::Performance, Level::Verbose, text);
+        }
+        if ended.mono >= *statistics {
+            *statistics = ended.mono.plus(STATISTICS_EVERY);
+            let sum = |counts: &[u64]| counts.iter().sum::<u64>();
+            let counters = engine.counters();
+            let (received, sent) = (sum(&counters.received), sum(&counters.sent));
+            let text = || format!("received {received}, sent {sent}, dropped {}", sum(&counters.dropped));
+            tracer.line(Flag::Statistics, Level::Info, text);
+        }
+    }
+}
+
+fn place(engine: &Engine, link: IfIndex) -> Place<'_> {
+    engine.interface(link).map_or(Place::UNKNOWN, |(name, traced)| Place { name, traced })
+}
+
+/// An exchange in the log: the same fields in each line, so that one grep finds them all.
+fn log(view: &HistoryView) {
+    let session = view.session.map_or(0, |session| session.0);
+    let xid = format_args!("0x{:08x}", view.xid.0);
+    tracing::debug!(target: "exchange", exchange = view.exchange, xid = %xid, session, hw = %view.mac, "{view}");
+}
+
+/// The trace files that the configuration wants, where they differ from `before`'s: `None` is no change.
+pub(crate) fn changed(loaded: &Loaded, before: &Loaded) -> Option<Option<Tracer>> {
+    (wanted(loaded) != wanted(before)).then(|| start(loaded))
+}
+
+/// Begins to write the trace files that the configuration wants.
+pub(crate) fn start(loaded: &Loaded) -> Option<Tracer> {
+    let [all, interface] = wanted(loaded);
+    if all.is_none() && interface.is_none() {
+        return None;
+    }
+    match Tracer::start(all, interface) {
+        Ok(tracer) => Some(tracer),
+        Err(error) => {
+            tracing::error!(%error, "no thread for traces: nothing is traced");
+            None
+        }
+    }
+}
+
+fn wanted(loaded: &Loaded) -> [Option<Settings>; 2] {
+    let Wanted { all, interface } = &loaded.model.traces;
+    let [first, second] = DEFAULT_FILES;
+    [all.as_ref().map(|it| settings(it, first)), interface.as_ref().map(|it| settings(it, second))]
+}
+
+fn settings(written: &Written, default: &str) -> Settings {
+    let name = written.file.as_deref().unwrap_or(default);
+    let flags = if written.flags.iter().any(|flag| flag == "all") {
+        Flags::ALL
+    } else {
+        written.flags.iter().filter_map(|flag| Flag::named(flag)).fold(Flags::default(), Flags::with)
+    };
+    Settings {
+        path: path(name),
+        size: written.size,
+        files: written.files,
+        world_readable: written.world_readable == Some(true),
+        matching: written.matching.clone(),
+        level: Level::named(&written.level).unwrap_or(Level::Error),
+        flags,
+        clients: written.clients.clone(),
+    }
+}
+
+fn path(name: &str) -> PathBuf {
+    Path::new(DIRECTORY).join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_a_directory_is_where_logs_are() {
+        assert_eq!(path("dhcp"), Path::new("/var/log/dhcp"));
+        assert_eq!(path("/tmp/dhcp"), Path::new("/tmp/dhcp"));
+    }
+}
