@@ -38,6 +38,7 @@ messages
   --client-id           a client identifier
   --broadcast           ask for broadcast replies
 output
+  --stamps IFL          latency of REQUESTs by the kernel's stamps on this interface too (wire_*)
   --log FILE            each ACK as XID MAC ADDRESS SERVER LEASE UNIX_US, flushed as it comes
   --acked FILE          at the end, every address held as ADDRESS MAC
 ";
@@ -55,6 +56,8 @@ pub struct Options {
     pub interface: Option<String>,
     /// Hardware address of the server for direct renewals.
     pub server_mac: Option<Mac>,
+    /// Interface whose frames are stamped by the kernel.
+    pub stamps: Option<String>,
     /// Where each ACK is logged.
     pub log: Option<PathBuf>,
     /// Where the held addresses are written.
@@ -106,6 +109,7 @@ struct Given {
     tolerate: bool,
     hold: Duration,
     style: Style,
+    stamps: Option<String>,
     log: Option<PathBuf>,
     acked: Option<PathBuf>,
 }
@@ -132,6 +136,7 @@ impl Given {
             "option82" => self.style.option82 = true,
             "client-id" => self.style.client_id = true,
             "broadcast" => self.style.broadcast = true,
+            "stamps" => self.stamps = Some(string(parser)?),
             "log" => self.log = Some(parser.value()?.into()),
             "acked" => self.acked = Some(parser.value()?.into()),
             _ => return Ok(false),
@@ -173,6 +178,7 @@ impl Given {
             giaddrs: self.giaddrs,
             interface: self.interface,
             server_mac: self.server_mac,
+            stamps: self.stamps,
             log: self.log,
             acked: self.acked,
         })

@@ -19,3 +19,4 @@ pub mod message;
 pub mod plan;
 pub mod report;
 pub mod responder;
+pub mod stamps;

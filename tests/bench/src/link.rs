@@ -45,7 +45,8 @@ pub struct Link {
     direct: Option<Direct>,
 }
 
-fn room(fd: &impl AsFd) {
+/// Asks for large queues.
+pub(crate) fn room(fd: &impl AsFd) {
     // Without CAP_NET_ADMIN the queues stay as the system has them; what they lose shows up as retransmissions.
     let _refused = setsockopt(fd, sockopt::RcvBufForce, &QUEUE);
     let _refused = setsockopt(fd, sockopt::SndBufForce, &QUEUE);

@@ -10,6 +10,7 @@ use crate::link::{Arrival, Link};
 use crate::message::{Fields, Kind, Reply, Style, Template, mac};
 use crate::plan::{Pace, Plan, Work, scheduled};
 use crate::report::{Latency, Report, Tally, float};
+use crate::stamps::Stamps;
 use anyhow::{Result, bail};
 use std::collections::VecDeque;
 use std::io::Write;
@@ -21,6 +22,8 @@ use std::time::Duration;
 const BURST: u32 = 256;
 /// Batches taken from one socket in one turn at most.
 const DRAIN: usize = 4;
+/// Messages sent between two looks at the kernel's stamps: a look takes the two of each exchange, and costs one call.
+const STAMPS: u64 = 32;
 /// REQUESTs sent in a tolerant run before the client starts over with a DISCOVER, as RFC 2131 §3.1.5 lets it.
 const REQUESTS: u16 = 4;
 
@@ -78,6 +81,7 @@ pub struct Load<'a> {
     next: u64,
     first_fault: String,
     log: Option<&'a mut dyn Write>,
+    stamps: Option<Stamps>,
     stop: &'a AtomicBool,
 }
 
@@ -131,6 +135,7 @@ impl<'a> Load<'a> {
             next: 0,
             first_fault: String::new(),
             log,
+            stamps: None,
             stop,
         })
     }
@@ -161,6 +166,11 @@ impl<'a> Load<'a> {
         self.acks = Latency::new()?;
         self.next = 0;
         Ok(())
+    }
+
+    /// Reports latencies by the kernel's stamps too; between [`Load::prepare`] and [`Load::measure`].
+    pub fn watch(&mut self, stamps: Stamps) {
+        self.stamps = Some(stamps);
     }
 
     /// Offers the load of the plan and counts; after [`Load::prepare`].
@@ -209,6 +219,9 @@ impl<'a> Load<'a> {
         self.tally.lost += self.open;
         self.open = 0;
         self.timers.clear();
+        if let Some(stamps) = &mut self.stamps {
+            while stamps.take()? > 0 {}
+        }
         Ok(self.report(&stretch, at - began, cpu, acked))
     }
 
@@ -342,6 +355,11 @@ impl<'a> Load<'a> {
         let timer = Timer { due: now.saturating_add(nanos(self.plan.timeout)), client: index, stamp: client.stamp };
         self.timers.push_back(timer);
         self.tally.sent += 1;
+        if self.tally.sent.is_multiple_of(STAMPS)
+            && let Some(stamps) = &mut self.stamps
+        {
+            stamps.take()?;
+        }
         self.tally.retransmitted += u64::from(client.tries > 1);
         self.link.send(index as usize % self.link.ports().max(1), template, &fields)
     }
@@ -505,6 +523,7 @@ impl<'a> Load<'a> {
 
     fn report(&self, stretch: &Stretch, took: u64, cpu: u64, acked: u64) -> Report {
         let seconds = float(took) / 1e9;
+        let wire = |of: fn(&Latency) -> f64| self.stamps.as_ref().map_or(0.0, |stamps| of(stamps.taken()));
         let share = |part: f64| if seconds > 0.0 { part / seconds } else { 0.0 };
         let bound = self.clients.iter().filter(|client| matches!(client.state, State::Bound | State::Renewing)).count();
         Report {
@@ -523,6 +542,10 @@ impl<'a> Load<'a> {
             offer_p99_us: self.offers.us(0.99),
             ack_p50_us: self.acks.us(0.5),
             ack_p99_us: self.acks.us(0.99),
+            wire_p50_us: wire(|wire| wire.us(0.5)),
+            wire_p99_us: wire(|wire| wire.us(0.99)),
+            wire_max_us: wire(Latency::max_us),
+            wire_count: self.stamps.as_ref().map_or(0, |stamps| stamps.taken().count()),
             tally: self.tally.clone(),
             bound: u64::try_from(bound).unwrap_or(u64::MAX),
             cpu_us: cpu,

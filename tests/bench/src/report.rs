@@ -118,6 +118,14 @@ pub struct Report {
     pub ack_p50_us: f64,
     /// 99 of 100 of REQUEST to ACK.
     pub ack_p99_us: f64,
+    /// From REQUEST to reply by the kernel's stamps on the interface; 0 without them, and so are the next three.
+    pub wire_p50_us: f64,
+    /// 99 of 100 of them.
+    pub wire_p99_us: f64,
+    /// The longest.
+    pub wire_max_us: f64,
+    /// How many there were.
+    pub wire_count: u64,
     /// Counters.
     #[serde(flatten)]
     pub tally: Tally,

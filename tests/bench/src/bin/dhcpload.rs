@@ -6,6 +6,7 @@ use bindery_bench::link::Link;
 use bindery_bench::load::Load;
 use bindery_bench::message::mac;
 use bindery_bench::plan::PREPARED;
+use bindery_bench::stamps::Stamps;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
@@ -55,6 +56,9 @@ fn run(options: &Options) -> Result<bool> {
     let log = log.as_mut().map(|log| -> &mut dyn Write { log });
     let mut load = Load::new(options.plan.clone(), link, log, &stop)?;
     load.prepare()?;
+    if let Some(interface) = &options.stamps {
+        load.watch(Stamps::open(interface, options.plan.first, options.plan.clients)?);
+    }
     // The harness reads the server's processor time here.
     eprintln!("{PREPARED}");
     let report = load.measure()?;

@@ -8,7 +8,7 @@ use crate::harness::plugins::BEHAVIOURS;
 use crate::harness::process::{LOOK, Process, cpu_seconds, output, rss_mib, thread_us};
 use crate::harness::profile::Profile;
 use crate::harness::variant::{Places, Server, Variant};
-use crate::harness::world::{SERVER, World};
+use crate::harness::world::{CLIENT_IFL, SERVER, World};
 use crate::report::{Report, float};
 use anyhow::{Result, bail};
 use nix::sys::signal::Signal;
@@ -112,7 +112,8 @@ impl Step {
             Step::Plugin => &[Variant::BinderyNoPlugin, Variant::Bindery],
             Step::HostTable | Step::Config => &[Variant::Kea, Variant::BinderyNoPlugin],
             Step::Reconfigure => &[Variant::BinderyMoving],
-            Step::Replace | Step::Commits | Step::Profile | Step::Flood => &[Variant::Bindery],
+            Step::Flood => &[Variant::Responder, Variant::Bindery],
+            Step::Replace | Step::Commits | Step::Profile => &[Variant::Bindery],
             // Their rows are not of servers.
             Step::Hooks | Step::Misbehave => &[],
         }
@@ -304,7 +305,7 @@ impl Bench<'_> {
         let mut asks = self.asks();
         asks.words(&format!("--seconds {}", self.settings.seconds));
         match step {
-            Step::Latency => asks.words(&format!("--rate {}", self.settings.rate)),
+            Step::Latency => asks.words(&format!("--rate {} --stamps {CLIENT_IFL}", self.settings.rate)),
             _ => asks.words(&format!("--window {}", self.settings.window)),
         }
         match step {
@@ -454,6 +455,9 @@ fn note_load(values: &mut BTreeMap<String, f64>, step: Step, report: &Report) {
     if step == Step::Latency {
         values.insert("p999_us".into(), report.p999_us);
         values.insert("max_us".into(), report.max_us);
+        values.insert("offer_p99_us".into(), report.offer_p99_us);
+        values.insert("wire_ack_p50_us".into(), report.wire_p50_us);
+        values.insert("wire_ack_p99_us".into(), report.wire_p99_us);
     }
 }
 

@@ -98,13 +98,22 @@ impl World {
     /// A command in the server's namespace, on the server's CPUs.
     #[must_use]
     pub fn in_server(&self, program: &str) -> Command {
-        pinned(&self.server, &self.server_cpu, program)
+        pinned(&self.server, &self.server_cpu, FAVOURED, program)
     }
 
     /// A command in the clients' namespace, on the load's CPUs.
     #[must_use]
     pub fn in_client(&self, program: &str) -> Command {
-        pinned(&self.client, &self.client_cpu, program)
+        pinned(&self.client, &self.client_cpu, FAVOURED, program)
+    }
+
+    /// The same, with what the others leave of the processor.
+    #[must_use]
+    pub fn in_client_behind(&self, program: &str) -> Command {
+        // Of the usual class even where the whole bench runs in a favoured one.
+        let mut command = pinned(&self.client, &self.client_cpu, BEHIND, "chrt");
+        command.args(["--other", "0", program]);
+        command
     }
 
     /// `ip -n` of the server's namespace.
@@ -146,13 +155,17 @@ impl Drop for World {
     }
 }
 
-/// Runs a program in a session of its own, which the scheduler favours over other work on the machine (the kernel
-/// groups by session), and which ends with the harness even when that is killed. Each step replaces itself by the
+/// Niceness of what is measured, and of what must not hinder it.
+const FAVOURED: i8 = -15;
+const BEHIND: i8 = -5;
+
+/// Runs a program in a session of its own, whose niceness is that of the whole group (the kernel groups by session), so that
+/// the scheduler favours it over other work on the machine or puts it behind; and which ends with the harness even when that is killed. Each step replaces itself by the
 /// next, so the process id is the program's.
-fn pinned(namespace: &str, cpus: &str, program: &str) -> Command {
-    let favoured = r#"{ echo -15 > /proc/self/autogroup; } 2>/dev/null; exec "$@""#;
+fn pinned(namespace: &str, cpus: &str, niceness: i8, program: &str) -> Command {
+    let grouped = r#"{ echo "$0" > /proc/self/autogroup; } 2>/dev/null; exec "$@""#;
     let mut command = Command::new("setsid");
-    command.args(["sh", "-c", favoured, "sh", "setpriv", "--pdeathsig", "KILL"]);
+    command.args(["sh", "-c", grouped, &niceness.to_string(), "setpriv", "--pdeathsig", "KILL"]);
     command.args(["ip", "netns", "exec", namespace, "taskset", "-c", cpus, program]);
     command
 }
