@@ -3,6 +3,7 @@
 pub mod api;
 pub mod commits;
 pub mod configuration;
+pub mod engines;
 pub mod figures;
 pub mod flood;
 pub mod generator;

@@ -22,8 +22,8 @@ use std::time::Duration;
 
 const HELP: &str = "\
 bindery-bench [STEP...] [options]     (root; steps: dora renew latency rss restart plugin reconfigure hooks
-                                       replace misbehave host-table commits config flood profile; all but the last when
-                                       none is named)
+                                       engines replace misbehave host-table commits config flood profile; all but
+                                       the last when none is named)
   compares binderyd with its peers and with the bare limits, round by round, in namespaces of its own;
   progress goes to stderr, markdown tables to stdout
 

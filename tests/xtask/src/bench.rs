@@ -25,9 +25,10 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<()> {
         "--package=bindery-daemon",
         "--package=bindery-cli",
         "--package=bindery-bench",
-        // What a hook costs is measured by the examples of the crates that call them.
+        // What a hook costs is measured by the examples of the crates that call them, engines by that of the store.
         "--package=bindery-plugin-host",
         "--package=bindery-plugin-native",
+        "--package=bindery-store",
         "--bins",
         "--examples",
     ]))?;

@@ -8,6 +8,7 @@ mod choose;
 mod conformance;
 mod delay;
 mod endings;
+mod engines;
 mod faults;
 mod feed;
 mod forecast;

@@ -1,6 +1,7 @@
 //! The measurements, each one round of one variant at a time.
 
 use crate::echo::EchoReport;
+use crate::harness::engines;
 use crate::harness::figures::{Figures, Row};
 use crate::harness::generator::{Asks, Way};
 use crate::harness::machine::{DiskReport, load_average};
@@ -45,6 +46,8 @@ pub enum Step {
     Reconfigure,
     /// Nanoseconds of a hook.
     Hooks,
+    /// One engine and two, each with a CPU of its own.
+    Engines,
     /// Renewals while commits replace the plugin.
     Replace,
     /// Renewals beside a group whose plugin misbehaves.
@@ -63,7 +66,7 @@ pub enum Step {
 
 impl Step {
     /// All of them, in the order of a whole run.
-    pub const ALL: [Step; 15] = [
+    pub const ALL: [Step; 16] = [
         Step::Dora,
         Step::Renew,
         Step::Latency,
@@ -72,6 +75,7 @@ impl Step {
         Step::Plugin,
         Step::Reconfigure,
         Step::Hooks,
+        Step::Engines,
         Step::Replace,
         Step::Misbehave,
         Step::HostTable,
@@ -93,6 +97,7 @@ impl Step {
             Step::Plugin => "plugin",
             Step::Reconfigure => "reconfigure",
             Step::Hooks => "hooks",
+            Step::Engines => "engines",
             Step::Replace => "replace",
             Step::Misbehave => "misbehave",
             Step::HostTable => "host-table",
@@ -115,7 +120,7 @@ impl Step {
             Step::Flood => &[Variant::Responder, Variant::Bindery],
             Step::Replace | Step::Commits | Step::Profile => &[Variant::Bindery],
             // Their rows are not of servers.
-            Step::Hooks | Step::Misbehave => &[],
+            Step::Hooks | Step::Engines | Step::Misbehave => &[],
         }
     }
 }
@@ -186,6 +191,7 @@ impl Bench<'_> {
                 }
                 match step {
                     Step::Hooks => self.hooks(round)?,
+                    Step::Engines => self.engines(round)?,
                     Step::Misbehave if !self.fixture().is_file() => {
                         println!("SKIP bench-misbehave: {} is not built", self.fixture().display());
                     }
@@ -207,7 +213,7 @@ impl Bench<'_> {
                     | Step::Profile
                     | Step::Flood => false,
                     Step::Plugin | Step::Reconfigure | Step::Hooks | Step::Replace | Step::Misbehave => true,
-                    Step::HostTable | Step::Commits | Step::Config => true,
+                    Step::HostTable | Step::Commits | Step::Config | Step::Engines => true,
                 };
                 let chosen = match self.settings.variants.is_empty() || own {
                     true => step.variants().to_vec(),
@@ -284,7 +290,7 @@ impl Bench<'_> {
                 server.stop()?;
                 Ok(void)
             }
-            Step::Hooks | Step::Misbehave => bail!("{} has no server to start", step.name()),
+            Step::Hooks | Step::Engines | Step::Misbehave => bail!("{} has no server to start", step.name()),
         }
     }
 
@@ -512,7 +518,7 @@ pub fn ratios(figures: &Figures) -> String {
             1.0,
         ),
     ];
-    let lines = lines.concat();
+    let lines = lines.concat() + &engines::ratio_lines(figures);
     if lines.is_empty() {
         return lines;
     }

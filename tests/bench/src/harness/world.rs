@@ -124,6 +124,12 @@ impl World {
         command
     }
 
+    /// The CPU lists of server and load.
+    #[must_use]
+    pub fn cpus(&self) -> [&str; 2] {
+        [&self.server_cpu, &self.client_cpu]
+    }
+
     /// The hardware address of the server's interface.
     ///
     /// # Errors

@@ -25,6 +25,10 @@ const LEFTOVERS: &[(&str, &str)] = &[
     ("#[ign", "ore"),
 ];
 
+/// What an engine is made of. Several engines run side by side without a lock, so nothing here may be reached from two of
+/// them: no static, nothing atomic; and without `std` there is no lock that is not made of these.
+const UNSHARED: &[&str] = &["core/types/src/", "core/wire/src/", "core/engine/src/"];
+
 const SECTION: char = '\u{a7}';
 
 const FROZEN: &str = "wit/SHA256SUMS";
@@ -53,8 +57,12 @@ fn source_faults(path: &str, text: &str) -> Vec<String> {
     if lines > LINES_MAX && !excused {
         faults.push(format!("{path}: {lines} lines; split it, or say why in a header line `{SIZE_REASON}...`"));
     }
+    let unshared = UNSHARED.iter().any(|folder| path.trim_start_matches("./").starts_with(folder));
     for (index, line) in text.lines().enumerate() {
         let place = format!("{path}:{}", index + 1);
+        if unshared && is_shared(line) {
+            faults.push(format!("{place}: two engines would share it"));
+        }
         for (head, tail) in LEFTOVERS {
             let word = format!("{head}{tail}");
             if holds(line, &word) {
@@ -78,6 +86,18 @@ fn holds(line: &str, word: &str) -> bool {
         let after = line.get(at + word.len()..).and_then(|text| text.chars().next());
         !letter(before) && (open || !letter(after))
     })
+}
+
+/// Whether a line of code has a static or something atomic.
+fn is_shared(line: &str) -> bool {
+    let code = line.split("//").next().unwrap_or_default();
+    let item = code.match_indices("static").any(|(at, word)| {
+        let before = code.get(..at).and_then(|text| text.chars().next_back());
+        let after = code.get(at + word.len()..).and_then(|text| text.chars().next());
+        // `'static` is a lifetime.
+        before.is_none_or(char::is_whitespace) && after.is_some_and(char::is_whitespace)
+    });
+    item || code.to_ascii_lowercase().contains("atomic")
 }
 
 /// Checks that a released WIT package never changes and that none is left out of the list. A version 0.x is not released.
@@ -109,6 +129,20 @@ mod tests {
         let long = "\n".repeat(LINES_MAX + 1);
         assert_eq!(source_faults("a.rs", &long).len(), 1);
         assert_eq!(source_faults("a.rs", &format!("{SIZE_REASON}one table.\n{long}")).len(), 0);
+    }
+
+    #[test]
+    fn engines_share_nothing() {
+        let faults = |path, line| source_faults(path, line).len();
+        for line in ["static COUNT: u64 = 0;", "    pub(crate) static X: u8 = 0;", "use core::sync::atomic::fence;"] {
+            assert_eq!(faults("./core/engine/src/engine.rs", line), 1, "{line}");
+            assert_eq!(faults("core/wire/src/v4/packet.rs", line), 1, "{line}");
+            assert_eq!(faults("core/store/src/writer.rs", line), 0, "{line}");
+        }
+        assert_eq!(faults("core/types/src/ids.rs", "next: AtomicU64,"), 1);
+        for line in ["fn name(&self) -> &'static str;", "// a static address", "let statics = 1;"] {
+            assert_eq!(faults("core/engine/src/engine.rs", line), 0, "{line}");
+        }
     }
 
     #[test]
