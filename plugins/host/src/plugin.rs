@@ -58,7 +58,7 @@ pub struct Plugin {
     slow: Option<Slow>,
     counts: Counts,
     latency: Latency,
-    _ticker: Arc<Ticker>,
+    ticker: Arc<Ticker>,
 }
 
 /// An instance that can be called.
@@ -125,7 +125,7 @@ impl Plugin {
             slow: None,
             counts: Counts::default(),
             latency: Latency::new(),
-            _ticker: ticker,
+            ticker,
         }
     }
 
@@ -296,6 +296,7 @@ impl Plugin {
         let Some(live) = &mut self.live else {
             return Err(Failed::new(Failure::Trap, "there is no instance"));
         };
+        let _running = self.ticker.running();
         live.store.data_mut().deadline = self.meter.deadline(started, self.deadline);
         live.store.set_epoch_deadline(ticks(self.deadline));
         call(live)
@@ -332,6 +333,7 @@ impl Plugin {
     }
 
     fn start(&mut self) -> Result<Live, StartError> {
+        let _running = self.ticker.running();
         let state = State {
             view: View::new(),
             session: SessionView::default(),
