@@ -61,11 +61,11 @@ const META_EVERY: Duration = Duration::from_secs(10);
 const DUE_MAX: usize = 256;
 
 /// `Record::pending`: a write is in flight.
-pub(crate) const BUSY_STORE: u16 = 1;
+pub(crate) const BUSY_STORE: u8 = 1;
 /// `Record::pending`: the exchange waits for its route.
-pub(crate) const BUSY_ROUTE: u16 = 2;
+pub(crate) const BUSY_ROUTE: u8 = 2;
 /// `Record::pending`: the exchange waits for a plugin.
-pub(crate) const BUSY_HOOK: u16 = 4;
+pub(crate) const BUSY_HOOK: u8 = 4;
 
 /// A tombstone that an offer covers.
 #[derive(Clone, Debug)]

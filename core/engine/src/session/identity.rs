@@ -1,15 +1,15 @@
-//! Who a client is: the bytes that it and its relay said, kept as one boxed string a session.
+//! Who a client is: the bytes that it and its relay said, kept as one string of bytes a session.
 //!
 //! Layout: htype, then hardware address, client-id, relay information, vendor class, host name and subscriber, each
-//! behind its length: one byte, or 255 and two bytes, little-endian. A nonce, when there is one, is 24 bytes at the end; the
-//! record says whether.
+//! behind its length: one byte, or 255 and two bytes, little-endian. So the bytes say themselves where they end, and zeros
+//! may follow. A nonce, when there is one, is 24 bytes before it all; the record says whether.
 
 use crate::record::Nonce;
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 use bindery_types::HwAddr;
 use core::fmt;
 
-/// Bytes of a nonce behind the rest.
+/// Bytes of a nonce before the rest.
 const NONCE_LEN: usize = 24;
 /// Length byte that says: two more bytes have the length.
 const LONG: u8 = 255;
@@ -167,61 +167,45 @@ impl IdentityBuf {
 /// htype and six lengths of zero.
 const EMPTY_LEN: usize = 7;
 
-/// What the table keeps beside each record.
-#[derive(Debug, Default)]
-pub(super) struct Blob(Option<Box<[u8]>>);
+/// What the table keeps of a client: its nonce, where it has one, and its identity.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept<'a> {
+    nonce: &'a [u8],
+    /// Zeros may follow the identity.
+    identity: &'a [u8],
+}
 
-impl Blob {
-    pub(super) const fn new(identity: Box<[u8]>) -> Self {
-        Self(Some(identity))
+impl<'a> Kept<'a> {
+    pub(super) fn new(bytes: &'a [u8], has_nonce: bool) -> Self {
+        let len = if has_nonce { NONCE_LEN } else { 0 };
+        let (nonce, identity) = bytes.split_at_checked(len).unwrap_or((&[], bytes));
+        Self { nonce, identity }
     }
 
-    fn split(&self, has_nonce: bool) -> (&[u8], &[u8]) {
-        let bytes = self.0.as_deref().unwrap_or(&[]);
-        let nonce = if has_nonce { NONCE_LEN } else { 0 };
-        bytes.split_at_checked(bytes.len().saturating_sub(nonce)).unwrap_or((bytes, &[]))
+    pub(super) fn identity(self) -> Identity<'a> {
+        Identity::read(self.identity)
     }
 
-    pub(super) fn view(&self, has_nonce: bool) -> Identity<'_> {
-        Identity::read(self.split(has_nonce).0)
+    /// Whether `identity` is kept here. No identity begins with all of another one.
+    pub(super) fn is(self, identity: &IdentityBuf) -> bool {
+        self.identity.starts_with(&identity.0)
     }
 
-    pub(super) fn is(&self, has_nonce: bool, identity: &IdentityBuf) -> bool {
-        self.split(has_nonce).0 == identity.0
-    }
-
-    pub(super) fn nonce(&self, has_nonce: bool) -> Option<Nonce> {
-        let (value, replay) = self.split(has_nonce).1.split_first_chunk::<16>()?;
+    pub(super) fn nonce(self) -> Option<Nonce> {
+        let (value, replay) = self.nonce.split_first_chunk::<16>()?;
         Some(Nonce { value: *value, replay: u64::from_le_bytes(replay.try_into().ok()?) })
-    }
-
-    /// The same identity with another nonce. A nonce in place of a nonce costs no allocation.
-    pub(super) fn set_nonce(&mut self, has_nonce: bool, nonce: Option<Nonce>) {
-        if !has_nonce && nonce.is_none() {
-            return;
-        }
-        let body = self.split(has_nonce).0.len();
-        if let Some(nonce) = nonce
-            && has_nonce
-            && let Some(tail) = self.0.as_deref_mut().and_then(|bytes| bytes.get_mut(body..))
-        {
-            tail.copy_from_slice(&nonce_bytes(nonce));
-            return;
-        }
-        let mut bytes = Vec::with_capacity(body + NONCE_LEN);
-        bytes.extend_from_slice(self.split(has_nonce).0);
-        if let Some(nonce) = nonce {
-            bytes.extend_from_slice(&nonce_bytes(nonce));
-        }
-        *self = Self::new(bytes.into_boxed_slice());
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.0.as_deref().map_or(0, <[u8]>::len)
     }
 }
 
-fn nonce_bytes(nonce: Nonce) -> [u8; NONCE_LEN] {
+/// The bytes of a nonce and an identity that is in its stored layout.
+pub(super) fn with_nonce(nonce: Nonce, identity: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(NONCE_LEN + identity.len());
+    bytes.extend_from_slice(&nonce_bytes(nonce));
+    bytes.extend_from_slice(identity);
+    bytes
+}
+
+pub(super) fn nonce_bytes(nonce: Nonce) -> [u8; NONCE_LEN] {
     let mut bytes = [0; NONCE_LEN];
     bytes[..16].copy_from_slice(&nonce.value);
     bytes[16..].copy_from_slice(&nonce.replay.to_le_bytes());

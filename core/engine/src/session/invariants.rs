@@ -66,13 +66,13 @@ impl SessionTable {
         let (mut slot, mut free) = (self.free, 0);
         while slot != Slot::NONE {
             let record = self.records.get(slot.0).expect("the free slots lead out of the table");
-            assert!(!record.occupied, "an occupied slot among the free ones");
+            assert!(!record.is_occupied(), "an occupied slot among the free ones");
             assert!(self.deadlines.of(slot).is_none(), "a free slot has a deadline");
             free += 1;
             assert!(free <= self.records.len(), "the free slots go round");
             slot = record.hw_next;
         }
         assert_eq!(free + self.len, self.records.len(), "free and occupied slots");
-        assert_eq!(self.records.len(), self.blobs.len(), "records and identities");
+        assert_eq!(self.identities.len(), self.len as usize, "identities and sessions");
     }
 }

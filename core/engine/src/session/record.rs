@@ -1,6 +1,6 @@
 //! The record of one session.
 
-use super::names::NameId;
+use super::{cells::Cell, names::NameId};
 use crate::pool::Hold;
 use crate::record::{BindingKey, Bound, DurableState, LeaseRecord, Nonce, Role, RouteRecord};
 use bindery_types::{InstanceId, IpAddr, Ipv4Addr, LeaseTime, SessionId, Xid};
@@ -126,7 +126,7 @@ pub struct Record {
     /// Pool the address came from.
     pub pool: NameId,
     /// Writes of it that are not durable yet.
-    pub pending: u16,
+    pub pending: u8,
     /// Bits of reconfiguration and of later features; all are kept.
     pub flags: u16,
     /// How far the expiry that storage has of a bound session is ahead of `end`, seconds.
@@ -143,8 +143,9 @@ pub struct Record {
     pub(super) address: Ipv4Addr,
     pub(super) state: State,
     pub(super) link: NameId,
-    pub(super) occupied: bool,
     pub(super) has_nonce: bool,
+    /// Where the identity is, with the nonce; [`Cell::NOWHERE`] in a free slot.
+    pub(super) cell: Cell,
     pub(super) generation: u32,
     pub(super) client_hash: u32,
     pub(super) hw_hash: u32,
@@ -184,8 +185,8 @@ impl Record {
             address,
             state,
             link: NameId::EMPTY,
-            occupied: true,
             has_nonce: false,
+            cell: Cell::NOWHERE,
             generation: 0,
             client_hash: 0,
             hw_hash: 0,
@@ -269,6 +270,11 @@ impl Record {
             nonce,
             reconfigure_due,
         })
+    }
+
+    /// Whether there is a session: a free slot has no identity.
+    pub(super) fn is_occupied(&self) -> bool {
+        self.cell != Cell::NOWHERE
     }
 
     /// The address, when it is held: what the address index says.

@@ -2,8 +2,9 @@
 
 use super::{
     arena::Pages,
+    cells::{Cell, Cells},
     deadlines::Deadlines,
-    identity::{Blob, Identity, IdentityBuf},
+    identity::{Identity, IdentityBuf, Kept, nonce_bytes, with_nonce},
     index::{Hashes, Index},
     names::NameId,
     record::{Record, Slot, SlotRef, State},
@@ -47,7 +48,7 @@ impl core::error::Error for Conflict {}
 pub struct MemoryUse {
     /// Pages of records.
     pub records: usize,
-    /// Identity bytes and the pages of pointers to them; what the allocator adds is not counted.
+    /// Pages of identities.
     pub identities: usize,
     /// The five indexes.
     pub indexes: usize,
@@ -71,7 +72,7 @@ impl MemoryUse {
 #[derive(Debug)]
 pub struct SessionTable {
     pub(super) records: Pages<Record>,
-    pub(super) blobs: Pages<Blob>,
+    pub(super) identities: Cells,
     pub(super) hashes: Hashes,
     pub(super) clients: Index,
     pub(super) addresses: Index,
@@ -102,7 +103,7 @@ impl SessionTable {
     pub fn with_limit(hash_seed: u64, limit: u32) -> Self {
         Self {
             records: Pages::new(),
-            blobs: Pages::new(),
+            identities: Cells::new(),
             hashes: Hashes::new(hash_seed),
             clients: Index::new(),
             addresses: Index::new(),
@@ -142,7 +143,6 @@ impl SessionTable {
         let mut record = record;
         record.client_hash = self.hashes.client(record.instance, record.scope, &view.key());
         record.hw_hash = self.hashes.hw(&view.hw);
-        record.occupied = true;
         record.has_nonce = false;
         if let Some(other) = self.find_by_id(record.id) {
             return Err(Conflict::Id(other));
@@ -158,7 +158,8 @@ impl SessionTable {
         if self.len >= self.limit {
             return Err(Conflict::Full);
         }
-        let slot = self.place(record, Blob::new(identity.as_bytes().into())).ok_or(Conflict::Full)?;
+        record.cell = self.identities.put(identity.as_bytes()).ok_or(Conflict::Full)?;
+        let slot = self.place(record).ok_or(Conflict::Full)?;
         self.index_id(slot, record.id);
         if record.state.is_the_clients() {
             self.index_client(slot);
@@ -187,12 +188,10 @@ impl SessionTable {
         self.unlink_hw(slot);
         self.unindex_user(slot);
         self.uncount(record.state, record.link);
-        if let Some(blob) = self.blobs.get_mut(slot.0) {
-            *blob = Blob::default();
-        }
+        self.identities.free(record.cell);
         let free = self.free;
         if let Some(entry) = self.records.get_mut(slot.0) {
-            entry.occupied = false;
+            entry.cell = Cell::NOWHERE;
             entry.generation = entry.generation.wrapping_add(1);
             entry.hw_next = free;
         }
@@ -213,13 +212,13 @@ impl SessionTable {
 
     /// The record in `slot`; `None` when it is empty.
     pub fn get(&self, slot: Slot) -> Option<&Record> {
-        self.records.get(slot.0).filter(|record| record.occupied)
+        self.records.get(slot.0).filter(|record| record.is_occupied())
     }
 
     /// The record in `slot`, to change its public fields. Do not assign a whole record: the indexes would not
     /// follow (see [`SessionTable::apply`]).
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut Record> {
-        self.records.get_mut(slot.0).filter(|record| record.occupied)
+        self.records.get_mut(slot.0).filter(|record| record.is_occupied())
     }
 
     /// A name for the session in `slot` that is told from its successors; `None` when it is empty.
@@ -356,8 +355,8 @@ impl SessionTable {
             *record = Record {
                 instance: record.instance,
                 scope: record.scope,
-                occupied: true,
                 has_nonce: record.has_nonce,
+                cell: record.cell,
                 client_hash: record.client_hash,
                 hw_hash: record.hw_hash,
                 hw_prev: record.hw_prev,
@@ -382,45 +381,39 @@ impl SessionTable {
 
     /// The identity of the session in `slot`; `None` when it is empty.
     pub fn identity(&self, slot: Slot) -> Option<Identity<'_>> {
-        let has_nonce = self.get(slot)?.has_nonce;
-        Some(self.blobs.get(slot.0)?.view(has_nonce))
+        Some(self.kept(slot)?.identity())
+    }
+
+    fn kept(&self, slot: Slot) -> Option<Kept<'_>> {
+        let record = self.get(slot)?;
+        Some(Kept::new(self.identities.get(record.cell), record.has_nonce))
     }
 
     /// Whether `identity` is, byte for byte, what is stored: without allocation.
     pub fn same_identity(&self, slot: Slot, identity: &IdentityBuf) -> bool {
-        match (self.get(slot), self.blobs.get(slot.0)) {
-            (Some(record), Some(blob)) => blob.is(record.has_nonce, identity),
-            _ => false,
-        }
+        self.kept(slot).is_some_and(|kept| kept.is(identity))
     }
 
     /// Stores another identity and tells whether it differs from the one before. The indexes follow.
     ///
     /// # Errors
-    /// The client key changed to one that another session has, or the slot is empty.
+    /// The client key changed to one that another session has, the slot is empty, or there is no room.
     pub fn set_identity(&mut self, slot: Slot, identity: &IdentityBuf) -> Result<bool, Conflict> {
         if self.same_identity(slot, identity) {
             return Ok(false);
         }
-        self.set_identity_bytes(slot, identity.as_bytes().into()).map(|()| true)
-    }
-
-    /// The same for bytes of an [`IdentityBuf`] that waited in a box: they are kept without a copy.
-    ///
-    /// # Errors
-    /// See [`SessionTable::set_identity`].
-    pub fn set_identity_bytes(&mut self, slot: Slot, identity: Box<[u8]>) -> Result<(), Conflict> {
         let old = *self.get(slot).ok_or(Conflict::Vacant)?;
         let nonce = self.nonce(slot);
         let before = self.identity(slot).unwrap_or_default();
-        let after = Identity::read(&identity);
+        let after = identity.view();
         let (rekeyed, moved) = (before.key() != after.key(), before.hw != after.hw);
         let client_hash = self.hashes.client(old.instance, old.scope, &after.key());
-        let (hw, hw_hash) = (after.hw, self.hashes.hw(&after.hw));
+        let hw_hash = self.hashes.hw(&after.hw);
         let indexed = rekeyed && old.state.is_the_clients();
         if indexed && let Some(other) = self.rival(&old, &after, Some(slot)) {
             return Err(Conflict::Client(other));
         }
+        let cell = self.put_identity(identity.as_bytes(), nonce).ok_or(Conflict::Full)?;
         if indexed {
             self.clients.remove(old.client_hash, slot);
         }
@@ -428,37 +421,51 @@ impl SessionTable {
             self.unlink_hw(slot);
         }
         self.unindex_user(slot);
-        if let (Some(blob), Some(record)) = (self.blobs.get_mut(slot.0), self.records.get_mut(slot.0)) {
-            *blob = Blob::new(identity);
-            record.client_hash = client_hash;
-            record.hw_hash = hw_hash;
-            record.has_nonce = false;
-        }
-        self.set_nonce(slot, nonce);
+        self.identities.free(old.cell);
+        self.edit(slot, |record| (record.cell, record.client_hash, record.hw_hash) = (cell, client_hash, hw_hash));
         self.index_user(slot);
         if indexed {
             self.index_client(slot);
         }
         if moved {
-            self.link_hw(slot, hw_hash, &hw);
+            self.link_hw(slot, hw_hash, &after.hw);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The forcerenew nonce of the session, when it has one.
     pub fn nonce(&self, slot: Slot) -> Option<Nonce> {
-        let has_nonce = self.get(slot)?.has_nonce;
-        self.blobs.get(slot.0)?.nonce(has_nonce)
+        self.kept(slot)?.nonce()
     }
 
-    /// Changes the forcerenew nonce. A new value in place of an old one costs no allocation.
+    /// Changes the forcerenew nonce. A new value in place of an old one costs no allocation. A first one that there is no
+    /// room for (2^26 identities of one length) is not kept.
     pub fn set_nonce(&mut self, slot: Slot, nonce: Option<Nonce>) {
-        let Some(record) = self.records.get_mut(slot.0).filter(|record| record.occupied) else {
+        let Some(&Record { cell, has_nonce, .. }) = self.get(slot) else {
             return;
         };
-        if let Some(blob) = self.blobs.get_mut(slot.0) {
-            blob.set_nonce(record.has_nonce, nonce);
-            record.has_nonce = nonce.is_some();
+        match nonce {
+            None if !has_nonce => {}
+            Some(nonce) if has_nonce => {
+                if let Some(place) = self.identities.get_mut(cell).first_chunk_mut() {
+                    *place = nonce_bytes(nonce);
+                }
+            }
+            _ => {
+                let mut identity = IdentityBuf::new();
+                let whole = identity.set(&Kept::new(self.identities.get(cell), has_nonce).identity()).is_ok();
+                if whole && let Some(new) = self.put_identity(identity.as_bytes(), nonce) {
+                    self.identities.free(cell);
+                    self.edit(slot, |record| (record.cell, record.has_nonce) = (new, nonce.is_some()));
+                }
+            }
+        }
+    }
+
+    fn put_identity(&mut self, identity: &[u8], nonce: Option<Nonce>) -> Option<Cell> {
+        match nonce {
+            None => self.identities.put(identity),
+            Some(nonce) => self.identities.put(&with_nonce(nonce, identity)),
         }
     }
 
@@ -488,27 +495,23 @@ impl SessionTable {
 
     /// Bytes in use.
     pub fn memory(&self) -> MemoryUse {
-        let blobs = (0..self.blobs.len()).filter_map(|slot| self.blobs.get(slot)).map(Blob::bytes).sum::<usize>();
         MemoryUse {
             records: self.records.bytes(),
-            identities: self.blobs.bytes() + blobs,
+            identities: self.identities.bytes(),
             indexes: [&self.clients, &self.addresses, &self.ids, &self.hw, &self.users].map(Index::bytes).iter().sum(),
             deadlines: self.deadlines.bytes(),
         }
     }
 
-    fn place(&mut self, mut record: Record, blob: Blob) -> Option<Slot> {
+    fn place(&mut self, mut record: Record) -> Option<Slot> {
         if self.free == Slot::NONE {
-            let index = self.records.push(record)?;
-            self.blobs.push(blob)?;
-            return Some(Slot(index));
+            return self.records.push(record).map(Slot);
         }
         let slot = self.free;
         let entry = self.records.get_mut(slot.0)?;
         self.free = entry.hw_next;
         record.generation = entry.generation;
         *entry = record;
-        *self.blobs.get_mut(slot.0)? = blob;
         Some(slot)
     }
 
@@ -550,10 +553,12 @@ impl SessionTable {
 
     fn index_user(&mut self, slot: Slot) {
         let Some(hash) = self.username(slot).map(|name| self.hashes.user(name)) else { return };
-        let (records, blobs, hashes) = (&self.records, &self.blobs, &self.hashes);
+        let (records, identities, hashes) = (&self.records, &self.identities, &self.hashes);
         self.users.insert(hash, slot, |slot| {
-            let has_nonce = records.get(slot.0).is_some_and(|record| record.has_nonce);
-            blobs.get(slot.0).map_or(0, |blob| hashes.user(username_in(blob.view(has_nonce).subscriber)))
+            records.get(slot.0).map_or(0, |record| {
+                let kept = Kept::new(identities.get(record.cell), record.has_nonce);
+                hashes.user(username_in(kept.identity().subscriber))
+            })
         });
     }
 
