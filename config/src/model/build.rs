@@ -19,7 +19,7 @@ impl Model {
         let routes = top.child("routing-options").and_then(|at| at.child("access-internal"));
         let mut model = Self {
             login: system.and_then(login::login).unwrap_or_default(),
-            traces: system.and_then(trace::traces).unwrap_or_default(),
+            traces: system.and_then(trace::of_daemon).unwrap_or_default(),
             default_instance: instance(top),
             routing_instances: top.all("routing-instances").filter_map(routing_instance).collect(),
             auto_configure: top.all("interfaces").filter_map(vlan::auto_configure).collect(),
@@ -123,6 +123,7 @@ fn server(at: At<'_>) -> Server {
         route_suppression: overrides::route_suppression(at),
         rules: rules::rules(at),
         overload: rules::overload(at),
+        traces: trace::traces(at),
         groups: at.all("group").filter_map(group).collect(),
     }
 }

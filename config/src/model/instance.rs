@@ -2,7 +2,7 @@
 
 use super::{
     AllowLeasequery, Authentication, Choosing, Group, Model, Overrides, Pool, ProtocolAttributes, Reconfigure, Rules,
-    Spanned,
+    Spanned, Traces,
 };
 use bindery_engine::config::{Liveness, Overload, RouteSuppression};
 use bindery_types::InstanceId;
@@ -105,6 +105,8 @@ pub struct Server {
     pub no_rogue_server_detection: bool,
     /// `route-suppression`.
     pub route_suppression: Option<Spanned<RouteSuppression>>,
+    /// `traceoptions` and `interface-traceoptions`.
+    pub traces: Traces,
     /// `group`, in order.
     pub groups: Vec<Group>,
 }

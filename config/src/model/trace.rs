@@ -24,7 +24,7 @@ pub struct Traces {
 #[derive(Clone, Debug)]
 pub struct Trace {
     /// `file`; where it is absent the daemon has a name.
-    pub file: Option<String>,
+    pub file: Option<Spanned<String>>,
     /// `size`.
     pub size: u64,
     /// `files`.
@@ -47,10 +47,14 @@ pub struct Trace {
 }
 
 /// Those of `processes dhcp-service` in `system`.
-pub(super) fn traces(system: At<'_>) -> Option<Traces> {
-    let at = system.child("processes")?.child("dhcp-service")?;
+pub(super) fn of_daemon(system: At<'_>) -> Option<Traces> {
+    Some(traces(system.child("processes")?.child("dhcp-service")?))
+}
+
+/// Those that stand in `at`: `dhcp-service` or a local server.
+pub(super) fn traces(at: At<'_>) -> Traces {
     let of = |name| at.child(name).map(trace);
-    Some(Traces { all: of("traceoptions"), interface: of("interface-traceoptions") })
+    Traces { all: of("traceoptions"), interface: of("interface-traceoptions") }
 }
 
 fn trace(at: At<'_>) -> Trace {
@@ -59,7 +63,7 @@ fn trace(at: At<'_>) -> Trace {
     let expression = file.and_then(|file| file.leaf("match")).and_then(|leaf| leaf.map(crate::value::Typed::text));
     let flag = |name| file.filter(|file| file.has(name));
     Trace {
-        file: file.and_then(name).map(|name| name.value),
+        file: file.and_then(name),
         size: file.and_then(|file| file.leaf("size")).and_then(|leaf| leaf.value.size()).unwrap_or(SIZE),
         files: file.and_then(|file| file.leaf("files")).and_then(|leaf| leaf.value.integer()).unwrap_or(FILES),
         world_readable: flag("world-readable").map(|_| true).or(flag("no-world-readable").map(|_| false)),

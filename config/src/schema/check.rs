@@ -184,7 +184,8 @@ impl Checker<'_> {
         }
         if statement.one_of && node.properties.is_empty() {
             let mut chosen = node.active();
-            let names = || statement.children().iter().map(|child| child.name).collect::<Vec<_>>().join(", ");
+            let built = || statement.children().iter().filter(|child| child.built);
+            let names = || built().map(|child| child.name).collect::<Vec<_>>().join(", ");
             match (chosen.next(), chosen.next()) {
                 (Some(first), Some(second)) => {
                     let fault = self.fault(
@@ -194,11 +195,10 @@ impl Checker<'_> {
                     self.faults.push(fault.other(first.head_span(), "the other"));
                 }
                 (None, _) => {
-                    let fault = self.fault(format!("`{}` needs one of {}", node.name, names()), node.head_span());
-                    let example = statement
-                        .children()
-                        .first()
-                        .map(|child| format!("like `{{ {} {} }}`", child.name, child.example));
+                    let needs = if built().count() == 1 { "needs" } else { "needs one of" };
+                    let fault = self.fault(format!("`{}` {needs} {}", node.name, names()), node.head_span());
+                    let example = built().next().map(|child| [child.name, child.example].join(" "));
+                    let example = example.map(|example| format!("like `{{ {} }}`", example.trim_end()));
                     self.faults.push(fault.maybe_help(example));
                 }
                 _ => {}

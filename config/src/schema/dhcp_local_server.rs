@@ -11,8 +11,8 @@ pub(super) const DHCP_LOCAL_SERVER: Statement = Statement::container(
         OVERRIDES,
         Statement::named("group", Type::Name(64), GROUP, "What holds for the clients of some interfaces.")
             .apply(Apply::AffectsSessions),
-        later::TRACEOPTIONS,
-        later::INTERFACE_TRACEOPTIONS,
+        trace::SERVER_TRACEOPTIONS,
+        trace::SERVER_INTERFACE_TRACEOPTIONS,
         choosing::DUPLICATE_CLIENTS_ON_INTERFACE,
         choosing::DUPLICATE_CLIENTS_IN_SUBNET,
         later::FORWARD_SNOOPED_CLIENTS,
@@ -194,6 +194,7 @@ const RECONFIGURE_V4: Statement = Statement::container(
             "What starts a reconfiguration beside the operator.",
         )
         .apply(Apply::Hot),
+        flag("support-option-pd-exclude"),
     ],
     "Moves bound clients to new addresses or options by FORCERENEW (RFC 3203). In a group it takes the place of the \
      server's.",

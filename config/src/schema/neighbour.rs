@@ -88,11 +88,11 @@ pub(super) const LIVENESS_DETECTION: Statement = Statement::container(
                     ],
                     "Asks by ARP. Any ARP packet or DHCP message of the client is an answer.",
                 )
-                .mandatory()
                 .apply(Apply::AffectsSessions),
             ],
             "How clients are asked.",
         )
+        .one_of()
         .mandatory()
         .apply(Apply::AffectsSessions),
     ],

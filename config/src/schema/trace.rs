@@ -1,96 +1,138 @@
-//! `traceoptions` and `interface-traceoptions` (junos.md §4).
+//! `traceoptions` and `interface-traceoptions`, of the daemon and of a local server (junos.md §2.2, §4).
 
 use super::{Apply, Statement, Type, Word, later};
 
-/// `traceoptions`.
+/// `traceoptions` of the daemon.
 pub(super) const TRACEOPTIONS: Statement = Statement::container(
     "traceoptions",
-    &[
-        later::flag("no-remote-trace"),
-        FILE,
-        LEVEL,
-        Statement::list(
-            "flag",
-            Type::Word(&[
-                built("state"),
-                built("packet"),
-                built("flow"),
-                built("packet-option"),
-                built("database"),
-                built("persistent"),
-                built("lockout-db"),
-                built("interface"),
-                built("rtsock"),
-                built("io"),
-                built("auth"),
-                built("performance"),
-                built("statistics"),
-                built("all"),
-                later::word("dhcpv6-state"),
-                later::word("dhcpv6-packet"),
-                later::word("dhcpv6-packet-option"),
-                later::word("dhcpv6-io"),
-                later::word("dhcpv6-rpd"),
-                later::word("dhcpv6-session-db"),
-                later::word("dhcpv6-general"),
-                later::word("flow-notify"),
-                later::word("ha"),
-                later::word("ui"),
-                later::word("general"),
-                later::word("fwd"),
-                later::word("rpd"),
-                later::word("profile"),
-                later::word("session-db"),
-                later::word("liveness-detection"),
-                later::word("security-persistence"),
-                later::word("mclag"),
-                later::word("ra-guard"),
-                later::word("era"),
-                later::word("telemetry"),
-            ]),
-            "packet state",
-            "What is traced. `state`: what becomes of sessions. `flow`: what is decided about packets. `packet`: each packet, \
-             one line; `packet-option`: with its options. `database`: writes, by their watermark; `persistent`: whether they \
-             succeed. `lockout-db`: clients that are locked out. `interface`: interfaces that come and go. `rtsock`: routes. \
-             `io`: what sockets drop. `auth`: questions to an authority. `performance`: the time that turns of the packet \
-             thread take. `statistics`: the counters, each minute. `all`: all of it.",
-        )
-        .apply(Apply::Hot),
-        CLIENT,
-    ],
+    &[later::flag("no-remote-trace"), FILE, LEVEL, flags(FLAGS, FLAGS_HELP), CLIENT],
     "What is written into a trace file. A thread of its own writes; what comes faster than the disk takes it is lost, and \
      that is told in the file.",
 )
 .apply(Apply::Hot);
 
-/// `interface-traceoptions`.
+/// `interface-traceoptions` of the daemon.
 pub(super) const INTERFACE_TRACEOPTIONS: Statement = Statement::container(
     "interface-traceoptions",
-    &[
-        later::flag("no-remote-trace"),
-        FILE,
-        LEVEL,
-        Statement::list(
-            "flag",
-            Type::Word(&[
-                built("state"),
-                built("packet"),
-                built("flow"),
-                built("packet-option"),
-                built("all"),
-                later::word("dhcpv6-state"),
-                later::word("dhcpv6-packet"),
-                later::word("dhcpv6-packet-option"),
-            ]),
-            "packet state",
-            "What is traced: as the flag of the same name of `traceoptions`.",
-        )
-        .apply(Apply::Hot),
-        CLIENT,
-    ],
+    &[later::flag("no-remote-trace"), FILE, LEVEL, flags(INTERFACE_FLAGS, SAME_FLAGS_HELP), CLIENT],
     "What is written into a trace file of the interfaces whose group says `interface NAME trace`.",
 )
 .apply(Apply::Hot);
+
+/// `traceoptions` of a local server.
+pub(super) const SERVER_TRACEOPTIONS: Statement = Statement::container(
+    "traceoptions",
+    &[later::flag("no-remote-trace"), FILE.mandatory(), LEVEL, flags(SERVER_FLAGS, SAME_FLAGS_HELP), CLIENT],
+    "As `traceoptions` of `dhcp-service`, of the interfaces of this local server's routing instance, into a file of its own. \
+     What is of no interface stands in that of `dhcp-service` alone.",
+)
+.apply(Apply::Hot);
+
+/// `interface-traceoptions` of a local server.
+pub(super) const SERVER_INTERFACE_TRACEOPTIONS: Statement = Statement::container(
+    "interface-traceoptions",
+    &[later::flag("no-remote-trace"), FILE.mandatory(), LEVEL, flags(INTERFACE_FLAGS, SAME_FLAGS_HELP), CLIENT],
+    "As `traceoptions` of this local server, of the interfaces whose group says `interface NAME trace`.",
+)
+.apply(Apply::Hot);
+
+const fn flags(words: &'static [Word], help: &'static str) -> Statement {
+    Statement::list("flag", Type::Word(words), "packet state", help).apply(Apply::Hot)
+}
+
+const FLAGS_HELP: &str = "What is traced. `state`: what becomes of sessions. `flow`: what is decided about packets. `packet`: each packet, \
+     one line; `packet-option`: with its options. `database`: writes, by their watermark; `persistent`: whether they \
+     succeed. `lockout-db`: clients that are locked out. `interface`: interfaces that come and go. `rtsock`: routes. \
+     `io`: what sockets drop. `auth`: questions to an authority. `performance`: the time that turns of the packet \
+     thread take. `statistics`: the counters, each minute. `all`: all of it.";
+const SAME_FLAGS_HELP: &str = "What is traced: as the flag of the same name of `traceoptions` of `dhcp-service`.";
+
+const FLAGS: &[Word] = &[
+    built("state"),
+    built("packet"),
+    built("flow"),
+    built("packet-option"),
+    built("database"),
+    built("persistent"),
+    built("lockout-db"),
+    built("interface"),
+    built("rtsock"),
+    built("io"),
+    built("auth"),
+    built("performance"),
+    built("statistics"),
+    built("all"),
+    later::word("dhcpv6-state"),
+    later::word("dhcpv6-packet"),
+    later::word("dhcpv6-packet-option"),
+    later::word("dhcpv6-io"),
+    later::word("dhcpv6-rpd"),
+    later::word("dhcpv6-session-db"),
+    later::word("dhcpv6-general"),
+    later::word("flow-notify"),
+    later::word("ha"),
+    later::word("ui"),
+    later::word("general"),
+    later::word("fwd"),
+    later::word("rpd"),
+    later::word("profile"),
+    later::word("session-db"),
+    later::word("liveness-detection"),
+    later::word("security-persistence"),
+    later::word("mclag"),
+    later::word("ra-guard"),
+    later::word("era"),
+    later::word("telemetry"),
+];
+/// Of these a local server knows whose they are.
+const SERVER_FLAGS: &[Word] = &[
+    built("state"),
+    built("packet"),
+    built("flow"),
+    built("packet-option"),
+    built("lockout-db"),
+    built("all"),
+    later::word("dhcpv6-state"),
+    later::word("dhcpv6-packet"),
+    later::word("dhcpv6-packet-option"),
+    later::word("database"),
+    later::word("persistent"),
+    later::word("interface"),
+    later::word("rtsock"),
+    later::word("io"),
+    later::word("auth"),
+    later::word("performance"),
+    later::word("statistics"),
+    later::word("dhcpv6-io"),
+    later::word("dhcpv6-rpd"),
+    later::word("dhcpv6-session-db"),
+    later::word("dhcpv6-general"),
+    later::word("flow-notify"),
+    later::word("ha"),
+    later::word("ui"),
+    later::word("general"),
+    later::word("fwd"),
+    later::word("rpd"),
+    later::word("profile"),
+    later::word("session-db"),
+    later::word("liveness-detection"),
+    later::word("security-persistence"),
+    later::word("mclag"),
+    later::word("ra-guard"),
+    later::word("era"),
+    later::word("telemetry"),
+];
+
+const INTERFACE_FLAGS: &[Word] = &[
+    built("state"),
+    built("packet"),
+    built("flow"),
+    built("packet-option"),
+    built("all"),
+    later::word("dhcpv6-state"),
+    later::word("dhcpv6-packet"),
+    later::word("dhcpv6-packet-option"),
+];
 
 /// `trace` of an interface in a group.
 pub(super) const TRACE: Statement =

@@ -43,6 +43,22 @@ fn faults_are_told_as_expected() {
     assert!(wrong.is_empty(), "{}\n{} differ; UPDATE_EXPECT=1 accepts them", wrong.join("\n"), wrong.len());
 }
 
+/// What Junos has and this release has not is told as such, and never as unknown: `junos-*` are whole trees of junos.md.
+#[test]
+fn statements_of_junos_are_never_unknown() {
+    let files = files(&folder("ui"));
+    let named = |file: &Path| file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"junos-"));
+    let mut count = 0;
+    for file in files.iter().filter(|file| named(file)) {
+        let errors = load_with("f", &std::fs::read_to_string(file).unwrap(), &Tables).unwrap_err();
+        for fault in errors.faults() {
+            assert!(!fault.message.starts_with("unknown"), "{}: {fault:?}", file.display());
+            count += usize::from(fault.message.ends_with("is not in this release"));
+        }
+    }
+    assert!(count > 80, "{count}");
+}
+
 #[test]
 fn faultless_texts_resolve_as_expected() {
     let mut wrong = Vec::new();

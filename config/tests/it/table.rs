@@ -3,7 +3,7 @@
 use crate::access::access;
 use crate::expectations::{Tables, expect};
 use bindery_config::schema::{Apply, Kind, ROOT, Statement, reference};
-use bindery_config::{load_with, tree};
+use bindery_config::{Loaded, load_with, model::Trace, tree};
 use bindery_engine::{config::RouteSuppression, policy::Stage};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -150,6 +150,14 @@ policy { %policy% }
 /// The local server and the pools of the base: at the top, or all in a routing instance.
 const BASE_SERVER: &str = r#"services { dhcp-local-server {
     %system services dhcp-local-server%
+    traceoptions {
+        %system services dhcp-local-server traceoptions%
+        file own { %system services dhcp-local-server traceoptions file% }
+    }
+    interface-traceoptions {
+        %system services dhcp-local-server interface-traceoptions%
+        file own-some { %system services dhcp-local-server interface-traceoptions file% }
+    }
     overrides { interface-client-limit 7; address-probe { %system services dhcp-local-server overrides address-probe% }; delay-offer { %system services dhcp-local-server overrides delay-offer% }; %system services dhcp-local-server overrides% }
     reconfigure { %system services dhcp-local-server reconfigure% }
     liveness-detection {
@@ -283,8 +291,21 @@ fn effect(edit: &Edit, inside: bool) -> String {
         })
         .collect();
     let login = bindery_config::model::permission_of(&loaded.model.login, "u0");
-    let (traces, vlans) = (&loaded.model.traces, &loaded.model.auto_configure);
+    let (traces, vlans) = (traces(&loaded), &loaded.model.auto_configure);
     format!("{:?} {:?} {plugins:?} {} {login:?} {traces:?} {vlans:?}", loaded.engine, loaded.system, access(&loaded))
+}
+
+/// What is traced, without places in the text: those differ with any edit.
+fn traces(loaded: &Loaded) -> Vec<String> {
+    let servers = loaded.model.instances().map(|instance| &instance.server.traces);
+    let all = std::iter::once(&loaded.model.traces).chain(servers).flat_map(|of| [&of.all, &of.interface]);
+    let told = |it: &Trace| {
+        let file = it.file.as_ref().map(|file| &file.value);
+        let (size, files, readable) = (it.size, it.files, it.world_readable);
+        let (matching, level, flags, clients) = (&it.matching, &it.level, &it.flags, &it.clients);
+        format!("{file:?} {size} {files} {readable:?} {matching} {level} {flags:?} {clients:?}")
+    };
+    all.flatten().map(told).collect()
 }
 
 enum Edit {
@@ -313,8 +334,11 @@ impl Edits {
     }
 
     fn traces(&mut self) {
-        for name in ["traceoptions", "interface-traceoptions"] {
-            let path = format!("system processes dhcp-service {name}");
+        for (at, name) in ["system processes dhcp-service", SERVER]
+            .into_iter()
+            .flat_map(|at| ["traceoptions", "interface-traceoptions"].map(|name| (at, name)))
+        {
+            let path = format!("{at} {name}");
             for statement in ["level all", "flag packet state", "client \"02:00:00:00:00:01\""] {
                 self.put(&path, statement);
             }

@@ -5,12 +5,13 @@ use bindery_config::{
     model::{Trace as Written, Traces as Wanted},
 };
 use bindery_engine::{
-    Engine, Outbox, command::Reply, event::DropReason, history::HistoryView, input::RxMeta, output::StoreOp,
+    Engine, Outbox, TracedInterface, command::Reply, event::DropReason, history::HistoryView, input::RxMeta,
+    output::StoreOp,
 };
 use bindery_netlink::RouteEvent;
 use bindery_store::StoreEvent;
-use bindery_trace::{Flag, Flags, Level, Place, Settings, Tracer};
-use bindery_types::{IfIndex, Mono, Now};
+use bindery_trace::{Flag, Flags, Level, Place, Scope, Settings, Tracer};
+use bindery_types::{Mono, Now};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -64,7 +65,7 @@ impl Traces {
     /// A packet that was received.
     pub(crate) fn received(&self, engine: &Engine, meta: &RxMeta, bytes: &[u8]) {
         if let Some(tracer) = &self.tracer {
-            tracer.packet("received", place(engine, meta.link), bytes);
+            tracer.packet("received", place(engine.interface(meta.link)), bytes);
         }
     }
 
@@ -75,7 +76,7 @@ impl Traces {
         let transmits = std::mem::take(&mut engine.outbox().transmits);
         for (at, transmit) in transmits.iter().enumerate() {
             let link = links.get(at).copied().unwrap_or_default();
-            tracer.packet("sent", place(engine, link), &transmit.payload);
+            tracer.packet("sent", place(engine.interface(link)), &transmit.payload);
         }
         engine.outbox().transmits = transmits;
     }
@@ -91,8 +92,7 @@ impl Traces {
                 log(&view);
             }
             if let Some(tracer) = &self.tracer {
-                let known = engine.interface_named(&view.interface);
-                tracer.history(&view, known.map_or(Place::UNKNOWN, |(name, traced)| Place { name, traced }));
+                tracer.history(&view, place(engine.interface_named(&view.interface)));
             }
         }
         engine.outbox().traces = views;
@@ -204,8 +204,8 @@ impl Traces {
     }
 }
 
-fn place(engine: &Engine, link: IfIndex) -> Place<'_> {
-    engine.interface(link).map_or(Place::UNKNOWN, |(name, traced)| Place { name, traced })
+fn place(known: Option<TracedInterface<'_>>) -> Place<'_> {
+    known.map_or(Place::UNKNOWN, |TracedInterface { name, traced, instance }| Place { name, traced, instance })
 }
 
 /// An exchange in the log: the same fields in each line, so that one grep finds them all.
@@ -222,11 +222,11 @@ pub(crate) fn changed(loaded: &Loaded, before: &Loaded) -> Option<Option<Tracer>
 
 /// Begins to write the trace files that the configuration wants.
 pub(crate) fn start(loaded: &Loaded) -> Option<Tracer> {
-    let [all, interface] = wanted(loaded);
-    if all.is_none() && interface.is_none() {
+    let wanted = wanted(loaded);
+    if wanted.is_empty() {
         return None;
     }
-    match Tracer::start(all, interface) {
+    match Tracer::start(wanted) {
         Ok(tracer) => Some(tracer),
         Err(error) => {
             tracing::error!(%error, "no thread for traces: nothing is traced");
@@ -235,14 +235,21 @@ pub(crate) fn start(loaded: &Loaded) -> Option<Tracer> {
     }
 }
 
-fn wanted(loaded: &Loaded) -> [Option<Settings>; 2] {
-    let Wanted { all, interface } = &loaded.model.traces;
-    let [first, second] = DEFAULT_FILES;
-    [all.as_ref().map(|it| settings(it, first)), interface.as_ref().map(|it| settings(it, second))]
+/// The files of the daemon, then those of each local server.
+fn wanted(loaded: &Loaded) -> Vec<Settings> {
+    let of = |Wanted { all, interface }: &Wanted, instance: Option<&str>| {
+        let scope = |traced| Scope { instance: instance.map(Into::into), traced };
+        let [first, second] = DEFAULT_FILES;
+        let all = all.as_ref().map(|it| settings(it, first, scope(false)));
+        let interface = interface.as_ref().map(|it| settings(it, second, scope(true)));
+        all.into_iter().chain(interface).collect::<Vec<_>>()
+    };
+    let servers = loaded.model.instances().flat_map(|it| of(&it.server.traces, Some(it.name())));
+    of(&loaded.model.traces, None).into_iter().chain(servers).collect()
 }
 
-fn settings(written: &Written, default: &str) -> Settings {
-    let name = written.file.as_deref().unwrap_or(default);
+fn settings(written: &Written, default: &str, scope: Scope) -> Settings {
+    let name = written.file.as_ref().map_or(default, |file| &file.value);
     let flags = if written.flags.iter().any(|flag| flag == "all") {
         Flags::ALL
     } else {
@@ -257,6 +264,7 @@ fn settings(written: &Written, default: &str) -> Settings {
         level: Level::named(&written.level).unwrap_or(Level::Error),
         flags,
         clients: written.clients.clone(),
+        scope,
     }
 }
 
@@ -267,6 +275,24 @@ fn path(name: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_local_server_has_files_of_its_own() {
+        let server =
+            |file: &str| format!("services {{ dhcp-local-server {{ traceoptions {{ file {file}; flag all }} }} }}");
+        let (own, red) = (server("own"), server("red"));
+        let daemons = "processes { dhcp-service { interface-traceoptions } }";
+        let text = format!(
+            "system {{ {daemons}; {own} }}\nrouting-instances red {{ routing-table 7; interface eth1; system {{ {red} }} }}\n"
+        );
+        let loaded = bindery_config::load("f", &text).unwrap_or_else(|errors| panic!("{errors}"));
+        let told: Vec<_> = wanted(&loaded).into_iter().map(|it| (it.path, it.scope)).collect();
+        let of = |name: &str, instance: Option<&str>, traced| {
+            (path(name), Scope { instance: instance.map(Into::into), traced })
+        };
+        let daemons = of("binderyd-interface", None, true);
+        assert_eq!(told, [daemons, of("own", Some("default"), false), of("red", Some("red"), false)]);
+    }
 
     #[test]
     fn a_file_without_a_directory_is_where_logs_are() {

@@ -63,3 +63,4 @@ pub use feed::CHANGES_KEPT;
 pub use input::Input;
 pub use limit::LTV_LOG_SECS;
 pub use output::Outbox;
+pub use statistics::TracedInterface;

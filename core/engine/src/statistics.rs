@@ -15,6 +15,17 @@ use crate::{
 use alloc::{boxed::Box, vec::Vec};
 use bindery_types::{IfIndex, LeaseTime};
 
+/// What traces go by.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TracedInterface<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Whether its group says `interface NAME trace`.
+    pub traced: bool,
+    /// The routing instance that it is in.
+    pub instance: &'a str,
+}
+
 impl Engine {
     /// Counters by interface: one page.
     pub(crate) fn link_statistics(&self, interface: Option<&str>, cursor: Cursor) -> Reply {
@@ -37,15 +48,19 @@ impl Engine {
         Reply::LinkStatistics { rows: wanted.map(row).collect(), next }
     }
 
-    /// Name of an interface, and whether its group says `interface NAME trace`.
-    pub fn interface(&self, index: IfIndex) -> Option<(&str, bool)> {
+    /// An interface as traces know it.
+    pub fn interface(&self, index: IfIndex) -> Option<TracedInterface<'_>> {
         let state = self.links.get(index)?;
         let entry = state.served.and_then(|served| self.config.interfaces.get(served.interface));
-        Some((&state.link.name, entry.is_some_and(|entry| entry.trace)))
+        Some(TracedInterface {
+            name: &state.link.name,
+            traced: entry.is_some_and(|entry| entry.trace),
+            instance: self.config.instance_name(self.links.instance_of(index)),
+        })
     }
 
-    /// The same of the interface of this name.
-    pub fn interface_named(&self, name: &str) -> Option<(&str, bool)> {
+    /// The interface of this name, as traces know it.
+    pub fn interface_named(&self, name: &str) -> Option<TracedInterface<'_>> {
         self.interface(self.index_of(self.names.find(name)?))
     }
 

@@ -119,6 +119,7 @@ mod tests {
             level: Level::All,
             flags: Flags::ALL,
             clients: Vec::new(),
+            scope: crate::Scope::default(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Trace files: `traceoptions` and `interface-traceoptions` (junos.md §4).
+//! Trace files: `traceoptions` and `interface-traceoptions`, of the daemon or of a local server (junos.md §2.2, §4).
 //!
 //! The packet thread hands over what it sees, raw; a thread of its own makes text of it, rotates the file and writes. The
 //! queue between them is bounded: what does not fit is lost, counted, and told in the file. What this crate never does:
@@ -109,6 +109,22 @@ impl Flags {
     }
 }
 
+/// Which packets and sessions a file is about; all of them by default.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Scope {
+    /// Those of this routing instance: the trace stands in its `dhcp-local-server`.
+    pub instance: Option<Box<str>>,
+    /// Those of interfaces whose group says `interface NAME trace`: `interface-traceoptions`.
+    pub traced: bool,
+}
+
+impl Scope {
+    /// Whether it has the interface `place`.
+    fn covers(&self, place: Place<'_>) -> bool {
+        (!self.traced || place.traced) && self.instance.as_deref().is_none_or(|name| name == place.instance)
+    }
+}
+
 /// One trace file and what goes into it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Settings {
@@ -128,6 +144,8 @@ pub struct Settings {
     pub flags: Flags,
     /// `client`: of packets and sessions only theirs; empty for all.
     pub clients: Vec<MacAddr>,
+    /// Where it stands in the configuration.
+    pub scope: Scope,
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What is traced, and the thread that writes it.
 
-use crate::{Flag, Level, Settings, file::TraceFile, text};
+use crate::{Flag, Level, Scope, Settings, file::TraceFile, text};
 use bindery_engine::{
     event::DropReason,
     history::{HistoryView, What},
@@ -29,25 +29,27 @@ pub struct Place<'a> {
     pub name: &'a str,
     /// Whether its group says `interface NAME trace`.
     pub traced: bool,
+    /// Its routing instance.
+    pub instance: &'a str,
 }
 
 impl Place<'_> {
     /// None that is known.
-    pub const UNKNOWN: Self = Self { name: "", traced: false };
+    pub const UNKNOWN: Self = Self { name: "", traced: false, instance: "" };
 }
 
 /// What is traced. Owned by the packet thread; dropping it ends the thread that writes, once all is written.
 pub struct Tracer {
-    /// `traceoptions`, then `interface-traceoptions`.
-    settings: [Option<Settings>; 2],
+    settings: Vec<Settings>,
     sender: Sender<Job>,
     lost: Arc<AtomicU64>,
 }
 
-/// A line for one file or both.
+/// A line for some files.
 struct Job {
     at: SystemTime,
-    files: [bool; 2],
+    /// Places in [`Tracer::settings`], never empty.
+    files: Vec<usize>,
     flag: Flag,
     what: Content,
 }
@@ -64,11 +66,10 @@ impl Tracer {
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub fn start(all: Option<Settings>, interface: Option<Settings>) -> io::Result<Self> {
+    pub fn start(settings: Vec<Settings>) -> io::Result<Self> {
         let (sender, jobs) = bounded(QUEUE);
         let lost = Arc::new(AtomicU64::new(0));
-        let settings = [all, interface];
-        let files = settings.each_ref().map(|settings| settings.as_ref().map(TraceFile::new));
+        let files = settings.iter().map(TraceFile::new).collect();
         let counted = Arc::clone(&lost);
         std::thread::Builder::new().name("traces".to_owned()).spawn(move || write(&jobs, files, &counted))?;
         Ok(Self { settings, sender, lost })
@@ -76,19 +77,19 @@ impl Tracer {
 
     /// Whether anybody wants to know of this.
     pub fn wants(&self, flag: Flag, level: Level) -> bool {
-        self.settings.iter().flatten().any(|settings| settings.flags.has(flag) && level <= settings.level)
+        self.settings.iter().any(|settings| settings.flags.has(flag) && level <= settings.level)
     }
 
     /// Traces a packet, received or sent.
     pub fn packet(&self, way: &'static str, place: Place<'_>, bytes: &[u8]) {
         let mac = bytes.get(CHADDR).and_then(|bytes| <[u8; 6]>::try_from(bytes).ok()).map(MacAddr);
         let with_options = self.files(Flag::PacketOption, Level::Info, place, mac);
-        let lines = self.files(Flag::Packet, Level::Info, place, mac);
+        let mut lines = self.files(Flag::Packet, Level::Info, place, mac);
+        lines.retain(|file| !with_options.contains(file));
         let interface = || place.name.to_owned();
         let job = |options| Content::Packet { way, interface: interface(), options, bytes: bytes.into() };
         self.send(with_options, Flag::PacketOption, || job(true));
-        let others = [lines[0] && !with_options[0], lines[1] && !with_options[1]];
-        self.send(others, Flag::Packet, || job(false));
+        self.send(lines, Flag::Packet, || job(false));
     }
 
     /// Traces an entry of the history.
@@ -96,34 +97,37 @@ impl Tracer {
         let (flag, level) = class_of(view);
         let mac = Some(view.mac);
         let files = self.files(flag, level, place, mac);
-        self.send(files, flag, || Content::Entry(Box::new(view.clone())));
-        let locks_out = view.dropped.is_some_and(|reason: DropReason| reason.name() == "short-cycle-protect");
-        if locks_out && !files.contains(&true) {
-            let files = self.files(Flag::LockoutDb, level, place, mac);
-            self.send(files, Flag::LockoutDb, || Content::Entry(Box::new(view.clone())));
+        if view.dropped == Some(DropReason::ShortCycleProtect) {
+            let mut others = self.files(Flag::LockoutDb, level, place, mac);
+            others.retain(|file| !files.contains(file));
+            self.send(others, Flag::LockoutDb, || Content::Entry(Box::new(view.clone())));
         }
+        self.send(files, flag, || Content::Entry(Box::new(view.clone())));
     }
 
-    /// Traces anything else.
+    /// Traces anything else. What is of no interface goes to the files that are about all of them.
     pub fn line(&self, flag: Flag, level: Level, text: impl FnOnce() -> String) {
-        let wants = |settings: &Option<Settings>| {
-            settings.as_ref().is_some_and(|settings| settings.flags.has(flag) && level <= settings.level)
-        };
-        // What is of no interface is not for the file of interfaces.
-        self.send([wants(&self.settings[0]), false], flag, || Content::Line(text()));
+        let files = self.wanting(flag, level).filter(|(_, settings)| settings.scope == Scope::default());
+        self.send(files.map(|(at, _)| at).collect(), flag, || Content::Line(text()));
     }
 
-    fn files(&self, flag: Flag, level: Level, place: Place<'_>, mac: Option<MacAddr>) -> [bool; 2] {
-        let wants = |settings: &Settings| {
+    /// The files that take `flag` at `level`.
+    fn wanting(&self, flag: Flag, level: Level) -> impl Iterator<Item = (usize, &Settings)> {
+        let settings = self.settings.iter().enumerate();
+        settings.filter(move |(_, settings)| settings.flags.has(flag) && level <= settings.level)
+    }
+
+    /// Those of them that are about `place` and the client `mac`.
+    fn files(&self, flag: Flag, level: Level, place: Place<'_>, mac: Option<MacAddr>) -> Vec<usize> {
+        let about = |settings: &Settings| {
             let client = settings.clients.is_empty() || mac.is_some_and(|mac| settings.clients.contains(&mac));
-            settings.flags.has(flag) && level <= settings.level && client
+            client && settings.scope.covers(place)
         };
-        let [all, interface] = self.settings.each_ref().map(|settings| settings.as_ref().is_some_and(wants));
-        [all, interface && place.traced]
+        self.wanting(flag, level).filter(|(_, settings)| about(settings)).map(|(at, _)| at).collect()
     }
 
-    fn send(&self, files: [bool; 2], flag: Flag, what: impl FnOnce() -> Content) {
-        if !files.contains(&true) {
+    fn send(&self, files: Vec<usize>, flag: Flag, what: impl FnOnce() -> Content) {
+        if files.is_empty() {
             return;
         }
         if self.sender.is_full() {
@@ -149,21 +153,20 @@ const fn class_of(view: &HistoryView) -> (Flag, Level) {
 }
 
 /// Writes until the tracer is gone and all is written.
-fn write(jobs: &Receiver<Job>, mut files: [Option<TraceFile>; 2], lost: &AtomicU64) {
-    let mut to = |chosen: [bool; 2], line: &str| {
-        for (file, _) in files.iter_mut().zip(chosen).filter(|(_, chosen)| *chosen) {
-            if let Some(file) = file {
-                file.write(line);
-            }
-        }
-    };
+fn write(jobs: &Receiver<Job>, mut files: Vec<TraceFile>, lost: &AtomicU64) {
     for Job { at, files: chosen, flag, what } in jobs {
         let missing = lost.swap(0, Ordering::Relaxed);
         let at = stamp(at);
         if missing > 0 {
-            to([true, true], &format!("{at} {missing} lines were lost: the disk is too slow for them"));
+            let line = format!("{at} {missing} lines were lost: the disk is too slow for them");
+            files.iter_mut().for_each(|file| file.write(&line));
         }
-        to(chosen, &format!("{at} {}: {}", flag.name(), words(what)));
+        let line = format!("{at} {}: {}", flag.name(), words(what));
+        for file in chosen {
+            if let Some(file) = files.get_mut(file) {
+                file.write(&line);
+            }
+        }
     }
 }
 
@@ -214,7 +217,12 @@ mod tests {
             level: Level::All,
             flags,
             clients: Vec::new(),
+            scope: Scope::default(),
         }
+    }
+
+    fn of_interfaces(path: &Path, flags: Flags) -> Settings {
+        Settings { scope: Scope { traced: true, ..Scope::default() }, ..settings(path, flags) }
     }
 
     fn discover(last: u8) -> Vec<u8> {
@@ -234,15 +242,15 @@ mod tests {
         }
     }
 
-    const ETH1: Place<'_> = Place { name: "eth1", traced: true };
-    const ETH2: Place<'_> = Place { name: "eth2", traced: false };
+    const ETH1: Place<'_> = Place { name: "eth1", traced: true, instance: "default" };
+    const ETH2: Place<'_> = Place { name: "eth2", traced: false, instance: "red" };
 
     #[test]
     fn an_interface_is_traced_where_its_group_says_so() {
         let dir = tempfile::tempdir().unwrap();
         let (all, one) = (dir.path().join("all"), dir.path().join("one"));
         let flags = Flags::default().with(Flag::Packet);
-        let tracer = Tracer::start(Some(settings(&all, flags)), Some(settings(&one, flags))).unwrap();
+        let tracer = Tracer::start(vec![settings(&all, flags), of_interfaces(&one, flags)]).unwrap();
         tracer.packet("received", ETH2, &discover(2));
         tracer.packet("received", ETH1, &discover(1));
         drop(tracer);
@@ -253,13 +261,31 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_a_routing_instance_is_about_that_instance() {
+        let dir = tempfile::tempdir().unwrap();
+        let (all, red) = (dir.path().join("all"), dir.path().join("red"));
+        let scope = Scope { instance: Some("red".into()), traced: false };
+        let of_red = Settings { scope, ..settings(&red, Flags::ALL) };
+        let tracer = Tracer::start(vec![settings(&all, Flags::ALL), of_red]).unwrap();
+        tracer.packet("received", ETH1, &discover(1));
+        tracer.packet("received", Place::UNKNOWN, &discover(3));
+        tracer.line(Flag::Io, Level::Error, || "of no interface".to_owned());
+        tracer.packet("received", ETH2, &discover(2));
+        drop(tracer);
+        assert!(wait(&all, 4).contains("of no interface"));
+        let text = wait(&red, 1);
+        let first = text.lines().next().unwrap();
+        assert!(first.contains("on eth2: DHCPDISCOVER xid 0x00000002"), "{text}");
+        assert!(!text.contains("eth1") && !text.contains("0x00000003") && !text.contains("of no interface"), "{text}");
+    }
+
+    #[test]
     fn options_go_to_the_file_that_wants_them() {
         let dir = tempfile::tempdir().unwrap();
         let (all, one) = (dir.path().join("all"), dir.path().join("one"));
         let both = Flags::default().with(Flag::Packet).with(Flag::PacketOption);
-        let tracer =
-            Tracer::start(Some(settings(&all, Flags::default().with(Flag::Packet))), Some(settings(&one, both)))
-                .unwrap();
+        let lines = settings(&all, Flags::default().with(Flag::Packet));
+        let tracer = Tracer::start(vec![lines, of_interfaces(&one, both)]).unwrap();
         tracer.packet("sent", ETH1, &discover(1));
         drop(tracer);
         assert!(wait(&one, 2).contains("\n    option 53 dhcp-message-type: DHCPDISCOVER\n"));
@@ -271,7 +297,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("trace");
         let clients = vec![MacAddr([2, 0, 0, 0, 0, 2])];
-        let tracer = Tracer::start(Some(Settings { clients, ..settings(&path, Flags::ALL) }), None).unwrap();
+        let tracer = Tracer::start(vec![Settings { clients, ..settings(&path, Flags::ALL) }]).unwrap();
         tracer.packet("received", ETH1, &discover(1));
         tracer.packet("received", ETH1, &discover(2));
         drop(tracer);
@@ -305,7 +331,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("trace");
         let errors = Settings { level: Level::Error, ..settings(&path, Flags::ALL) };
-        let tracer = Tracer::start(Some(errors), None).unwrap();
+        let tracer = Tracer::start(vec![errors]).unwrap();
         tracer.history(&dropped(), ETH1);
         tracer.line(Flag::Persistent, Level::Error, || "the database failed".to_owned());
         assert!(!tracer.wants(Flag::Packet, Level::Info));
@@ -318,7 +344,7 @@ mod tests {
     fn an_entry_names_its_exchange() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("trace");
-        let tracer = Tracer::start(Some(settings(&path, Flags::ALL)), None).unwrap();
+        let tracer = Tracer::start(vec![settings(&path, Flags::ALL)]).unwrap();
         tracer.history(&dropped(), ETH1);
         drop(tracer);
         let text = wait(&path, 1);
@@ -332,8 +358,8 @@ mod tests {
         let lost = Arc::new(AtomicU64::new(0));
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("trace");
-        let settings = [Some(settings(&path, Flags::ALL)), None];
-        let files = [settings[0].as_ref().map(TraceFile::new), None];
+        let settings = vec![settings(&path, Flags::ALL)];
+        let files = settings.iter().map(TraceFile::new).collect();
         let tracer = Tracer { settings, sender, lost: Arc::clone(&lost) };
         for number in 0..4 {
             tracer.line(Flag::Io, Level::Error, || format!("line {number}"));

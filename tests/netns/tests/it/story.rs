@@ -36,12 +36,16 @@ fn wait_for(access: &Access, key: &str, what: &str, dropped: &str) -> Result<()>
 #[test]
 fn the_life_of_a_client_is_told() -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let trace = folder.path().join("trace");
-    // The braces close the group and what is around it.
+    let [trace, own] = ["trace", "own"].map(|name| folder.path().join(name));
+    let traces = |file: &std::path::Path| {
+        let file = file.display();
+        format!("file \"{file}\" {{ size \"10MiB\" }}; level all; flag packet-option state flow")
+    };
+    // The braces close the group, and then what is around it.
     let group = format!(
-        "interface s0 {{ trace }} }} }} }}; processes {{ dhcp-service {{ interface-traceoptions {{ file \"{}\" {{ size \"10MiB\" }}; level all; \
-         flag packet-option state flow",
-        trace.display()
+        "interface s0 {{ trace }} }}; traceoptions {{ {} }} }} }}; processes {{ dhcp-service {{ interface-traceoptions {{ {}",
+        traces(&own),
+        traces(&trace)
     );
     let config = Config { group, ..Config::quick().range("10.0.0.10", "10.0.0.10") };
     let Some(access) = Access::new(ClientKind::Dhclient.programs(), &config)? else { return Ok(()) };
@@ -78,11 +82,12 @@ fn the_life_of_a_client_is_told() -> Result<()> {
     ensure!(history(&access, "10.0.0.10")?.iter().any(|entry| text(entry, "mac-address") == mac_text(mac(9))));
 
     traced(&trace, &key, bound)?;
+    traced(&own, &key, bound)?;
     counted(&access)?;
     access.capture.judge("udp.srcport == 67")
 }
 
-/// The trace file of the interface tells the same.
+/// The trace files of the interface and of the local server tell the same.
 fn traced(trace: &std::path::Path, key: &str, bound: &Value) -> Result<()> {
     let (xid, session) = (text(bound, "xid"), bound.get("session-id").and_then(Value::as_u64).unwrap_or(0));
     let exchange = bound.get("exchange").and_then(Value::as_u64).unwrap_or(0);
