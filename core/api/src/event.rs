@@ -4,6 +4,9 @@
 //! With one: the changes since, or `reset` and the full state where they are not known any more. A reader that keeps
 //! bindings by `session-id`, puts in what `binding` tells, takes out what `ended` tells and empties its table at `reset`
 //! has the server's table.
+//!
+//! Beside the changes, events `notice` tell what else an operator wants to know: a pool that runs full, a foreign server.
+//! They change no binding.
 
 use crate::{Binding, Selector};
 use serde::{Deserialize, Serialize};
@@ -61,6 +64,8 @@ pub enum EventKind {
     Synced,
     /// Changes were lost: the full state follows; data is a [`Reset`].
     Reset,
+    /// Something else that happened; data is a [`Notice`].
+    Notice,
 }
 
 impl EventKind {
@@ -71,6 +76,7 @@ impl EventKind {
             Self::Ended => "ended",
             Self::Synced => "synced",
             Self::Reset => "reset",
+            Self::Notice => "notice",
         }
     }
 }
@@ -141,6 +147,50 @@ pub enum ResetReason {
     Lost,
     /// The resume id is of another run of the daemon.
     OtherRun,
+}
+
+/// Data of the event `notice`. What does not concern it is absent. A reader that selects bindings is told those that name
+/// what it selects.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub struct Notice {
+    /// Position in the order of all notices since the daemon's start.
+    pub sequence: u64,
+    /// When, seconds since 1970 UTC.
+    pub time: u64,
+    /// What: `pool-high-utilization`, `rogue-server`, ...
+    pub name: String,
+    /// `alarm`, `warning` or `info`.
+    pub severity: String,
+    /// The same in words, numbers included.
+    pub message: String,
+    /// Notices of this name before it that were too many to be told, since the last one that was.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: u64,
+    /// Interface.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface_name: Option<String>,
+    /// Routing instance of the interface.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing_instance: Option<String>,
+    /// Address that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Hardware address of the client or of a foreign host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac_address: Option<String>,
+    /// Session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<u64>,
+    /// Pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool_name: Option<String>,
+}
+
+// The signature is serde's.
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[cfg(test)]

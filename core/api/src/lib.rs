@@ -21,6 +21,7 @@ mod route;
 mod statistics;
 mod system;
 mod verb;
+mod vlan;
 
 pub use binding::{Binding, BindingList, BindingSummary, Cleared};
 pub use configuration::{
@@ -29,7 +30,7 @@ pub use configuration::{
     ImpactedSession, Load, LoadVerb, Mode, OfSession, Open, PendingCommit, Rescue, RescueAction, Rollback, ShowQuery,
     Text,
 };
-pub use event::{BindingChange, Event, EventKind, EventQuery, Reset, ResetReason, Synced};
+pub use event::{BindingChange, Event, EventKind, EventQuery, Notice, Reset, ResetReason, Synced};
 pub use history::{HistoryEntry, HistoryList, HistoryQuery};
 pub use import::{IMPORT_MAX, Import, ImportRefused, Imported, ImportedBinding, LEASE_INFINITE};
 pub use lockout::{Lockout, LockoutList, LockoutQuery};
@@ -43,3 +44,4 @@ pub use route::{Route, RouteList, RouteProtocol, RouteQuery};
 pub use statistics::{Counter, OfInterface, Pool, PoolList, Statistics};
 pub use system::{ApiError, Empty, Reload, Reloaded, Shutdown, Version};
 pub use verb::{Method, Permission, Selector, Verb};
+pub use vlan::{VlanDevice, VlanDeviceList};

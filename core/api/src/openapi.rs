@@ -3,10 +3,10 @@
 use crate::{
     AaaStatistics, ApiError, BindingList, BindingSummary, CapabilityList, Cleared, Commit, CommitHistory,
     CommitProgress, Committed, CompleteQuery, CompletionList, Edit, Edited, EditingSession, EditingSessionList, Empty,
-    Event, EventQuery, HistoryList, HistoryQuery, Import, Imported, Load, LockoutList, LockoutQuery, Method,
+    Event, EventQuery, HistoryList, HistoryQuery, Import, Imported, Load, LockoutList, LockoutQuery, Method, Notice,
     OfInterface, OfSession, Open, PluginList, PoolList, RadiusServerList, ReconfigureQuery, Reconfigured, Reload,
     Reloaded, Rescue, Reset, RogueServerList, Rollback, RouteList, RouteQuery, Selector, ShowQuery, Shutdown,
-    Statistics, Synced, Text, Verb, Version,
+    Statistics, Synced, Text, Verb, Version, VlanDeviceList,
 };
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -153,7 +153,7 @@ fn described(verb: Verb, schemas: &mut Schemas) -> Operation {
             schemas.query::<LockoutQuery>(),
             schemas.reply::<Cleared>(),
         ),
-        Verb::RogueServers | Verb::ClearRogueServers => rogue_servers(verb, schemas),
+        Verb::RogueServers | Verb::ClearRogueServers | Verb::Liveness | Verb::VlanDevices => segments(verb, schemas),
         Verb::RadiusServers => plain("RADIUS servers and their state.", schemas.reply::<RadiusServerList>()),
         Verb::AaaStatistics => plain("What was asked of RADIUS, and by it.", schemas.reply::<AaaStatistics>()),
         Verb::Reload => Operation {
@@ -198,11 +198,16 @@ fn configuration(verb: Verb, schemas: &mut Schemas) -> Operation {
     Operation { summary, parameters, body, reply, errors: &[] }
 }
 
-fn rogue_servers(verb: Verb, schemas: &mut Schemas) -> Operation {
+/// What is there on subscribers' segments.
+fn segments(verb: Verb, schemas: &mut Schemas) -> Operation {
     match verb {
         Verb::RogueServers => {
             plain("Foreign DHCP servers seen on served interfaces.", schemas.reply::<RogueServerList>())
         }
+        Verb::Liveness => {
+            plain("Bindings whose clients have not answered liveness-detection.", schemas.reply::<BindingList>())
+        }
+        Verb::VlanDevices => plain("VLAN devices that were made for clients.", schemas.reply::<VlanDeviceList>()),
         _ => plain("Forgets the foreign DHCP servers seen so far.", schemas.reply::<Empty>()),
     }
 }
@@ -215,7 +220,8 @@ fn posted<Body: JsonSchema, Reply: JsonSchema>(summary: &'static str, schemas: &
 
 /// Server-sent events: the data of each kind is in the schemas, what is sent is text.
 fn events(schemas: &mut Schemas) -> Operation {
-    let data = [schemas.reply::<Event>(), schemas.reply::<Synced>(), schemas.reply::<Reset>()];
+    let data =
+        [schemas.reply::<Event>(), schemas.reply::<Synced>(), schemas.reply::<Reset>(), schemas.reply::<Notice>()];
     let mut parameters = schemas.query::<EventQuery>();
     parameters.push(json!({
         "name": "Last-Event-ID",
@@ -229,8 +235,10 @@ fn events(schemas: &mut Schemas) -> Operation {
         body: None,
         reply: json!({
             "type": "string",
-            "description": "Server-sent events `binding` and `ended`, then `synced`, `reset`; their data is JSON.",
-            "x-events": { "binding": data[0], "ended": data[0], "synced": data[1], "reset": data[2] },
+            "description": "Server-sent events `binding`, `ended`, `synced`, `reset` and `notice`; their data is JSON.",
+            "x-events": {
+                "binding": data[0], "ended": data[0], "synced": data[1], "reset": data[2], "notice": data[3]
+            },
         }),
         errors: &[],
     }

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 pub struct Route {
     /// Destination prefix.
     pub destination: String,
+    /// Routing instance; `default` for the default one.
+    #[serde(default)]
+    pub routing_instance: String,
     /// `Access-internal`; `Access` for a route via the client, beside its own.
     pub protocol: String,
     /// Preference as Junos shows it.

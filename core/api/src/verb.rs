@@ -78,6 +78,10 @@ pub enum Verb {
     RogueServers,
     /// `clear dhcp server rogue-servers`.
     ClearRogueServers,
+    /// `show system subscriber-management dhcpv4-liveness-detection`: bindings whose clients have not answered.
+    Liveness,
+    /// `show interfaces auto-configure`.
+    VlanDevices,
     /// `show network-access aaa radius-servers`.
     RadiusServers,
     /// `show network-access aaa statistics`.
@@ -120,7 +124,7 @@ pub enum Verb {
 
 impl Verb {
     /// All of them.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::Version,
         Self::Bindings,
         Self::BindingSummary,
@@ -142,6 +146,8 @@ impl Verb {
         Self::ClearLockouts,
         Self::RogueServers,
         Self::ClearRogueServers,
+        Self::Liveness,
+        Self::VlanDevices,
         Self::RadiusServers,
         Self::AaaStatistics,
         Self::ConfigurationShow,
@@ -187,6 +193,8 @@ impl Verb {
             Self::ClearLockouts => "/v1/dhcp/server/lockout-entries/clear",
             Self::RogueServers => "/v1/dhcp/server/rogue-servers",
             Self::ClearRogueServers => "/v1/dhcp/server/rogue-servers/clear",
+            Self::Liveness => "/v1/dhcp/server/liveness-detection",
+            Self::VlanDevices => "/v1/vlan-devices",
             Self::RadiusServers => "/v1/access/radius-servers",
             Self::AaaStatistics => "/v1/access/statistics",
             Self::ConfigurationShow => "/v1/configuration",
@@ -234,6 +242,8 @@ impl Verb {
             | Self::Pools
             | Self::Lockouts
             | Self::RogueServers
+            | Self::Liveness
+            | Self::VlanDevices
             | Self::RadiusServers
             | Self::AaaStatistics
             | Self::ConfigurationShow

@@ -7,7 +7,7 @@ use crate::{
     pipe::{Filter, Pipes},
     show,
 };
-use bindery_api::{BindingChange, Event, EventKind, EventQuery, Reset, ResetReason, Verb};
+use bindery_api::{BindingChange, Event, EventKind, EventQuery, Notice, Reset, ResetReason, Verb};
 use std::{
     io::{self, IsTerminal, Write},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -93,7 +93,7 @@ struct Screen<'a> {
 
 impl Screen<'_> {
     fn show(&mut self, message: &Message, now: u64) -> Result<String, serde_json::Error> {
-        let kinds = [EventKind::Binding, EventKind::Ended, EventKind::Synced, EventKind::Reset];
+        let kinds = [EventKind::Binding, EventKind::Ended, EventKind::Synced, EventKind::Reset, EventKind::Notice];
         match kinds.into_iter().find(|kind| kind.name() == message.event) {
             Some(EventKind::Binding | EventKind::Ended) => {
                 let event: Event = serde_json::from_str(&message.data)?;
@@ -119,6 +119,7 @@ impl Screen<'_> {
                 eprintln!("monitor: {why}: events may be missing here");
                 Ok(String::new())
             }
+            Some(EventKind::Notice) => Ok(show::notice(&serde_json::from_str::<Notice>(&message.data)?)),
             // Kinds of newer daemons.
             None => Ok(String::new()),
         }
@@ -224,5 +225,8 @@ mod tests {
         assert!(screen.show(&message("binding", "bound"), 0).unwrap().contains(" BOUND "));
         assert!(screen.show(&message("ended", "expired"), 0).unwrap().contains(" EXPIRED "));
         assert_eq!(screen.show(&message("later", "x"), 0).unwrap(), "");
+        let data = r#"{"sequence":1,"time":0,"name":"rogue-server","severity":"alarm","message":"a foreign one"}"#;
+        let notice = Message { event: "notice".into(), data: data.into() };
+        assert!(screen.show(&notice, 0).unwrap().ends_with(" ALARM       rogue-server: a foreign one\n"));
     }
 }

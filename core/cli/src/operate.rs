@@ -11,7 +11,7 @@ use bindery_api::{
     AaaStatistics, BindingList, BindingSummary, CapabilityList, Cleared, CommitHistory, CommitProgress,
     EditingSessionList, Empty, Format, HistoryList, HistoryQuery, LockoutList, PluginList, PoolList, RadiusServerList,
     Reconfigured, Reloaded, Rescue, RescueAction, RogueServerList, RouteList, Selector, ShowQuery, Statistics, Text,
-    Verb, Version,
+    Verb, Version, VlanDeviceList,
 };
 
 impl Console {
@@ -172,6 +172,8 @@ fn text(verb: Verb, command: &Parsed, body: &[u8]) -> Result<String, ClientError
         }
         Verb::ClearLockouts => show::cleared_lockouts(serde_json::from_slice::<Cleared>(body)?),
         Verb::RogueServers => show::rogue_servers(&serde_json::from_slice::<RogueServerList>(body)?),
+        Verb::Liveness => show::liveness(&serde_json::from_slice::<BindingList>(body)?),
+        Verb::VlanDevices => show::vlan_devices(&serde_json::from_slice::<VlanDeviceList>(body)?),
         Verb::RadiusServers => {
             let list: RadiusServerList = serde_json::from_slice(body)?;
             if detail { show::radius_servers_detail(&list) } else { show::radius_servers(&list) }

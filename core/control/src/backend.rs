@@ -1,7 +1,8 @@
 //! Who answers: the daemon behind the socket.
 
 use bindery_api::{
-    AaaStatistics, ConfigurationReply, ConfigurationRequest, Permission, Plugin, RadiusServerList, Reloaded,
+    AaaStatistics, ConfigurationReply, ConfigurationRequest, Notice, Permission, Plugin, RadiusServerList, Reloaded,
+    VlanDevice,
 };
 use bindery_engine::command::{Reply, Verb};
 use std::{future::Future, pin::Pin};
@@ -35,6 +36,15 @@ pub enum ConfigurationError {
     Unavailable(String),
 }
 
+/// What happened beside changes of bindings.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Notices {
+    /// Oldest first.
+    pub rows: Vec<Notice>,
+    /// Where to go on.
+    pub next: u64,
+}
+
 /// The daemon as the control socket sees it.
 pub trait Backend: Send + Sync + 'static {
     /// Asks the engine; `None` when the daemon is ending.
@@ -53,6 +63,13 @@ pub trait Backend: Send + Sync + 'static {
 
     /// What was asked of RADIUS and by it; `None` when the daemon is ending.
     fn aaa_statistics(&self) -> Answer<'_, Option<AaaStatistics>>;
+
+    /// What happened beside changes of bindings, behind a position in the order of notices, or `None` for nothing but where
+    /// that order is now; `None` when the daemon is ending.
+    fn notices(&self, after: Option<u64>) -> Answer<'_, Option<Notices>>;
+
+    /// The VLAN devices that were made for clients; `None` when the daemon is ending.
+    fn vlan_devices(&self) -> Answer<'_, Option<Vec<VlanDevice>>>;
 
     /// The most that a requestor may do; none for nothing at all, not even look.
     fn permission(&self, requestor: Requestor) -> Answer<'_, Option<Permission>>;

@@ -25,10 +25,11 @@ use axum::{
 };
 use bindery_api::{
     AaaStatistics, ApiError, BindingSummary, Cleared, Empty, PluginList, PoolList, RadiusServerList, Reload, Reloaded,
-    RogueServerList, RouteQuery, Selector, Shutdown, Statistics, Verb, Version,
+    RogueServerList, RouteQuery, Selector, Shutdown, Statistics, Verb, Version, VlanDeviceList,
 };
 use bindery_engine::command::{Cursor, Filter, Reply, Verb as Ask};
 use bindery_engine::instances::DEFAULT;
+use bindery_engine::neighbour::liveness::LivenessState;
 use bindery_types::SessionId;
 use futures_util::{StreamExt, stream};
 use std::{sync::Arc, time::Instant};
@@ -97,6 +98,8 @@ fn handler(verb: Verb) -> MethodRouter<Server> {
         Verb::ClearLockouts => post(lockout::clear),
         Verb::RogueServers => get(rogue_servers),
         Verb::ClearRogueServers => post(clear_rogue_servers),
+        Verb::Liveness => get(liveness),
+        Verb::VlanDevices => get(vlan_devices),
         Verb::RadiusServers => get(radius_servers),
         Verb::AaaStatistics => get(aaa_statistics),
         Verb::ConfigurationShow
@@ -214,6 +217,23 @@ async fn routes(
         }
         _ => None,
     }))
+}
+
+/// Those that liveness detection asks again, or has given up and left bound.
+async fn liveness(State(server): State<Server>) -> Response {
+    let ask = |cursor| Ask::Bindings { filter: Filter::All, cursor };
+    stream_list("bindings", server.backend, ask, |reply| match reply {
+        Reply::Bindings { rows, next } => {
+            let wall = present::wall();
+            let silent = rows.iter().filter(|row| !matches!(row.liveness, None | Some(LivenessState::Up)));
+            Some(Page { rows: silent.map(|row| json(&present::binding(row, wall))).collect(), next })
+        }
+        _ => None,
+    })
+}
+
+async fn vlan_devices(State(server): State<Server>) -> Result<Json<VlanDeviceList>, Refused> {
+    Ok(Json(VlanDeviceList { vlan_devices: server.backend.vlan_devices().await.ok_or_else(ending)? }))
 }
 
 async fn summary(State(server): State<Server>) -> Result<Json<BindingSummary>, Refused> {

@@ -14,7 +14,7 @@ mod present;
 mod serve;
 mod socket;
 
-pub use backend::{Answer, Backend, ConfigurationError, ReloadError, Requestor};
+pub use backend::{Answer, Backend, ConfigurationError, Notices, ReloadError, Requestor};
 pub use listener::Listener;
 pub use serve::serve;
 pub use socket::{ControlError, Socket};

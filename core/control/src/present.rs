@@ -37,7 +37,7 @@ pub(crate) fn binding(view: &BindingView, wall: u64) -> Binding {
         mac_address: view.hw.to_string(),
         lease_state: state(view.state).to_owned(),
         lease_expires: view.expires_in,
-        protocol_used: Some("DHCP".to_owned()),
+        protocol_used: Some(if view.bootp { "BOOTP" } else { "DHCP" }.to_owned()),
         lease_end_time: view.expires_in.map(|secs| wall.saturating_add(secs)),
         lease_start_time: wall.saturating_sub(view.started_ago),
         last_packet_received_time: wall.saturating_sub(view.last_packet_ago),
@@ -262,6 +262,7 @@ pub(crate) fn route(view: &RouteView) -> Route {
     };
     Route {
         destination: format!("{}/{}", view.dst, view.len),
+        routing_instance: view.instance.to_string(),
         protocol: protocol.to_owned(),
         preference,
         age: view.age_secs,

@@ -8,22 +8,27 @@ use crate::{
     packet::{Inbox, Message},
     policy::Seen,
     prepare::Component,
+    vlan,
 };
 use bindery_api::{
     AaaStatistics, ConfigurationReply, ConfigurationRequest, Counter, Permission, Plugin, RadiusServerList, Reloaded,
+    VlanDevice,
 };
 use bindery_config::{
     Loaded,
     model::{Permission as Configured, permission_of},
 };
-use bindery_control::{Answer, Backend, ConfigurationError, ReloadError, Requestor};
+use bindery_control::{Answer, Backend, ConfigurationError, Notices, ReloadError, Requestor};
 use bindery_engine::{
     command::{Reply, Verb},
     history::Actor,
 };
 use bindery_plugin_host::{BreakerState, Failure};
 use nix::unistd::User;
-use std::sync::{Arc, Weak};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Weak},
+};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 /// What the API's verbs are answered from.
@@ -33,6 +38,8 @@ pub(crate) struct Daemon {
     pub(crate) configuration: Arc<Mutex<Configuration>>,
     /// The active revision and configuration: to be seen while that is held.
     pub(crate) active: watch::Receiver<(u64, Arc<Loaded>)>,
+    /// Where it is kept which VLAN devices were made.
+    pub(crate) state_dir: PathBuf,
     /// Itself, for tasks that outlive a request.
     pub(crate) own: Weak<Self>,
     pub(crate) end: mpsc::Sender<()>,
@@ -108,6 +115,15 @@ impl Backend for Daemon {
             let asked = self.ask(Message::Asked).await?;
             Some(aaa_status::statistics(&radius.status().await?, asked, dynamic))
         })
+    }
+
+    fn notices(&self, after: Option<u64>) -> Answer<'_, Option<Notices>> {
+        Box::pin(self.ask(move |answer| Message::Notices(after, answer)))
+    }
+
+    fn vlan_devices(&self) -> Answer<'_, Option<Vec<VlanDevice>>> {
+        let (inbox, state_dir) = (self.inbox.clone(), self.state_dir.clone());
+        Box::pin(async move { tokio::task::spawn_blocking(move || vlan::list(&state_dir, &inbox)).await.ok()? })
     }
 
     fn permission(&self, requestor: Requestor) -> Answer<'_, Option<Permission>> {

@@ -117,6 +117,9 @@ fn write_event(event: &Event) {
         Event::ClientLimitAbated { link, clients } => {
             tracing::info!(ifindex = link.0, clients, "the interface is below interface-client-limit again");
         }
+        Event::LockedOut { link, hw, secs } => {
+            tracing::info!(ifindex = link.0, %hw, secs, "the client is locked out by short-cycle-protection");
+        }
         Event::LeaseTimeViolation { link, hw, lease_secs, count } => {
             let ifindex = link.0;
             tracing::warn!(ifindex, %hw, lease_secs, count, "leases are shorter than lease-time-threshold");

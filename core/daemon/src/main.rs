@@ -17,6 +17,7 @@ mod file;
 mod instances;
 mod log;
 mod neighbours;
+mod notices;
 mod packet;
 mod policy;
 mod prepare;

@@ -10,6 +10,7 @@ use crate::{
     instances::Instances,
     log::Log,
     neighbours::{Heard, Neighbours},
+    notices::Notices,
     policy::{Plugins, Seen},
     radius::Aaa,
     trace::Traces,
@@ -86,6 +87,8 @@ pub(crate) enum Message {
     },
     /// The first packet of a VLAN whose device was made for it.
     Datagram(RxMeta, Vec<u8>),
+    /// What happened beside changes of bindings, behind a position; `None` for the position alone.
+    Notices(Option<u64>, oneshot::Sender<bindery_control::Notices>),
     /// How many live sessions are on each interface.
     LiveOn(Vec<Box<str>>, std::sync::mpsc::SyncSender<Vec<u32>>),
     /// What was heard on subscribers' segments beside DHCP requests.
@@ -142,6 +145,7 @@ pub(crate) struct PacketThread {
     pub(crate) routes: Option<RouteHandle>,
     pub(crate) inbox: Receiver<Message>,
     pub(crate) log: Log,
+    pub(crate) notices: Notices,
     pub(crate) traces: Traces,
 }
 
@@ -309,6 +313,7 @@ impl PacketThread {
             Message::Config(reply) => _ = reply.send(Arc::clone(self.engine.config())),
             Message::PluginStats(reply) => _ = reply.send(self.plugins.seen()),
             Message::Asked(reply) => _ = reply.send(self.access.counted()),
+            Message::Notices(after, reply) => _ = reply.send(self.notices.since(after)),
             Message::LiveOn(names, reply) => {
                 _ = reply.send(names.iter().map(|name| self.engine.live_on(name)).collect());
             }
@@ -414,10 +419,12 @@ impl PacketThread {
         if let Some(routes) = &self.routes {
             routes.submit(&mut outbox.routes);
         }
-        for event in outbox.events.drain(..) {
-            self.log.event(now, &event);
+        let events = std::mem::take(&mut outbox.events);
+        for event in &events {
+            self.log.event(now, event);
+            self.notices.event(now, &self.engine, event);
         }
-        for (id, reply) in outbox.replies.drain(..) {
+        for (id, reply) in self.engine.outbox().replies.drain(..) {
             commands.answer(id, reply);
         }
     }

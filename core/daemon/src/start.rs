@@ -13,6 +13,7 @@ use crate::{
     instances::Instances,
     log::Log,
     neighbours::Neighbours,
+    notices::Notices,
     packet::{INBOX, Inbox, Message, PacketThread},
     policy::Plugins,
     prepare::{self, Prepared, Refusal},
@@ -147,7 +148,10 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
     let packets = start_packets(owned, store, configuration.routes(), &inbox, messages)?;
     let (end, ended) = mpsc::channel(1);
     let (active, configuration) = (configuration.watch(), Arc::new(Mutex::new(configuration)));
-    let daemon = Arc::new_cyclic(|own| Daemon { inbox: inbox.clone(), configuration, active, own: own.clone(), end });
+    let daemon = Arc::new_cyclic(|own| {
+        let (inbox, state_dir) = (inbox.clone(), args.state_dir.clone());
+        Daemon { inbox, configuration, active, state_dir, own: own.clone(), end }
+    });
     let served = runtime.block_on(serve(control, Arc::clone(&daemon), updates, ended));
     inbox.send(Message::Stop);
     if let Ok(store) = packets.join() {
@@ -293,6 +297,7 @@ fn start_packets(
         routes,
         inbox: messages,
         log,
+        notices: Notices::default(),
         traces,
     };
     let name = "packets".to_owned();

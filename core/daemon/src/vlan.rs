@@ -6,16 +6,22 @@
 mod memory;
 mod worker;
 
-use crate::packet::Inbox;
+use crate::packet::{Inbox, Message};
+use bindery_api::VlanDevice;
 use bindery_config::model::AutoConfigure;
 use bindery_engine::config::ServedNames;
 use bindery_net::{Taps, Waker};
 use bindery_netlink::VlanDevices;
+use nix::net::if_::if_nametoindex;
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread::JoinHandle,
+    time::Duration,
 };
+
+/// Tag protocol of the outer tag of two (IEEE 802.1ad).
+const TPID_8021AD: u16 = 0x88a8;
 
 /// Why the thread does not start.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +57,34 @@ impl Settings {
 struct Told {
     settings: Option<Settings>,
     stop: bool,
+}
+
+/// Interfaces asked about in one message.
+const PAGE: usize = 256;
+
+/// How long the packet thread may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The devices that were made, as far as they are written down, with what is on them; `None` where the packet thread does
+/// not say. It waits for that thread.
+pub(crate) fn list(state_dir: &Path, inbox: &Inbox) -> Option<Vec<VlanDevice>> {
+    let made = memory::Memory::of(state_dir).read();
+    let names: Vec<Box<str>> = made.iter().map(|device| device.name.as_str().into()).collect();
+    let mut sessions = Vec::with_capacity(names.len());
+    for page in names.chunks(PAGE) {
+        let (reply, answer) = mpsc::sync_channel(1);
+        inbox.send(Message::LiveOn(page.to_vec(), reply));
+        sessions.extend(answer.recv_timeout(ANSWER).ok()?);
+    }
+    let device = |(device, sessions): (memory::Made, u32)| VlanDevice {
+        state: if if_nametoindex(device.name.as_str()).is_ok() { "present" } else { "missing" }.to_owned(),
+        interface_name: device.name,
+        underlying_interface: device.under,
+        protocol: if device.protocol == TPID_8021AD { "802.1ad" } else { "802.1Q" }.to_owned(),
+        vlan_id: device.id,
+        sessions,
+    };
+    Some(made.into_iter().zip(sessions).map(device).collect())
 }
 
 /// The thread. Dropping it ends the thread; the devices stay.

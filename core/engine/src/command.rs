@@ -624,6 +624,8 @@ pub struct BindingView {
     /// Seconds until the client renews (T1) and rebinds (T2), as its pool says now; 0 where that is over, `None` for an
     /// infinite lease or where there is no pool.
     pub timers: [Option<u64>; 2],
+    /// Whether the client speaks BOOTP, not DHCP.
+    pub bootp: bool,
     /// Whether its lease was too short for `lease-time-validation` at the last request.
     pub lease_time_violated: bool,
     /// Its reconfiguration.
@@ -685,6 +687,8 @@ pub struct RouteView {
     pub dst: Ipv4Addr,
     /// Its length: 32 for an access-internal route.
     pub len: u8,
+    /// Routing instance; `default` for the default one.
+    pub instance: Box<str>,
     /// Whether it is the access-internal route; else one via the client, beside it.
     pub access_internal: bool,
     /// Interface.

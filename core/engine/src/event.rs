@@ -353,6 +353,15 @@ pub enum Event {
         /// Clients on it.
         clients: u32,
     },
+    /// `short-cycle-protection` locks a client out.
+    LockedOut {
+        /// The interface.
+        link: IfIndex,
+        /// The client.
+        hw: HwAddr,
+        /// For how long, seconds.
+        secs: u64,
+    },
     /// Leases were shorter than `lease-time-threshold`: told once in `ltv-syslog-interval`, with the last client.
     LeaseTimeViolation {
         /// The interface of the last request.

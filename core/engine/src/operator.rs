@@ -180,6 +180,7 @@ impl Engine {
             subscriber,
             xid: record.xid,
             timers: self.timers_of(turn, record),
+            bootp: record.flags & flag::BOOTP != 0,
             lease_time_violated: record.flags & flag::LEASE_TIME_VIOLATED != 0,
             reconfigure: self.reconfigure_view(slot, record, turn),
             liveness: self.liveness_state(slot, record),
@@ -230,6 +231,7 @@ impl Engine {
         let view = |route: Route, access_internal, installed| RouteView {
             dst: route.dst,
             len: route.len,
+            instance: self.config.instance_name(record.instance()).into(),
             access_internal,
             interface: self.names.name(record.link()).into(),
             via: route.via,

@@ -111,7 +111,9 @@ struct bindery_plane_setting {
  * Instance, table, family, destination and its length name it. Numbers are in the order of the
  * machine, addresses in that of the network. */
 struct bindery_plane_entry {
-    /* Routing instance; 0 is the default one. */
+    /* Routing instance; 0 is the default one. The other numbers hold for one run of the host: a
+     * restart may give them anew, and no name comes with them. What a driver keeps for a later run
+     * it dumps with the numbers that it was given; the host sets right what differs. */
     uint32_t instance;
     /* Outgoing interface, its kernel index. */
     uint32_t link;

@@ -2,10 +2,10 @@
 
 use crate::configuration;
 use bindery_api::{
-    AaaStatistics, ConfigurationReply, ConfigurationRequest, Counter, Permission, Plugin, RadiusServer,
-    RadiusServerList, Reloaded,
+    AaaStatistics, ConfigurationReply, ConfigurationRequest, Counter, Notice, Permission, Plugin, RadiusServer,
+    RadiusServerList, Reloaded, VlanDevice,
 };
-use bindery_control::{Answer, Backend, ConfigurationError, ReloadError, Requestor};
+use bindery_control::{Answer, Backend, ConfigurationError, Notices, ReloadError, Requestor};
 use bindery_engine::{
     Engine, Input,
     command::{ImportedBinding, Reply, Verb},
@@ -171,6 +171,26 @@ impl Backend for Daemon {
 
     fn aaa_statistics(&self) -> Answer<'_, Option<AaaStatistics>> {
         self.later(|| Some(AaaStatistics { authentication: counters(), ..AaaStatistics::default() }))
+    }
+
+    fn notices(&self, after: Option<u64>) -> Answer<'_, Option<Notices>> {
+        let notice = Notice { sequence: 1, name: "pool-exhausted".to_owned(), ..Notice::default() };
+        self.later(move || {
+            Some(Notices { rows: after.filter(|after| *after < 1).map(|_| notice).into_iter().collect(), next: 1 })
+        })
+    }
+
+    fn vlan_devices(&self) -> Answer<'_, Option<Vec<VlanDevice>>> {
+        self.later(|| {
+            Some(vec![VlanDevice {
+                interface_name: "eth1.100".to_owned(),
+                underlying_interface: "eth1".to_owned(),
+                protocol: "802.1Q".to_owned(),
+                vlan_id: 100,
+                state: "present".to_owned(),
+                sessions: 1,
+            }])
+        })
     }
 
     fn permission(&self, _: Requestor) -> Answer<'_, Option<Permission>> {

@@ -71,6 +71,12 @@ pub(crate) const OPERATIONAL: &[Entry] = &[
         "Foreign DHCP servers seen on served interfaces",
     ),
     plain(
+        "show system subscriber-management dhcpv4-liveness-detection",
+        Action::Ask(Verb::Liveness),
+        "Clients that have not answered liveness-detection",
+    ),
+    plain("show interfaces auto-configure", Action::Ask(Verb::VlanDevices), "VLAN devices made for clients"),
+    plain(
         "show network-access aaa radius-servers",
         Action::Ask(Verb::RadiusServers),
         "RADIUS servers, whether they answer, what was asked of them",

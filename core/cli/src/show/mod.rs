@@ -9,16 +9,18 @@ mod neighbour;
 mod pools;
 mod radius;
 mod system;
+mod vlan;
 
 pub(crate) use binding::{bindings, bindings_detail, capability, cleared, reconfigured, summary, time};
 pub(crate) use configuration::{commit_line, committed, history, progress, status};
-pub(crate) use event::event;
+pub(crate) use event::{event, notice};
 pub(crate) use history::subscriber_history;
 pub(crate) use lockout::{cleared_lockouts, lockouts, lockouts_detail};
-pub(crate) use neighbour::rogue_servers;
+pub(crate) use neighbour::{liveness, rogue_servers};
 pub(crate) use pools::{pool, pools};
 pub(crate) use radius::{aaa_statistics, radius_servers, radius_servers_detail};
 pub(crate) use system::{plugins, reloaded, routes, statistics, statistics_summary, version};
+pub(crate) use vlan::vlan_devices;
 
 /// Appends a line; writing to a string cannot fail.
 macro_rules! push_line {

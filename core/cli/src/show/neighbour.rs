@@ -1,7 +1,7 @@
-//! Foreign DHCP servers.
+//! Foreign DHCP servers, and clients that do not answer.
 
 use super::{push_line, time};
-use bindery_api::RogueServerList;
+use bindery_api::{BindingList, RogueServerList};
 
 /// `show dhcp server rogue-servers`.
 pub(crate) fn rogue_servers(list: &RogueServerList) -> String {
@@ -37,10 +37,44 @@ pub(crate) fn rogue_servers(list: &RogueServerList) -> String {
     text
 }
 
+/// `show system subscriber-management dhcpv4-liveness-detection`: clients that have not answered.
+pub(crate) fn liveness(list: &BindingList) -> String {
+    let mut text = String::new();
+    if list.bindings.is_empty() {
+        return text;
+    }
+    push_line!(text, "IP address        Session Id  Hardware address   State      Last packet               Interface");
+    for row in &list.bindings {
+        let state = row.liveness_detection_state.as_deref().unwrap_or("-").to_uppercase();
+        push_line!(
+            text,
+            "{:<17} {:<11} {:<18} {state:<10} {:<25} {}",
+            row.allocated_address,
+            row.session_id,
+            row.mac_address,
+            time(row.last_packet_received_time),
+            row.interface_name
+        );
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use bindery_api::RogueServer;
+
+    #[test]
+    fn a_client_that_is_silent() {
+        let binding = crate::show::tests::binding();
+        let silent = bindery_api::Binding { liveness_detection_state: Some("probing".into()), ..binding };
+        let text = liveness(&BindingList { bindings: vec![silent] });
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("IP address        Session Id  Hardware address   State      Last packet"));
+        assert!(lines[1].starts_with("192.0.2.10        7           02:00:00:00:00:01  PROBING    19"), "{text}");
+        assert!(lines[1].ends_with(" eth1"));
+        assert_eq!(liveness(&BindingList::default()), "");
+    }
 
     #[test]
     fn a_server_that_was_heard_and_one_that_was_named() {

@@ -1,7 +1,8 @@
 //! Statistics, routes, plugins, pools, the daemon.
 
 use super::push_line;
-use bindery_api::{Counter, PluginList, Reloaded, RouteList, Statistics, Version};
+use bindery_api::{Counter, PluginList, Reloaded, Route, RouteList, Statistics, Version};
+use std::collections::BTreeMap;
 
 /// `show dhcp server statistics`: junos.md §11.4. Drop rows that are zero are left out.
 pub(crate) fn statistics(statistics: &Statistics) -> String {
@@ -48,17 +49,35 @@ fn row(text: &mut String, label: &str, count: u64) {
     push_line!(text, "    {label:<26} {count}");
 }
 
-/// `show route`: junos.md §11.6.
+/// `show route`: junos.md §11.6, a table for each routing instance that has a route, the default one first.
 pub(crate) fn routes(list: &RouteList) -> String {
     let mut text = String::new();
-    let (total, active) = (list.routes.len(), list.routes.iter().filter(|route| route.installed).count());
+    let mut tables: BTreeMap<Option<&str>, Vec<&Route>> = BTreeMap::from([(None, Vec::new())]);
+    for route in &list.routes {
+        // An older daemon names none.
+        let instance = Some(route.routing_instance.as_str()).filter(|name| !matches!(*name, "" | "default"));
+        tables.entry(instance).or_default().push(route);
+    }
+    for (instance, routes) in tables {
+        if let Some(instance) = instance {
+            push_line!(text, "");
+            text.push_str(instance);
+            text.push('.');
+        }
+        table(&mut text, routes);
+    }
+    text
+}
+
+/// The routes of one routing instance.
+fn table(text: &mut String, mut routes: Vec<&Route>) {
+    let (total, active) = (routes.len(), routes.iter().filter(|route| route.installed).count());
     push_line!(
         text,
         "inet.0: {total} destinations, {total} routes ({active} active, 0 holddown, {} hidden)",
         total - active
     );
     push_line!(text, "+ = Active Route, - = Last Active, * = Both\n");
-    let mut routes: Vec<_> = list.routes.iter().collect();
     routes.sort_by_key(|route| route.destination.split('/').next().and_then(|a| a.parse::<std::net::Ipv4Addr>().ok()));
     for route in routes {
         let mark = if route.installed { '*' } else { ' ' };
@@ -78,7 +97,6 @@ pub(crate) fn routes(list: &RouteList) -> String {
             None => push_line!(text, "                    > via {}", route.interface_name),
         }
     }
-    text
 }
 
 /// `hh:mm:ss`, with days and weeks before it when there are any.
@@ -158,7 +176,6 @@ pub(crate) fn reloaded(reloaded: &Reloaded) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bindery_api::Route;
     use expect_test::expect;
 
     #[test]
@@ -195,6 +212,7 @@ mod tests {
     fn a_route() {
         let own = Route {
             destination: "198.51.100.15/32".into(),
+            routing_instance: "default".into(),
             protocol: "Access-internal".into(),
             preference: 12,
             age: 192,
@@ -218,13 +236,20 @@ mod tests {
             installed: false,
             ..own.clone()
         };
-        let text = routes(&RouteList { routes: vec![own, behind] });
+        let red = Route { routing_instance: "red".into(), ..own.clone() };
+        let text = routes(&RouteList { routes: vec![red, own, behind] });
         expect![[r"
             inet.0: 2 destinations, 2 routes (1 active, 0 holddown, 1 hidden)
             + = Active Route, - = Last Active, * = Both
 
             10.9.0.0/24         [Access/13] 00:03:12, metric 10, tag 3, table 7
                                 > to 198.51.100.15 via eth1
+            198.51.100.15/32   *[Access-internal/12] 00:03:12
+                                > via eth1
+
+            red.inet.0: 1 destinations, 1 routes (1 active, 0 holddown, 0 hidden)
+            + = Active Route, - = Last Active, * = Both
+
             198.51.100.15/32   *[Access-internal/12] 00:03:12
                                 > via eth1
         "]]

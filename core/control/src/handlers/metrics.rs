@@ -3,13 +3,13 @@
 
 use super::{Ask, Cursor, Refused, Reply, Server, State, ending, header};
 use axum::response::{IntoResponse, Response};
-use bindery_api::{AaaStatistics, Counter, Plugin, RadiusServer};
+use bindery_api::{AaaStatistics, Counter, Plugin, RadiusServer, VlanDevice};
 use bindery_engine::{
     command::{Gauges, LinkStatistics},
     event::{Counters, DropReason},
 };
 use bindery_wire::v4::MessageType;
-use std::{fmt::Write as _, future::Future, time::Duration};
+use std::{collections::BTreeMap, fmt::Write as _, future::Future, time::Duration};
 
 /// How long anybody but the engine is waited for: while a commit runs, the numbers of plugins and RADIUS are left out.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -41,6 +41,9 @@ pub(super) async fn metrics(State(server): State<Server>) -> Result<Response, Re
     }
     if let Some(counted) = soon(server.backend.aaa_statistics()).await {
         aaa(&mut text, &counted);
+    }
+    if let Some(devices) = soon(server.backend.vlan_devices()).await {
+        vlan_devices(&mut text, &devices);
     }
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text.text).into_response())
 }
@@ -166,12 +169,30 @@ fn engine(text: &mut Metrics, gauges: &Gauges) {
         .sample(&[], u8::from(gauges.store_up));
 }
 
+/// Devices are as many as clients may be: they are counted by the interface under them.
+fn vlan_devices(text: &mut Metrics, devices: &[VlanDevice]) {
+    let mut counts: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+    for device in devices {
+        *counts.entry((&device.underlying_interface, &device.state)).or_default() += 1;
+    }
+    text.gauge("bindery_vlan_devices", "VLAN devices made for clients, by the interface under them.");
+    for ((interface, state), count) in counts {
+        text.sample(&[("interface", interface), ("state", state)], count);
+    }
+}
+
 /// Of interfaces only what is not zero: reasons and types times interfaces are many.
 fn interfaces(text: &mut Metrics, links: &[LinkStatistics]) {
     text.counter("bindery_interface_packets_dropped_total", "Packets dropped, by interface and reason.");
     for LinkStatistics { interface, counters } in links {
         for (reason, count) in DropReason::ALL.into_iter().zip(counters.dropped).filter(|(_, count)| *count > 0) {
             text.sample(&[("interface", interface), ("reason", reason.name())], count);
+        }
+    }
+    text.counter("bindery_interface_neighbours_total", "Address probes, liveness detection, foreign DHCP servers.");
+    for LinkStatistics { interface, counters } in links {
+        for (name, _, count) in counters.neighbours.rows().into_iter().filter(|(.., count)| *count > 0) {
+            text.sample(&[("interface", interface), ("kind", name)], count);
         }
     }
     let mut messages = |name, help, bootp, of: fn(&Counters) -> &[u64]| {

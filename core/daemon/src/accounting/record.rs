@@ -135,6 +135,7 @@ mod tests {
         BindingView {
             liveness: None,
             timers: [None; 2],
+            bootp: false,
             lease_time_violated: false,
             session: SessionId(7),
             address: Ipv4Addr::new(10, 0, 0, 9),

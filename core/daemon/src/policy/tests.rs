@@ -354,6 +354,7 @@ fn news(change: SessionChange) -> Arc<SessionNews> {
     let session = BindingView {
         liveness: None,
         timers: [None; 2],
+        bootp: false,
         lease_time_violated: false,
         session: SessionId(7),
         address: Ipv4Addr::new(192, 0, 2, 10),

@@ -16,7 +16,7 @@ use crate::{
     command::{Cursor, LockoutView, PAGE_MAX, Reply},
     config::{Config, ShortCycle},
     engine::Turn,
-    event::DropReason,
+    event::{DropReason, Event},
     input::RxMeta,
     links::Served,
     session::{Record, Slot, State},
@@ -78,7 +78,8 @@ impl Engine {
         let client_id = packet.option(OptionCode::CLIENT_IDENTIFIER).unwrap_or_default();
         let circuit_id = RelayAgentInformation::new(&info).circuit_id().unwrap_or_default();
         let key = Key { link: name, hw: packet.hw_addr(), client_id: &client_id, circuit_id };
-        self.lockouts.note(&key, rule, cause, turn.now.mono);
+        let secs = self.lockouts.note(&key, rule, cause, turn.now.mono);
+        self.outbox.events.push(Event::LockedOut { link: meta.link, hw: packet.hw_addr(), secs });
     }
 
     /// An authority has rejected a newcomer that waited for its word.
@@ -105,7 +106,9 @@ impl Engine {
         let Some(identity) = self.sessions.identity(slot) else { return };
         let circuit_id = RelayAgentInformation::new(identity.relay_info).circuit_id().unwrap_or_default();
         let key = Key { link: before.link(), hw: identity.hw, client_id: identity.client_id, circuit_id };
-        self.lockouts.note(&key, rule, cause, turn.now.mono);
+        let secs = self.lockouts.note(&key, rule, cause, turn.now.mono);
+        let (link, hw) = (self.index_of(before.link()), identity.hw);
+        self.outbox.events.push(Event::LockedOut { link, hw, secs });
     }
 
     /// One page of the entries, or the one of an index.

@@ -152,8 +152,8 @@ impl Lockouts {
         self.find(key).and_then(|at| self.get(at)).is_some_and(|entry| now < entry.until)
     }
 
-    /// Counts a cycle that ended at `now`.
-    pub(crate) fn note(&mut self, key: &Key<'_>, rule: ShortCycle, cause: Cause, now: Mono) {
+    /// Counts a cycle that ended at `now`; for how long the client is locked out, seconds.
+    pub(crate) fn note(&mut self, key: &Key<'_>, rule: ShortCycle, cause: Cause, now: Mono) -> u64 {
         self.forget_old(now);
         let at = match self.find(key) {
             Some(at) => at,
@@ -168,16 +168,18 @@ impl Lockouts {
         };
         self.cycles += 1;
         let cycles = self.cycles;
-        let Some(Some(entry)) = self.entries.get_mut(at as usize) else { return };
+        let Some(Some(entry)) = self.entries.get_mut(at as usize) else { return 0 };
         self.order.remove(&(entry.order, at));
         entry.order = cycles;
         self.order.insert((cycles, at));
         entry.count = if now < entry.forgotten { entry.count.saturating_add(1) } else { 1 };
         entry.hw = key.hw;
         (entry.rule, entry.cause, entry.since) = (rule, cause, now);
-        entry.until = now.plus(Duration::from_secs(lockout_secs(rule, entry.count)));
+        let secs = lockout_secs(rule, entry.count);
+        entry.until = now.plus(Duration::from_secs(secs));
         let good = u64::from(FORGIVEN_AFTER_SECS.max(rule.max_secs));
         entry.forgotten = entry.until.plus(Duration::from_secs(good));
+        secs
     }
 
     fn insert(&mut self, key: &Key<'_>, rule: ShortCycle, cause: Cause, now: Mono) -> u32 {

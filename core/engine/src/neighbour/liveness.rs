@@ -230,9 +230,9 @@ impl Engine {
             _ => link.served.and_then(|served| served.local).unwrap_or(Ipv4Addr::UNSPECIFIED),
         };
         let to = if everybody { MacAddr::BROADCAST } else { client };
-        let probe = Probe { link: link.link.index, to, sender_mac, sender_ip, target: record.address() };
-        self.outbox.probes.push(probe);
-        self.counters.neighbours.liveness_probes += 1;
+        let index = link.link.index;
+        self.outbox.probes.push(Probe { link: index, to, sender_mac, sender_ip, target: record.address() });
+        self.count_neighbour(index, |counters| &mut counters.liveness_probes);
         true
     }
 
@@ -265,8 +265,9 @@ impl Engine {
 
     /// A client is taken to be gone: the failure action.
     fn gone(&mut self, turn: Turn, slot: Slot, record: &Record, (suspect, clears): (Suspect, bool)) {
+        let link = self.index_of(record.link());
         if !suspect.down {
-            self.counters.neighbours.liveness_failures += 1;
+            self.count_neighbour(link, |counters| &mut counters.liveness_failures);
             if self.neighbours.budget.take(turn.now.mono) {
                 let hw = self.sessions.identity(slot).map_or_else(HwAddr::default, |identity| identity.hw);
                 let (session, address) = (record.id(), record.address());
@@ -274,7 +275,7 @@ impl Engine {
             }
         }
         if clears {
-            self.counters.neighbours.liveness_cleared += 1;
+            self.count_neighbour(link, |counters| &mut counters.liveness_cleared);
             self.begin_event(Why::Silent);
             self.commit_end(turn, slot, BindingEvent::Clear, None, None);
         } else {

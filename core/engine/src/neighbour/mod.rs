@@ -125,6 +125,14 @@ impl Budget {
 }
 
 impl Engine {
+    /// Counts something of a segment: in all, and by interface.
+    pub(crate) fn count_neighbour(&mut self, link: IfIndex, count: fn(&mut NeighbourCounters) -> &mut u64) {
+        *count(&mut self.counters.neighbours) += 1;
+        if let Some(counters) = self.links.tally(link) {
+            *count(&mut counters.neighbours) += 1;
+        }
+    }
+
     /// Somebody on a served interface has sent an ARP packet.
     pub(crate) fn arp(&mut self, turn: Turn, arp: Arp, policy: &mut dyn Policy) {
         let Some(served) = self.links.get(arp.link).and_then(|link| link.served) else { return };

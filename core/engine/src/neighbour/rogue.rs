@@ -121,7 +121,7 @@ impl Engine {
         (server, mac): (Ipv4Addr, Option<MacAddr>),
         offered: Ipv4Addr,
     ) {
-        self.counters.neighbours.foreign_server_messages += 1;
+        self.count_neighbour(link, |counters| &mut counters.foreign_server_messages);
         let rogues = &mut self.neighbours.rogues;
         let key = Key { link: name, server, mac };
         if rogues.seen.len() >= ROGUES_MAX && !rogues.seen.contains_key(&key) {

@@ -2,7 +2,7 @@
 
 use crate::lab::{Heard, LEASE_SECS, LINK, Lab, SERVER, config, ip, mac};
 use bindery_engine::{
-    command::Filter,
+    command::{Cursor, Filter, Reply, Verb},
     config::{Config, Host},
     event::DropReason,
     output::Destination,
@@ -55,6 +55,9 @@ fn rfc_1534_2_a_bootp_client_is_bound_at_once_and_for_ever() {
     let record = lab.record(ip(10)).unwrap();
     assert_eq!((record.state, record.end), (DurableState::Bound, LeaseTime::NEVER));
     assert!(lab.kernel.contains_key(&ip(10)), "and its route stands");
+    let verb = Verb::Bindings { filter: Filter::Address(ip(10)), cursor: Cursor::START };
+    let Some(Reply::Bindings { rows, .. }) = lab.command(verb) else { panic!() };
+    assert!(rows[0].bootp, "Protocol-Used");
     // It asks again at each boot.
     assert_eq!(boot(&mut lab, &request(1)).yiaddr(), ip(10));
     lab.jump(10 * u64::from(LEASE_SECS));

@@ -12,7 +12,7 @@ use bindery_engine::{
 };
 use bindery_types::{GroupId, IfIndex, InstanceId, Ipv4Addr};
 use bindery_wire::v4::{MessageBuilder, MessageType};
-use std::{num::NonZeroU32, sync::Arc};
+use std::{collections::BTreeSet, num::NonZeroU32, sync::Arc};
 
 const RED: IfIndex = IfIndex(21);
 const BLUE: IfIndex = IfIndex(22);
@@ -112,6 +112,9 @@ fn the_same_address_in_two_instances_is_two_bindings() {
     // A route each, of its own instance.
     let routes: Vec<_> = lab.fib.keys().map(|at| (at.instance, at.dst)).collect();
     assert_eq!(routes, [0, 1, 2].map(|id| (InstanceId(id), ip(10))));
+    let Some(Reply::Routes { rows, .. }) = lab.command(Verb::Routes { cursor: Cursor::START }) else { panic!() };
+    let shown: BTreeSet<_> = rows.iter().map(|row| (&*row.instance, row.dst)).collect();
+    assert_eq!(shown, BTreeSet::from(["blue", "default", "red"].map(|name| (name, ip(10)))));
     // To end one leaves the others.
     lab.clear(of("red", Filter::Address(ip(10))));
     assert_eq!(names(&bindings(&mut lab, Filter::All)), ["blue", "default"]);

@@ -8,7 +8,7 @@ use bindery_engine::{
     event::{DropReason, Event},
     input::RxMeta,
     neighbour::{
-        Arp, Probe,
+        Arp, NeighbourCounters, Probe,
         liveness::{LivenessState, RETRY},
         rogue::{Evidence, QUIET_SECS, ROGUES_MAX, RogueView},
     },
@@ -42,6 +42,13 @@ fn wait(lab: &mut Lab, millis: u64) {
 
 fn says(lab: &mut Lab, sender_ip: Ipv4Addr, sender_mac: MacAddr) {
     lab.input(Input::Arp(Arp { link: LINK, sender_ip, sender_mac, target_ip: Ipv4Addr::UNSPECIFIED }));
+}
+
+/// What was counted at the interface: the only one here, so it has all of it.
+fn on_the_interface(lab: &mut Lab) -> NeighbourCounters {
+    let verb = Verb::LinkStatistics { interface: Some("eth1".into()), cursor: Cursor::START };
+    let Some(Reply::LinkStatistics { rows, .. }) = lab.command(verb) else { panic!() };
+    rows[0].counters.neighbours
 }
 
 fn asked(lab: &mut Lab) -> Vec<Ipv4Addr> {
@@ -124,7 +131,9 @@ fn an_answer_of_another_host_quarantines_the_address_rfc2131_4_4_1() {
     assert_eq!(lab.heard.remove(0).yiaddr(), ip(11));
     let Some(Reply::Pools(pools)) = lab.command(Verb::Pools) else { panic!() };
     assert_eq!((pools[0].used(), pools[0].quarantined), (1, 1));
-    assert_eq!(lab.engine.counters().neighbours.addresses_in_use, 1);
+    let counted = lab.engine.counters().neighbours;
+    assert_eq!((counted.address_probes, counted.addresses_in_use), (2, 1));
+    assert_eq!(on_the_interface(&mut lab), counted);
     // The operator sees whose it is, and that outlives a restart.
     let config = probing(AddressProbe::default());
     let mut lab = lab.restart(config, 1);
@@ -309,6 +318,7 @@ fn layer2_liveness_detection_clears_a_silent_client() {
     assert_eq!(lab.events.iter().filter(failed).count(), 1);
     let counted = lab.engine.counters().neighbours;
     assert_eq!((counted.liveness_probes, counted.liveness_failures, counted.liveness_cleared), (4, 1, 1));
+    assert_eq!(on_the_interface(&mut lab), counted);
     // What we ended stays ended (design §2.2): the client that was only asleep starts anew.
     assert_eq!(lab.renew(1, address).expect("a nak").message(), MessageType::Nak);
 }
@@ -517,6 +527,7 @@ fn a_foreign_server_is_told_once_an_hour() {
     server_says(&mut lab, &bytes, FOREIGN);
     assert_eq!(told(&lab), 2);
     assert_eq!(lab.engine.counters().neighbours.foreign_server_messages, 3);
+    assert_eq!(on_the_interface(&mut lab).foreign_server_messages, 3);
     assert_eq!(lab.command(Verb::ClearRogueServers), Some(Reply::Cleared));
     assert!(rogues(&mut lab).is_empty());
 }

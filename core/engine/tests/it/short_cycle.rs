@@ -2,16 +2,16 @@
 
 use crate::{
     access::{alice, answer, asking, lease as lease_of},
-    lab::{Lab, SERVER, config, ip, mac},
+    lab::{LINK, Lab, SERVER, config, ip, mac},
 };
 use bindery_engine::{
     command::{Cursor, LockoutView, Reply, Verb},
     config::{Config, ShortCycle},
-    event::DropReason,
+    event::{DropReason, Event},
     lockout::Cause,
     subscriber::Authorization,
 };
-use bindery_types::Ipv4Addr;
+use bindery_types::{HwAddr, Ipv4Addr};
 use bindery_wire::v4::{MessageBuilder, MessageType, SubOption};
 use std::time::Duration;
 
@@ -61,6 +61,9 @@ fn the_lockout_doubles_with_each_cycle_up_to_lockout_max_time() {
         cycle(&mut lab, 1);
         let [entry] = &entries(&mut lab)[..] else { panic!("one entry") };
         assert_eq!(entry.locked_for, Duration::from_secs(locked));
+        let told = lab.events.drain(..).filter(|event| matches!(event, Event::LockedOut { .. }));
+        let hw = HwAddr::from(mac(1));
+        assert_eq!(told.collect::<Vec<_>>(), [Event::LockedOut { link: LINK, hw, secs: locked }]);
         lab.pass(locked - 1);
         assert!(lab.discover(1).is_none(), "for {locked} s");
         lab.pass(1);

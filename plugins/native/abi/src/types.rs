@@ -94,7 +94,9 @@ abi_struct! {
     /// family, destination and its length name it. Numbers are in the order of the machine, addresses in that of the
     /// network.
     struct Entry = "bindery_plane_entry" derive(Debug, PartialEq, Eq, Hash, Default) {
-        /// Routing instance; 0 is the default one.
+        /// Routing instance; 0 is the default one. The other numbers hold for one run of the host: a restart may give
+        /// them anew, and no name comes with them. What a driver keeps for a later run it dumps with the numbers that it
+        /// was given; the host sets right what differs.
         instance: u32,
         /// Outgoing interface, its kernel index.
         link: u32,

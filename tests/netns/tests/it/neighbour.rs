@@ -112,6 +112,8 @@ fn a_silent_client_is_cleared_and_one_that_answers_is_not() -> Result<()> {
     access.gone(silent)?;
     access.agree(answers, answering)?;
     access.database_is_kernel()?;
+    let shown = access.daemon.script("show system subscriber-management dhcpv4-liveness-detection")?;
+    ensure!(!shown.contains(&silent.to_string()), "it is gone: {shown}");
     ensure!(counted(&access.daemon, "liveness-cleared")? == 1 && counted(&access.daemon, "liveness-probes")? >= 5);
     // The one that answered was asked too, and its answer was heard.
     until("the answer of the client that is there", || {
@@ -170,6 +172,9 @@ fn a_foreign_server_is_listed() -> Result<()> {
     let offered = row["offered-address"].as_str().with_context(|| format!("nothing offered: {row}"))?;
     ensure!(offered.starts_with("10.0.0.2"), "{row}");
     ensure!(counted(&access.daemon, "foreign-server-messages")? >= 1);
+    let metrics = access.daemon.script("show metrics")?;
+    let sample = "bindery_interface_neighbours_total{interface=\"s0\",kind=\"foreign-server-messages\"} ";
+    ensure!(metrics.contains(sample), "{metrics}");
 
     // A client takes it: that is told to all servers.
     let take = Message::request(kind::REQUEST, mac(3), 0x300)

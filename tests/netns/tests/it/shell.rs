@@ -3,7 +3,7 @@
 use crate::access::{Access, Config};
 use anyhow::{Context, Result, ensure};
 use bindery_netns::daemon::program;
-use bindery_netns::packet::{mac_text, option};
+use bindery_netns::packet::{Envelope, Message, kind, mac_text, option};
 use bindery_netns::process::capture;
 use bindery_netns::simclient::{SimClients, mac};
 use bindery_netns::until;
@@ -214,7 +214,8 @@ fn keys_complete_and_help_with_what_is_live() -> Result<()> {
 
 #[test]
 fn events_are_watched_until_ctrl_c() -> Result<()> {
-    let Some(access) = Access::new(&["tmux"], &Config::default())? else { return Ok(()) };
+    let config = Config::default().range("10.0.0.10", "10.0.0.11");
+    let Some(access) = Access::new(&["tmux"], &config)? else { return Ok(()) };
     let clients = SimClients::open(&access.client, "c0")?;
     let first = clients.lease(mac(1), 1)?;
     access.daemon.wait_bound(first.address)?;
@@ -226,6 +227,11 @@ fn events_are_watched_until_ctrl_c() -> Result<()> {
     let shown = |screen: &[String]| screen.iter().any(|line| line.contains("BOUND") && line.contains(&event));
     let screen = terminal.wait("the second client", shown)?;
     ensure!(!screen.contains(&format!("BOUND       {}", first.address)), "the first one was there: {screen}");
+    // For a third one there is no address, which changes no binding.
+    let third = Message::request(kind::DISCOVER, mac(3), 3);
+    clients.socket().send(&Envelope::client_broadcast(mac(3)).frame(&third.encode()))?;
+    let noticed = |line: &String| line.contains("WARNING     pool-exhausted: ");
+    terminal.wait("the notice", |screen| screen.iter().any(noticed))?;
     access.daemon.cli(&["clear", "dhcp", "server", "binding", &second.address.to_string()])?;
     terminal.wait("its end", |screen| screen.iter().any(|line| line.contains("CLEARED") && line.contains(&event)))?;
     terminal.key("C-c")?;

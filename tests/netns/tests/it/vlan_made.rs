@@ -138,6 +138,10 @@ fn devices_are_made_for_clients_and_removed_after_them() -> Result<()> {
         until("the devices are written down", || {
             std::fs::read_to_string(&kept).ok().filter(|text| text.contains("s0.200.7 ") && text.contains("s0.100 "))
         })?;
+        let shown = scene.daemon.script("show interfaces auto-configure")?;
+        let row = shown.lines().find(|line| line.starts_with("s0.200.7 ")).unwrap_or_default();
+        let words: Vec<&str> = row.split_whitespace().collect();
+        ensure!(words == ["s0.200.7", "s0.200", "802.1Q", "7", "1", "present"], "{shown}");
         scene.daemon.kill();
         for device in ["s0.100", "s0.150", "s0.200.7", "s0.200"] {
             scene.server.ip(&["link", "delete", device])?;

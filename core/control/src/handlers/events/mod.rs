@@ -7,14 +7,14 @@
 mod tests;
 
 use super::{Back, Refused, Server, bad, filter, json};
-use crate::present;
+use crate::{backend::Notices, present};
 use axum::{
     body::{Body, Bytes},
     extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bindery_api::{BindingChange, Event, EventKind, EventQuery, Reset, ResetReason, Synced};
+use bindery_api::{BindingChange, Event, EventKind, EventQuery, Notice, Reset, ResetReason, Synced};
 use bindery_engine::command::{BindingView, CHANGES_NOW, ChangeKind, ChangeView, Cursor, Filter, Reply, Verb as Ask};
 use futures_util::stream;
 use std::{
@@ -55,16 +55,21 @@ impl Events {
         Self { run, readers: Arc::new(Semaphore::new(READERS_MAX)), ending }
     }
 
-    /// The value of the field `id` at a position.
-    fn id(&self, sequence: u64) -> String {
-        format!("{:016x}-{sequence}", self.run)
+    /// The value of the field `id` at a position: in the order of changes, and behind a dot in that of notices, where there
+    /// were any.
+    fn id(&self, sequence: u64, notices: u64) -> String {
+        match notices {
+            0 => format!("{:016x}-{sequence}", self.run),
+            _ => format!("{:016x}-{sequence}.{notices}", self.run),
+        }
     }
 
     /// The position that an id of this run names.
-    fn position(&self, id: &str) -> Option<u64> {
-        let (run, sequence) = id.split_once('-')?;
+    fn position(&self, id: &str) -> Option<(u64, u64)> {
+        let (run, position) = id.split_once('-')?;
         (u64::from_str_radix(run, 16).ok()? == self.run).then_some(())?;
-        sequence.parse().ok()
+        let (sequence, notices) = position.split_once('.').unwrap_or((position, "0"));
+        Some((sequence.parse().ok()?, notices.parse().ok()?))
     }
 }
 
@@ -109,6 +114,8 @@ struct Reader {
     stage: Stage,
     /// Position in the order of changes.
     at: u64,
+    /// Position in the order of notices; `None` before the reader follows them.
+    heard: Option<u64>,
     /// When it was last told something.
     told: Instant,
     _permit: OwnedSemaphorePermit,
@@ -127,12 +134,12 @@ impl Reader {
             let text = format!("{READERS_MAX} readers of events are connected already: end one of them first");
             Refused(StatusCode::SERVICE_UNAVAILABLE, text)
         })?;
-        let (stage, at) = match resume.map(|id| events.position(id)) {
-            None => (Stage::Begin, 0),
-            Some(Some(at)) => (Stage::Live, at),
-            Some(None) => (Stage::OtherRun, 0),
+        let (stage, at, heard) = match resume.map(|id| events.position(id)) {
+            None => (Stage::Begin, 0, None),
+            Some(Some((at, heard))) => (Stage::Live, at, Some(heard)),
+            Some(None) => (Stage::OtherRun, 0, None),
         };
-        Ok(Self { backend, events, filter, stage, at, told: Instant::now(), _permit: permit })
+        Ok(Self { backend, events, filter, stage, at, heard, told: Instant::now(), _permit: permit })
     }
 
     /// What is sent next; `None` at the end of the daemon.
@@ -147,6 +154,9 @@ impl Reader {
                 Stage::Begin => {
                     // It is followed from before its first page.
                     self.changes(CHANGES_NOW).await?;
+                    if self.heard.is_none() {
+                        self.heard = Some(self.backend.notices(None).await?.next);
+                    }
                     self.stage = Stage::Full(Cursor::START);
                 }
                 Stage::Full(cursor) => self.page(&mut text, cursor).await?,
@@ -182,7 +192,7 @@ impl Reader {
         }
         self.stage = next.map_or(Stage::Live, Stage::Full);
         if self.stage == Stage::Live {
-            let id = self.events.id(self.at);
+            let id = self.id(self.at);
             write_event(text, Some(&id), EventKind::Synced, &Synced { sequence: self.at });
         }
         Some(())
@@ -195,6 +205,9 @@ impl Reader {
             return Some(());
         }
         self.write_changes(text, &changes.rows, true);
+        if !changes.more {
+            self.notices(text).await?;
+        }
         if !text.is_empty() || changes.more {
             return Some(());
         }
@@ -202,7 +215,7 @@ impl Reader {
         if Instant::now() >= due {
             // The id alone is no event: it moves the place to go on from, also past changes that the filter hides.
             text.push_str(": keep-alive\nid: ");
-            text.push_str(&self.events.id(self.at));
+            text.push_str(&self.id(self.at));
             text.push_str("\n\n");
             return Some(());
         }
@@ -221,11 +234,27 @@ impl Reader {
     fn write_changes(&self, text: &mut String, rows: &[ChangeView], with_ids: bool) {
         let wall = present::wall();
         for row in rows {
-            let id = with_ids.then(|| self.events.id(row.sequence));
+            let id = with_ids.then(|| self.id(row.sequence));
             let kind = if row.what.ends() { EventKind::Ended } else { EventKind::Binding };
             let event = event(Some(row.sequence), change(row.what), &row.binding, wall);
             write_event(text, id.as_deref(), kind, &event);
         }
+    }
+
+    /// Tells what happened beside the changes, all of which are told.
+    async fn notices(&mut self, text: &mut String) -> Option<()> {
+        let Notices { rows, next } = self.backend.notices(self.heard).await?;
+        for notice in rows.iter().filter(|notice| concerns(&self.filter, notice)) {
+            let id = self.events.id(self.at, notice.sequence);
+            write_event(text, Some(&id), EventKind::Notice, notice);
+        }
+        self.heard = Some(next);
+        Some(())
+    }
+
+    /// The id of what is told at a position in the order of changes.
+    fn id(&self, sequence: u64) -> String {
+        self.events.id(sequence, self.heard.unwrap_or(0))
     }
 
     /// Asks for the changes behind `after`, and goes on behind them.
@@ -234,6 +263,24 @@ impl Reader {
         let Some(Reply::Changes { rows, next, lost, more }) = self.backend.engine(ask).await else { return None };
         self.at = next;
         Some(Changes { rows, lost, more })
+    }
+}
+
+/// Whether a notice names what a filter selects.
+fn concerns(filter: &Filter, notice: &Notice) -> bool {
+    let is = |field: &Option<String>, wanted: &str| field.as_deref() == Some(wanted);
+    match filter {
+        Filter::All => true,
+        Filter::Instance(name, inner) => is(&notice.routing_instance, name) && concerns(inner, notice),
+        Filter::Address(address) => is(&notice.address, &address.to_string()),
+        Filter::Mac(mac) => is(&notice.mac_address, &mac.to_string()),
+        Filter::Session(id) => notice.session_id == Some(id.0),
+        Filter::Pool(name) => is(&notice.pool_name, name),
+        Filter::Interface(pattern) => match pattern.strip_suffix('*') {
+            Some(start) => notice.interface_name.as_deref().is_some_and(|name| name.starts_with(start)),
+            None => is(&notice.interface_name, pattern),
+        },
+        Filter::Displaced | Filter::LeaseTimeViolation => false,
     }
 }
 

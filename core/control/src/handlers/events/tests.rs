@@ -4,7 +4,7 @@ use super::*;
 use crate::{Answer, Backend, ConfigurationError, ReloadError, Requestor, Socket};
 use bindery_api::{
     AaaStatistics, Binding, ConfigurationReply, ConfigurationRequest, IMPORT_MAX, Import, Imported, ImportedBinding,
-    Permission, Plugin, RadiusServerList, Reloaded,
+    Permission, Plugin, RadiusServerList, Reloaded, VlanDevice,
 };
 use bindery_engine::{
     Engine, Input,
@@ -34,6 +34,7 @@ struct Fake {
     asked: AtomicUsize,
     /// It answers nothing any more.
     gone: AtomicBool,
+    notices: Mutex<Vec<Notice>>,
     permission: Permission,
 }
 
@@ -70,7 +71,7 @@ impl Fake {
         let mut engine = Engine::new(EngineId(0), 7, now(), Arc::new(config()));
         engine.restore(now(), None, []);
         let (engine, asked, gone) = (Mutex::new(engine), AtomicUsize::new(0), AtomicBool::new(false));
-        Arc::new(Self { engine, asked, gone, permission })
+        Arc::new(Self { engine, asked, gone, notices: Mutex::default(), permission })
     }
 
     fn ask(&self, verb: Ask) -> Reply {
@@ -104,6 +105,13 @@ impl Fake {
         assert!(matches!(reply, Reply::ClearedBindings { count: 1, failed: false, .. }), "{reply:?}");
     }
 
+    /// A notice about client `n`.
+    fn notice(&self, n: u32) {
+        let mut notices = self.notices.lock().unwrap();
+        let sequence = notices.len() as u64 + 1;
+        notices.push(Notice { sequence, address: Some(ip(n).to_string()), ..Notice::default() });
+    }
+
     fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }
@@ -124,6 +132,17 @@ impl Backend for Fake {
     }
 
     fn aaa_statistics(&self) -> Answer<'_, Option<AaaStatistics>> {
+        Box::pin(async { None })
+    }
+
+    fn notices(&self, after: Option<u64>) -> Answer<'_, Option<Notices>> {
+        let notices = self.notices.lock().unwrap();
+        let next = notices.len() as u64;
+        let rows = notices.iter().filter(|it| after.is_some_and(|after| it.sequence > after)).cloned().collect();
+        Box::pin(async move { Some(Notices { rows, next }) })
+    }
+
+    fn vlan_devices(&self) -> Answer<'_, Option<Vec<VlanDevice>>> {
         Box::pin(async { None })
     }
 
@@ -254,7 +273,7 @@ async fn the_full_state_then_changes() {
     assert!(told.iter().all(|told| told.id.is_some()));
     let ended: Event = serde_json::from_str(&told[1].data).unwrap();
     assert_eq!((ended.change, ended.binding.lease_state.as_str()), (BindingChange::Cleared, "CLEARED"));
-    assert_eq!(told[1].id, Some(events.id(ended.sequence.unwrap())));
+    assert_eq!(told[1].id, Some(events.id(ended.sequence.unwrap(), 0)));
     table.take(&changes);
     assert_eq!(table.addresses(), ["10.0.0.2", "10.0.0.3"]);
 }
@@ -287,7 +306,7 @@ async fn ids_of_another_run_and_lost_ones_begin_anew() {
         ("0123456789abcdef-5".to_owned(), r#"{"reason":"other-run"}"#),
         ("nonsense".to_owned(), r#"{"reason":"other-run"}"#),
         // The engine's order begins far behind it.
-        (events.id(1), r#"{"reason":"lost"}"#),
+        (events.id(1, 0), r#"{"reason":"lost"}"#),
     ] {
         let mut reader = reader(&fake, &events, Filter::All, Some(&resume));
         let mut table = Table::default();
@@ -449,6 +468,36 @@ async fn events_over_the_socket_outlive_the_time_of_a_request() {
     assert!(text.contains(r#""change":"bound""#) && !text.contains("event: reset"), "{text}");
     let mut wrong = site.get("/v1/events?pool=p&all=true", "").await;
     read_until(&mut wrong, "400 Bad Request").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn notices_are_told_once_each_across_resumes() {
+    let fake = Fake::new();
+    // What was before is nothing to a new reader.
+    fake.notice(9);
+    fake.bind(1);
+    let site = site(&fake);
+    let mut stream = site.get("/v1/events", "").await;
+    let text = read_until(&mut stream, "event: synced").await;
+    assert!(!text.contains("event: notice"), "{text}");
+    fake.notice(1);
+    let text = read_until(&mut stream, "event: notice").await + &read_until(&mut stream, "10.0.0.1").await;
+    assert!(text.contains("\"sequence\":2"), "{text}");
+    fake.bind(2);
+    let text = read_until(&mut stream, "10.0.0.2").await;
+    let id = text.split("id: ").last().unwrap().lines().next().unwrap().to_owned();
+    drop(stream);
+    fake.notice(2);
+    fake.notice(3);
+    let mut again = site.get(&format!("/v1/events?address=10.0.0.3&resume={id}"), "").await;
+    let text = read_until(&mut again, "10.0.0.3").await;
+    let [told, reset] = ["event: notice", "event: reset"].map(|kind| text.matches(kind).count());
+    assert_eq!((told, reset), (1, 0), "of a selection only what it names: {text}");
+    let id = text.split("id: ").last().unwrap().lines().next().unwrap().to_owned();
+    fake.notice(3);
+    let mut again = site.get("/v1/events", &format!("Last-Event-ID: {id}\r\n")).await;
+    let text = read_until(&mut again, "10.0.0.3").await;
+    assert!(text.contains("\"sequence\":5") && text.matches("event: notice").count() == 1, "{text}");
 }
 
 #[tokio::test(start_paused = true)]

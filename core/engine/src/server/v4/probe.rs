@@ -81,7 +81,7 @@ impl Engine {
             tries: self.neighbours.probing.tries,
         };
         if !self.neighbours.probing.insert(waiting) {
-            self.counters.neighbours.probes_skipped += 1;
+            self.count_neighbour(class.index, |counters| &mut counters.probes_skipped);
             return Ok(false);
         }
         self.ask_for(class.index, address);
@@ -97,7 +97,7 @@ impl Engine {
     fn ask_for(&mut self, link: IfIndex, target: Ipv4Addr) {
         let Some(sender_mac) = self.sender_on(link) else { return };
         let (to, sender_ip) = (MacAddr::BROADCAST, Ipv4Addr::UNSPECIFIED);
-        self.counters.neighbours.address_probes += 1;
+        self.count_neighbour(link, |counters| &mut counters.address_probes);
         self.outbox.probes.push(Probe { link, to, sender_mac, sender_ip, target });
     }
 
@@ -201,7 +201,7 @@ impl Engine {
         self.sessions.schedule(slot, until);
         let wait = (ExchangeState::AwaitCommit, None, None);
         self.commit(turn, Purpose::End, slot, Change::of(&record), Some(identity), wait);
-        self.counters.neighbours.addresses_in_use += 1;
+        self.count_neighbour(arp.link, |counters| &mut counters.addresses_in_use);
         let of = self.exchange_id();
         self.outbox.events.push(Event::AddressInUse { link: arp.link, mac: arp.sender_mac, address, until, of });
     }
