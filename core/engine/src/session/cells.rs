@@ -128,9 +128,8 @@ impl Cells {
 
     /// Bytes of the pages and boxes, free cells counted.
     pub(super) fn bytes(&self) -> usize {
-        let boxed = |bytes: &Box<[u8]>| bytes.len() + size_of::<Box<[u8]>>();
-        let pages = self.rooms.iter().flat_map(|room| &room.pages);
-        size_of::<Self>() + pages.chain(&self.long).map(boxed).sum::<usize>()
+        let boxes = self.rooms.iter().flat_map(|room| &room.pages).chain(&self.long);
+        size_of::<Self>() + boxes.map(|bytes| bytes.len() + size_of::<Box<[u8]>>()).sum::<usize>()
     }
 
     /// How many strings there are.

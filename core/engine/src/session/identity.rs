@@ -80,6 +80,11 @@ impl<'a> Reader<'a> {
     }
 
     fn part(&mut self) -> &'a [u8] {
+        // What a client did not send is the usual case, and an identity is read a dozen times a packet.
+        if let [0, rest @ ..] = self.0 {
+            self.0 = rest;
+            return &[];
+        }
         let len = match self.byte() {
             LONG => usize::from(u16::from_le_bytes([self.byte(), self.byte()])),
             len => usize::from(len),

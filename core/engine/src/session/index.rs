@@ -29,7 +29,7 @@ fn part(hash: u32) -> usize {
     const BITS: u32 = 24;
     let x = u64::from(hash >> (u32::BITS - BITS));
     let fraction = x * ((4 << BITS) - x) / 3;
-    (fraction * PARTS as u64 >> (2 * BITS)) as usize
+    ((fraction * PARTS as u64) >> (2 * BITS)) as usize
 }
 
 impl Index {
