@@ -84,11 +84,12 @@ impl VlanDevices {
         Ok(found)
     }
 
-    /// Makes the device of VLAN `id` over `under` and sets it up; one of that name that is there already stays what it
+    /// Makes the device of VLAN `id` over `under` and sets it up; if it is there already under that name it stays what it
     /// is. Its whole state.
     ///
     /// # Errors
-    /// The kernel refuses: `under` is down or gone, another device has the VLAN, or the privilege is missing.
+    /// The kernel refuses: `under` is down or gone, something else has the name, another device has the VLAN, or the
+    /// privilege is missing.
     pub fn create(&mut self, name: &str, under: IfIndex, protocol: u16, id: u16) -> Result<Link, Fault> {
         let mut request = LinkMessage::default();
         request.header.flags = LinkFlags::Up;
@@ -111,6 +112,10 @@ impl VlanDevices {
         }
         // Another name has the VLAN where there is none of this name.
         let index = self.find(name)?.ok_or(Fault::System(Errno::EEXIST))?;
+        // What else has the name may be anybody's: clients of the VLAN are not there.
+        if made.is_err() && self.read(index)?.is_none_or(|it| (it.under, it.protocol, it.id) != (under, protocol, id)) {
+            return Err(Fault::System(Errno::EEXIST));
+        }
         if made.is_ok() {
             let mut request = LinkMessage::default();
             request.header.index = index.0;
@@ -132,6 +137,22 @@ impl VlanDevices {
             Err(Fault::System(Errno::ENODEV)) => Ok(()),
             done => done,
         }
+    }
+
+    /// The VLAN device of an index; `None` where there is none or it is another kind of device.
+    fn read(&mut self, index: IfIndex) -> Result<Option<VlanDevice>, Fault> {
+        let mut request = LinkMessage::default();
+        request.header.index = index.0;
+        self.socket.push(RouteNetlinkMessage::GetLink(request), 0, 0);
+        let mut device = None;
+        self.socket.flush(|answer| {
+            if let Answer::Message(_, bytes) = answer
+                && let Some(RouteNetlinkMessage::NewLink(message)) = parse(bytes)
+            {
+                device = device_of(&message);
+            }
+        })?;
+        Ok(device)
     }
 
     fn request(&mut self, message: RouteNetlinkMessage, flags: u16) -> Result<(), Fault> {

@@ -6,3 +6,4 @@ mod links;
 mod plane;
 mod scale;
 mod thread;
+mod vlan;
