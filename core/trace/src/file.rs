@@ -64,7 +64,13 @@ impl TraceFile {
         let (file, written) = match &mut self.open {
             Some(open) => open,
             None => {
-                let file = OpenOptions::new().append(true).create(true).mode(self.mode).open(&self.path)?;
+                // Nobody may read a FIFO.
+                let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+                let mut options = OpenOptions::new();
+                let file = options.append(true).create(true).mode(self.mode).custom_flags(flags).open(&self.path)?;
+                if !file.metadata()?.is_file() {
+                    return Err(io::Error::other("not a regular file"));
+                }
                 // A file that was there keeps its mode no longer than we say.
                 let mut permissions = file.metadata()?.permissions();
                 if permissions.mode() & 0o777 != self.mode {
@@ -158,6 +164,19 @@ mod tests {
         let mut file = TraceFile::new(&Settings { matching: "b[0-9]".into(), size: 10_240, ..settings(path.clone()) });
         ["a1", "b1", "bb", "xb7x"].into_iter().for_each(|line| file.write(line));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "b1\nxb7x\n");
+    }
+
+    /// Such as /dev/null, which everybody needs as it is, or a FIFO that nobody reads, which would hold the thread up.
+    #[test]
+    fn what_is_no_file_is_let_be() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("fifo");
+        assert!(std::process::Command::new("mkfifo").args(["-m", "644"]).arg(&path).status().unwrap().success());
+        let _reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+        let mut file = TraceFile::new(&settings(path.clone()));
+        file.write("line");
+        assert!(file.retry.is_some());
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
     }
 
     #[test]
