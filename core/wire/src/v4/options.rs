@@ -161,6 +161,11 @@ pub(super) const fn encoded_len(len: usize) -> usize {
     len + 2 * instances
 }
 
+/// The longest value whose option fits into `room` bytes on the wire; 0 also where none does.
+pub(super) const fn value_len(room: usize) -> usize {
+    room / 257 * 255 + (room % 257).saturating_sub(2)
+}
+
 /// Appends an option, split into instances of at most 255 bytes where it is longer (RFC 3396 §6).
 pub(super) fn write_option(out: &mut Vec<u8>, code: OptionCode, value: &[u8]) {
     if value.is_empty() {
@@ -242,5 +247,10 @@ mod tests {
             write_option(&mut out, A, &vec![9; len]);
             assert_eq!((encoded_len(len), out.len()), (bytes, bytes), "{len}");
         }
+        for room in 3..1_200 {
+            let len = value_len(room);
+            assert!(encoded_len(len) <= room && encoded_len(len + 1) > room, "{room}");
+        }
+        assert_eq!([0, 1, 2].map(value_len), [0; 3]);
     }
 }

@@ -1,6 +1,6 @@
 //! A message that we send.
 
-use super::options::{encoded_len, write_option};
+use super::options::{encoded_len, value_len, write_option};
 use super::{
     CodeSet, EncodeError, FILE_LEN, FLAG_BROADCAST, HEADER_LEN, MAGIC_COOKIE, MESSAGE_LEN_MIN, MessageType, OPTIONS,
     Op, OptionCode, OptionError, OptionList, Packet, SNAME_LEN,
@@ -198,10 +198,11 @@ impl Reply {
     /// Options go in list order, but 53 first and 82 last before the end option (RFC 3046 §2.1, §2.2). Those over
     /// 255 bytes are split (RFC 3396 §6). Where they do not all fit into `limits`, the rest goes to `file` and `sname`
     /// with option 52 (RFC 2131 §4.1), each only where it is unused, and never in a NAK (RFC 2131 §4.3.1, table 3) or
-    /// in a BOOTP reply. What then still does not fit is left out and told in [`Encoded::omitted`]: room is given
-    /// first to 53, 54, 51, 1, 3, 6, 58, 59 and 61, then to 82 (only whole, RFC 3046 §2.2), then to the others in list
-    /// order. So a list in the order of the client's option 55 keeps what the client wants most (RFC 2132 §9.8). The
-    /// message is filled up to [`MESSAGE_LEN_MIN`].
+    /// in a BOOTP reply; one over 255 bytes that no field has room for goes to several (RFC 3396 §5). What then still
+    /// does not fit is left out and told in [`Encoded::omitted`]: room is given first to 53, 54, 51, 1, 3, 6, 58, 59
+    /// and 61, then to 82 (only whole, RFC 3046 §2.2), then to the others in list order. So a list in the order of the
+    /// client's option 55 keeps what the client wants most (RFC 2132 §9.8). The message is filled up to
+    /// [`MESSAGE_LEN_MIN`].
     ///
     /// # Errors
     /// [`EncodeError::NoRoom`] where the options that may not be left out do not fit.
@@ -256,8 +257,8 @@ impl Reply {
     fn write_area(&self, plan: Option<(&Plan, Area)>, out: &mut Vec<u8>) {
         const FIRST: OptionCode = OptionCode::DHCP_MESSAGE_TYPE;
         const LAST: OptionCode = OptionCode::RELAY_AGENT_INFORMATION;
-        let here = |code| plan.is_none_or(|(plan, area)| plan.area_of(code) == Some(area));
-        if let Some(value) = self.options.get(FIRST).filter(|_| here(FIRST)) {
+        let here = |code, value| plan.map_or(Some(value), |(plan, area)| plan.part(code, value, area));
+        if let Some(value) = self.options.get(FIRST).and_then(|value| here(FIRST, value)) {
             write_option(out, FIRST, value);
         }
         if let Some((plan, Area::Options)) = plan
@@ -266,13 +267,13 @@ impl Reply {
             // RFC 2131 §4.1: option 52 stands in the options field.
             write_option(out, OptionCode::OPTION_OVERLOAD, &[plan.overload()]);
         }
-        for (code, value) in self.options.iter() {
-            if code != FIRST && code != LAST && here(code) {
-                write_option(out, code, value);
+        for (code, value) in self.options.iter().filter(|(code, _)| *code != FIRST && *code != LAST) {
+            if let Some(part) = here(code, value) {
+                write_option(out, code, part);
             }
         }
         // RFC 3046 §2.1: option 82 is the last one before the end option.
-        if let Some(value) = self.options.get(LAST).filter(|_| here(LAST)) {
+        if let Some(value) = self.options.get(LAST).and_then(|value| here(LAST, value)) {
             write_option(out, LAST, value);
         }
         out.push(OptionCode::END.0);
@@ -292,12 +293,12 @@ impl Reply {
     }
 }
 
-/// A field that holds options.
+/// A field that holds options, numbered as in [`Plan`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Area {
-    Options,
-    File,
-    Sname,
+    Options = 0,
+    File = 1,
+    Sname = 2,
 }
 
 /// Which option goes to which field, where they do not all fit into the first.
@@ -306,6 +307,8 @@ struct Plan {
     areas: [CodeSet; 3],
     /// Bytes left in each, the end option's already taken.
     free: [usize; 3],
+    /// Long options that are in several fields, with the bytes of their values in each.
+    split: Vec<(OptionCode, [usize; 3])>,
     omitted: CodeSet,
 }
 
@@ -349,7 +352,7 @@ impl Plan {
             }
         }
         for (code, value) in reply.options.iter() {
-            let placed = plan.area_of(code).is_some() || plan.omitted.contains(code);
+            let placed = plan.areas.iter().chain([&plan.omitted]).any(|codes| codes.contains(code));
             if !placed && code != relay_agent && !plan.put(code, value.len(), 3) {
                 plan.omitted.insert(code);
             }
@@ -367,40 +370,59 @@ impl Plan {
         let (file, sname) = (field(&reply.file), field(&reply.sname));
         // Option 52 is one of the options field wherever it may come to be needed.
         let overload_len = if file + sname > 0 { encoded_len(1) } else { 0 };
-        Self { areas: [CodeSet::new(); 3], free: [room - 1 - overload_len, file, sname], omitted: CodeSet::new() }
+        let free = [room - 1 - overload_len, file, sname];
+        Self { areas: [CodeSet::new(); 3], free, split: Vec::new(), omitted: CodeSet::new() }
     }
 
-    /// Puts an option into the first of the leading `areas` fields with room for all of it; whether there was one.
+    /// Puts an option into the first of the leading `areas` fields with room for all of it, else a long one into several;
+    /// whether there was room.
     fn put(&mut self, code: OptionCode, len: usize, areas: usize) -> bool {
-        let len = encoded_len(len);
+        let whole = encoded_len(len);
         for (free, codes) in self.free.iter_mut().zip(&mut self.areas).take(areas) {
-            if *free >= len {
-                *free -= len;
+            if *free >= whole {
+                *free -= whole;
                 codes.insert(code);
                 return true;
             }
         }
-        false
+        // RFC 3396 §4: an option of one instance is not split.
+        len > 255 && areas > 1 && self.put_parts(code, len)
     }
 
-    fn area_of(&self, code: OptionCode) -> Option<Area> {
-        let [options, file, sname] = &self.areas;
-        match () {
-            () if options.contains(code) => Some(Area::Options),
-            () if file.contains(code) => Some(Area::File),
-            () if sname.contains(code) => Some(Area::Sname),
-            () => None,
+    fn put_parts(&mut self, code: OptionCode, len: usize) -> bool {
+        let mut left = len;
+        let parts = self.free.map(|free| {
+            let part = value_len(free).min(left);
+            left -= part;
+            part
+        });
+        if left > 0 {
+            return false;
         }
+        for ((free, codes), part) in self.free.iter_mut().zip(&mut self.areas).zip(parts) {
+            if part > 0 {
+                *free -= encoded_len(part);
+                codes.insert(code);
+            }
+        }
+        self.split.push((code, parts));
+        true
+    }
+
+    /// What of an option's value stands in a field.
+    fn part<'v>(&self, code: OptionCode, value: &'v [u8], area: Area) -> Option<&'v [u8]> {
+        if !self.areas.get(area as usize)?.contains(code) {
+            return None;
+        }
+        let Some((_, parts)) = self.split.iter().find(|(other, _)| *other == code) else {
+            return Some(value);
+        };
+        let start = parts.iter().take(area as usize).sum::<usize>();
+        value.get(start..start + parts.get(area as usize)?)
     }
 
     fn uses(&self, area: Area) -> bool {
-        let [options, file, sname] = &self.areas;
-        !match area {
-            Area::Options => options,
-            Area::File => file,
-            Area::Sname => sname,
-        }
-        .is_empty()
+        self.areas.get(area as usize).is_some_and(|codes| !codes.is_empty())
     }
 
     /// The value of option 52: 1 for file, 2 for sname, 3 for both (RFC 2132 §9.3); 0 for neither.

@@ -185,7 +185,7 @@ fn a_long_essential_option_takes_the_options_field_before_short_ones() {
 #[test]
 fn a_lease_that_does_not_fit_is_an_error_and_leaves_the_buffer() {
     let mut out = b"before".to_vec();
-    let message = reply(MessageType::Ack, &[(OptionCode::CLIENT_IDENTIFIER, 400)]);
+    let message = reply(MessageType::Ack, &[(OptionCode::CLIENT_IDENTIFIER, 500)]);
     let error = message.encode(EncodeLimits::default(), &mut out);
     assert_eq!(error, Err(EncodeError::NoRoom(OptionCode::CLIENT_IDENTIFIER)));
     assert_eq!(out, b"before");
@@ -224,4 +224,30 @@ fn an_answer_takes_from_the_request_what_it_must() {
     // RFC 6842 §3: not sent by the client, so not sent to it.
     reply.begin(&sound(&MessageBuilder::discover(MAC).build()), MessageType::Offer).unwrap();
     assert_eq!(reply.options.len(), 1);
+}
+
+#[test]
+fn a_long_option_that_no_field_has_room_for_goes_to_several() {
+    // RFC 3396 §5, §6: in the order options, file, sname.
+    let mut reply = reply(MessageType::Ack, &[(OptionCode::ROUTER, 4)]);
+    let value: Vec<u8> = (0..440).map(|byte| byte as u8).collect();
+    reply.options.set(VENDOR, &value).unwrap();
+    let (bytes, encoded) = encode(&reply, 576);
+    assert!(encoded.omitted.is_empty());
+    let packet = sound(&bytes);
+    assert_eq!(packet.overloaded_fields(), (true, true));
+    assert_eq!(packet.option(VENDOR).as_deref(), Some(&value[..]));
+    assert_eq!(packet.option(OptionCode::ROUTER).as_deref(), Some(&[3; 4][..]));
+}
+
+#[test]
+fn a_long_option_that_all_fields_together_have_no_room_for_is_left_out_whole() {
+    let (bytes, encoded) = encode(&reply(MessageType::Ack, &[(VENDOR, 490)]), 576);
+    assert_eq!((omitted(&encoded), order(&sound(&bytes))), (vec![43], vec![53]));
+    // RFC 3396 §4: what fits into one instance is not split.
+    let (bytes, encoded) = encode(&reply(MessageType::Ack, &[(VENDOR, 200), (OptionCode(119), 200)]), 576);
+    assert_eq!((omitted(&encoded), order(&sound(&bytes))), (vec![119], vec![53, 43]));
+    // RFC 3046 §2.2: option 82 is in the options field.
+    let (bytes, encoded) = encode(&reply(MessageType::Ack, &[(RELAY, 320)]), 576);
+    assert_eq!((omitted(&encoded), order(&sound(&bytes))), (vec![82], vec![53]));
 }
