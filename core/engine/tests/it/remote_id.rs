@@ -2,6 +2,7 @@
 
 use crate::lab::{Lab, SERVER, config, ip, mac};
 use bindery_engine::{
+    Input,
     command::{Cursor, Filter, Reply, Verb},
     config::Config,
     event::{DropReason, Event, SessionChange},
@@ -47,6 +48,20 @@ fn a_rebinding_over_another_line_gets_a_nak_and_ends_the_session() {
     assert_eq!(told(&lab), 1);
     assert_eq!(lab.news.last().map(|news| news.change), Some(SessionChange::Cleared));
     lease(&mut lab, b"line-2");
+}
+
+#[test]
+fn while_storage_is_down_another_line_ends_nothing_and_hears_nothing() {
+    let mut lab = Lab::new(minding());
+    let address = lease(&mut lab, b"line-1");
+    lab.input(Input::StoreFailed);
+    let rebind = MessageBuilder::request_renewing(mac(1), address);
+    for request in [rebind, MessageBuilder::request_init_reboot(mac(1), address)] {
+        assert!(lab.unicast(&via(request, b"line-2"), RELAY).is_none());
+    }
+    lab.input(Input::StoreReady);
+    assert!(lab.heard.is_empty());
+    assert_eq!((lab.state(address), told(&lab)), (Some(DurableState::Bound), 0));
 }
 
 #[test]

@@ -46,6 +46,7 @@ impl Engine {
         slot: Slot,
         server_id: bindery_types::Ipv4Addr,
     ) -> Outcome {
+        self.cannot_write().map_or(Ok(()), Err)?;
         let answer = self.build_nak4(request, server_id)?;
         self.tell_other_line(slot);
         self.commit_end(request.turn, slot, BindingEvent::Clear, Some(answer), None);
