@@ -251,13 +251,18 @@ const DHCP_ATTRIBUTES: &[Statement] = &[
         .source("RFC 2131 §2"),
     Statement::leaf("tftp-server", Type::Address4, "\"192.0.2.9\"", "Option 150: the server with the client's files.")
         .source("RFC 5859 §3"),
-    Statement::leaf("boot-file", Type::Text(1, 127), "\"pxelinux.0\"", "The field file: what to boot.")
-        .source("RFC 2131 §2"),
+    Statement::leaf(
+        "boot-file",
+        Type::Text(1, 127),
+        "\"pxelinux.0\"",
+        "The field file: what to boot. Also option 67, to who asks for it.",
+    )
+    .source("RFC 2131 §2"),
     Statement::leaf(
         "boot-server",
         Type::Text(1, 63),
         "\"boot.isp.example\"",
-        "The field sname: the boot server's name.",
+        "The field sname: the boot server's name. Also option 66, to who asks for it.",
     )
     .source("RFC 2131 §2"),
     Statement::leaf("domain-name", Type::Text(1, 255), "\"isp.example\"", "Option 15: the client's domain.")

@@ -57,6 +57,21 @@ impl<'c> Effective<'c> {
         self.over.and_then(|over| over.t2).unwrap_or(self.own.t2)
     }
 
+    /// T1 and T2 of a lease of `lease_secs` as its client is told them (RFC 2131 §4.4.5). `None` where it is told
+    /// nothing: a lease without an end has neither, one that would be 0 or not come before the end is left out, and so are
+    /// both where T1 would not come before T2. The client then works them out itself.
+    pub(crate) fn timers(&self, lease_secs: u32) -> [Option<u32>; 2] {
+        if lease_secs == u32::MAX {
+            return [None; 2];
+        }
+        let secs_of = |timer: Timer| timer.secs_of(lease_secs).filter(|secs| (1..lease_secs).contains(secs));
+        let [t1, t2] = [self.t1(), self.t2()].map(secs_of);
+        let by_default = |timer: Timer| timer.secs_of(lease_secs).unwrap_or(lease_secs);
+        let first = t1.unwrap_or_else(|| by_default(Timer::Eighths(4)));
+        let second = t2.unwrap_or_else(|| by_default(Timer::Eighths(7)));
+        if first < second { [t1, t2] } else { [None; 2] }
+    }
+
     /// Option 54 in place of our address.
     pub(crate) fn server_identifier(&self) -> Option<Ipv4Addr> {
         self.over.and_then(|over| over.server_identifier).or(self.own.server_identifier)
@@ -80,6 +95,16 @@ impl<'c> Effective<'c> {
     /// An option of the set.
     pub(crate) fn option(&self, code: OptionCode) -> Option<&'c [u8]> {
         self.over.and_then(|over| find(&over.options, code)).or_else(|| find(&self.own.options, code))
+    }
+
+    /// An option that a client has asked for: also the boot fields, which some clients look for there alone
+    /// (RFC 2132 §9.4 and RFC 2132 §9.5).
+    pub(crate) fn asked_option(&self, code: OptionCode) -> Option<&'c [u8]> {
+        self.option(code).or_else(|| match code {
+            OptionCode::TFTP_SERVER_NAME => self.boot_server(),
+            OptionCode::BOOTFILE_NAME => self.boot_file(),
+            _ => None,
+        })
     }
 
     /// All options of the set: the pool's, then the group's.

@@ -38,7 +38,7 @@ macro_rules! drop_reasons {
 }
 
 drop_reasons! {
-    /// hlen does not fit htype, or is over 16.
+    /// hlen does not fit htype, or is over 16, or is 0 and there is no client identifier.
     BadHardware = "bad-hardware", "Bad hardware address";
     /// No option 53, and BOOTP is not served.
     BootpPacket = "bootp-packet", "Bootp packets";
@@ -80,7 +80,7 @@ drop_reasons! {
     ReceiveOverflow = "receive-overflow", "Receive buffer full";
     /// hops is over 16 (RFC 1542 §4.1.1).
     HopLimit = "hop-limit", "Hop limit";
-    /// giaddr is no unicast address, or is ours.
+    /// giaddr is no address of a host.
     BadGiAddress = "bad-gi-address", "Bad gateway address";
     /// A request for a client or binding that we do not know.
     ClientLookup = "client-lookup", "Client lookup";

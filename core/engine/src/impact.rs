@@ -365,11 +365,7 @@ impl<'a> Comparison<'a> {
             (old_lease != new_lease, Reason::LeaseTime),
             (old_pool.network.mask() != new_pool.network.mask(), Reason::SubnetMask),
             (!was.same_options(&will), Reason::Options),
-            (
-                was.t1().secs_of(old_lease) != will.t1().secs_of(new_lease)
-                    || was.t2().secs_of(old_lease) != will.t2().secs_of(new_lease),
-                Reason::Timers,
-            ),
+            (was.timers(old_lease) != will.timers(new_lease), Reason::Timers),
             (!was.same_boot(&will), Reason::Boot),
             (record.flags & flag::TOKEN != 0 && !same_token, Reason::Token),
             (!same_chain(Stage::Admit) || !same_chain(Stage::ShapeReply), Reason::Plugins),

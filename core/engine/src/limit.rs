@@ -1,7 +1,7 @@
 //! What is told once about limits: an interface that reaches its `interface-client-limit` and leaves it, and leases that
 //! are too short.
 
-use crate::{Engine, classify::Class, config::Config, engine::Turn, event::Event, session::NameId};
+use crate::{Engine, config::Config, engine::Turn, event::Event, session::NameId};
 use alloc::{sync::Arc, vec::Vec};
 use bindery_types::{HwAddr, IfIndex, LeaseTime};
 
@@ -20,10 +20,10 @@ pub(crate) struct Crossings {
 
 impl Engine {
     /// A client was refused at `interface-client-limit`: told once until the interface is below it again.
-    pub(crate) fn note_limit(&mut self, class: &Class, limit: u32) {
-        if !self.crossings.limited.iter().any(|(name, _)| *name == class.link) {
-            self.crossings.limited.push((class.link, class.index));
-            self.outbox.events.push(Event::ClientLimitExceeded { link: class.index, limit });
+    pub(crate) fn note_limit(&mut self, (name, link): (NameId, IfIndex), limit: u32) {
+        if !self.crossings.limited.iter().any(|(told, _)| *told == name) {
+            self.crossings.limited.push((name, link));
+            self.outbox.events.push(Event::ClientLimitExceeded { link, limit });
         }
     }
 

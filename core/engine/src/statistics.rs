@@ -115,8 +115,7 @@ impl Engine {
         let lease = u32::try_from(record.cltt.secs_until(record.end)).unwrap_or(u32::MAX);
         let lease = told_secs(&self.config, served, lease);
         let left = |secs: u32| turn.lease.secs_until(record.cltt.plus_secs(u64::from(secs)));
-        let timer = |timer: crate::config::Timer| timer.secs_of(lease).map(left);
-        [timer(attributes.t1()), timer(attributes.t2())]
+        attributes.timers(lease).map(|timer| timer.map(left))
     }
 
     /// The counters, with what is under way now.

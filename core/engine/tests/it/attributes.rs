@@ -218,3 +218,20 @@ fn include_option_82_forcerenew() {
     assert_eq!(told(true).unwrap(), [1, 2, b'p', b'1']);
     assert_eq!(told(false), None);
 }
+
+#[test]
+fn rfc_2132_9_4_and_9_5_who_asks_for_the_boot_fields_as_options_gets_them_so_too() {
+    let mut config = config();
+    config.pools[0].attributes.boot_file = Some(Box::from(*b"pxelinux.0"));
+    config.pools[0].attributes.boot_server = Some(Box::from(*b"boot.example"));
+    let mut lab = Lab::new(config);
+    for (last, codes, file, server) in
+        [(1, &[3][..], false, false), (2, &[67, 66], true, true), (3, &[67], true, false)]
+    {
+        let offer = lab.broadcast(&asking(last, codes)).unwrap();
+        assert!(offer.packet().file_field().starts_with(b"pxelinux.0\0"));
+        assert!(offer.packet().sname_field().starts_with(b"boot.example\0"));
+        assert_eq!(offer.option(OptionCode::BOOTFILE_NAME), file.then(|| b"pxelinux.0".to_vec()));
+        assert_eq!(offer.option(OptionCode::TFTP_SERVER_NAME), server.then(|| b"boot.example".to_vec()));
+    }
+}

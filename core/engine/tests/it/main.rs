@@ -23,6 +23,7 @@ mod lease_validation;
 mod leasequery;
 mod neighbour;
 mod observe;
+mod odd_requests;
 mod overload;
 mod policy;
 mod pools;

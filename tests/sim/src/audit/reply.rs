@@ -266,7 +266,8 @@ impl Auditor {
                     && (lease.instance, address(lease)) == at
                     && scope.is_some_and(|scope| Self::in_scope(lease, scope))
             };
-            r.requested.is_some() && (!here || self.known.values().find(mine).is_none())
+            let located = r.dst.is_broadcast() || !r.giaddr.is_unspecified();
+            !here && located || r.requested.is_some() && (!here || self.known.values().find(mine).is_none())
         };
         let requests = candidates.iter().filter(|r| r.message == MessageType::Request && r.giaddr == packet.giaddr());
         let mut undeserved = None;

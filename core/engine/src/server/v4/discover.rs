@@ -10,13 +10,14 @@ use crate::{
     engine::{OFFER_HOLD_SECS, Shadow, Turn},
     event::{DropReason, Event},
     history::Why,
+    links::Served,
     policy::Policy,
     pool::{Client, Hold, Pools},
     reconfigure::{Action, Happening, action, flag},
-    session::{ClientKey, Record, Slot, State},
+    session::{ClientKey, NameId, Record, Slot, State},
     subscriber::username_in,
 };
-use bindery_types::{Ipv4Addr, LeaseTime, PoolId};
+use bindery_types::{IfIndex, Ipv4Addr, LeaseTime, PoolId};
 use bindery_wire::v4::{MessageType, OptionCode};
 
 /// How long nothing more is said about exhausted pools, seconds.
@@ -100,6 +101,7 @@ impl Engine {
                     self.commit_end(request.turn, slot, BindingEvent::Clear, None, None);
                     return Err(DropReason::ClientLookup);
                 }
+                self.check_limit_of_move(request.config, class.served, (class.link, class.index), &record)?;
                 self.end_leftovers4(&request, slot);
                 self.because(Why::OwnSession);
                 Ok(slot)
@@ -114,6 +116,7 @@ impl Engine {
                     }
                     return self.offer_session(request, class, key, policy);
                 }
+                self.check_limit_of_move(request.config, class.served, (class.link, class.index), &record)?;
                 if request.grant.is_some() {
                     // It was asked about anew, at another place than where it was offered this: the last word counts.
                     self.set_identity_scratch(&request, key, Some(slot))?;
@@ -139,7 +142,7 @@ impl Engine {
     ) -> Result<Slot, DropReason> {
         class.check_choice()?;
         self.end_former_device4(&request, class, tombstone)?;
-        self.check_client_limit(request.config, class)?;
+        self.check_client_limit(request.config, class.served, (class.link, class.index))?;
         self.make_room_for_offer(request.config, class)?;
         let ended = tombstone.and_then(|slot| self.sessions.get(slot));
         let former = ended.map(|r| r.address());
@@ -179,15 +182,28 @@ impl Engine {
     }
 
     /// `interface-client-limit` (junos.md §2.4).
-    pub(super) fn check_client_limit(&mut self, config: &Config, class: &Class) -> Outcome {
-        let limit = class.served.overrides(config).and_then(|o| o.interface_client_limit);
+    pub(super) fn check_client_limit(&mut self, config: &Config, served: Served, link: (NameId, IfIndex)) -> Outcome {
+        let limit = served.overrides(config).and_then(|o| o.interface_client_limit);
         match limit {
-            Some(limit) if self.sessions.live_on_link(class.link) >= limit => {
-                self.note_limit(class, limit);
+            Some(limit) if self.sessions.live_on_link(link.0) >= limit => {
+                self.note_limit(link, limit);
                 Err(DropReason::ClientLimit)
             }
             _ => Ok(()),
         }
+    }
+
+    /// The same for a live session whose client is on `link` now: who comes from another interface is one more here. Of an
+    /// imported session nobody knew where it is.
+    pub(super) fn check_limit_of_move(
+        &mut self,
+        config: &Config,
+        served: Served,
+        link: (NameId, IfIndex),
+        record: &Record,
+    ) -> Outcome {
+        let moves = record.link() != link.0 && record.link() != NameId::EMPTY;
+        if moves { self.check_client_limit(config, served, link) } else { Ok(()) }
     }
 
     fn allocate(

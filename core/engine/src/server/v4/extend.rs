@@ -8,11 +8,12 @@ use crate::{
     Engine,
     access::Granted,
     binding::BindingEvent,
+    choose::NOWHERE,
     classify::{Class, server_id_override},
     event::DropReason,
     history::Why,
     policy::Policy,
-    reconfigure::{Action, Happening, Phase, action, attempts, flags_of_tombstone},
+    reconfigure::{Action, Happening, Phase, action, attempts, flag, flags_of_tombstone},
     session::{ClientKey, NameId, Record, Slot, State, Whereabouts},
 };
 use bindery_types::{HwAddr, InstanceId, Ipv4Addr, PoolId};
@@ -76,13 +77,32 @@ impl Engine {
         if self.is_other_line4(&request, slot, grant.served) {
             return self.end_other_line4(request, slot, grant.server_id);
         }
+        if located && self.has_left_network4(&request, &record) {
+            self.because(Why::WrongNetwork);
+            return self.nak4(request, grant.server_id);
+        }
         self.grant4(request, key, slot, grant, policy)
+    }
+
+    /// Whether a bound client asks from another network than that of its address (RFC 2131 §4.3.2). Its binding stays: who
+    /// pretends to be it elsewhere ends nothing. An interface that lost its address, and a pool that was chosen for the
+    /// client, are no reason to refuse it.
+    fn has_left_network4(&self, request: &Request<'_>, record: &Record) -> bool {
+        let link = self.links.get(request.meta.link).map_or(NameId::EMPTY, |link| link.name);
+        let is_here = record.giaddr == request.packet.giaddr() && (request.is_relayed() || record.link() == link);
+        // Where an imported session was nobody knew, and an interface may have another name now.
+        let known = self.links.by_name(record.link()).is_some();
+        if is_here || !known || record.flags & flag::STEERED != 0 {
+            return false;
+        }
+        let Ok(class) = self.classify4(request) else { return false };
+        class.pool != NOWHERE && !class.steered && !self.is_on_network(&class, record.address())
     }
 
     /// No pool has the client's address any more: we end the binding, then say so.
     pub(super) fn end_outside4(&mut self, request: Request<'_>, slot: Slot, server_id: Ipv4Addr) -> Outcome {
-        let answer = self.build_nak4(request, server_id)?;
         self.because(Why::NoPool);
+        let answer = self.build_nak4(request, server_id)?;
         if self.sessions.get(slot).is_some_and(|record| record.state() == State::Bound) {
             self.cannot_write().map_or(Ok(()), Err)?;
             self.commit_end(request.turn, slot, BindingEvent::Clear, Some(answer), None);
@@ -97,8 +117,8 @@ impl Engine {
     pub(super) fn end_moved4(&mut self, request: Request<'_>, slot: Slot, server_id: Ipv4Addr) -> Outcome {
         self.cannot_write().map_or(Ok(()), Err)?;
         let record = *self.sessions.get(slot).ok_or(DropReason::ClientLookup)?;
-        let answer = self.build_nak4(request, server_id)?;
         self.because(Why::Moved);
+        let answer = self.build_nak4(request, server_id)?;
         let flags = self.answered(&request, slot, &record, flags_of_tombstone(record.flags, true));
         self.commit_end_as(request.turn, slot, BindingEvent::Clear, flags, Some(answer), None);
         Ok(())

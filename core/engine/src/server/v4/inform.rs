@@ -1,6 +1,6 @@
 //! DHCPINFORM: RFC 2131 §4.3.5.
 
-use super::{Draft, Outcome, Request, Then, reply};
+use super::{Draft, Outcome, Request, Then, is_host_address, reply};
 use crate::{Engine, event::DropReason, policy::Policy};
 use bindery_types::Ipv4Addr;
 use bindery_wire::v4::MessageType;
@@ -16,10 +16,15 @@ impl Engine {
         let ciaddr = request.packet.ciaddr();
         let pool = inform.pool.unwrap_or(class.pool);
         let to = match (ciaddr.is_unspecified(), request.is_relayed()) {
-            (false, _) => reply::to_address(ciaddr, self.source(&request, class.local), request.meta.link),
             (true, true) => reply::to_relay(request),
-            // RFC 2131 §3.4: the client fills ciaddr in; one that did not cannot be answered by unicast.
-            (true, false) => return Err(DropReason::BadOptions),
+            (is_missing, _) => {
+                // RFC 2131 §3.4: the client fills ciaddr in. Of one that did not, its packet tells the address.
+                let address = if is_missing { request.meta.src } else { ciaddr };
+                if !is_host_address(address) {
+                    return Err(DropReason::BadOptions);
+                }
+                reply::to_address(address, self.source(&request, class.local), request.meta.link)
+            }
         };
         let draft = Draft {
             message: MessageType::Ack,

@@ -28,6 +28,7 @@ use crate::{
     config::{Config, Pool},
     engine::Turn,
     event::DropReason,
+    history::Why,
     input::RxMeta,
     lockout::Cause,
     output::Destination,
@@ -111,8 +112,11 @@ impl Engine {
             return Err(DropReason::HopLimit);
         }
         let giaddr = packet.giaddr();
-        if giaddr.is_loopback() || giaddr.is_multicast() || giaddr.is_broadcast() {
+        if !giaddr.is_unspecified() && !is_host_address(giaddr) {
             return Err(DropReason::BadGiAddress);
+        }
+        if is_nobody(packet) {
+            return Err(DropReason::BadHardware);
         }
         if self.holds_back4(&request)? {
             return Ok(());
@@ -205,6 +209,10 @@ impl Engine {
         // A direct client is on its link, also once its route is gone.
         let is_here = holder.is_some_and(|r| r.giaddr.is_unspecified() && link.is_some_and(|l| l.name == r.link()));
         let token = self.token_for(request, holder.as_ref());
+        let why = match self.origin.why {
+            Why::Unknown => "refused",
+            why => why.label(),
+        };
         let mut reply = core::mem::take(&mut self.reply);
         let built = reply::begin(&mut reply, request.packet, MessageType::Nak, server_id).and_then(|()| {
             // A relay drops a reply without the option that it put in (RFC 3046 §2.2), so it gets it back in any
@@ -217,6 +225,8 @@ impl Engine {
             if request.is_relayed() {
                 reply.set_broadcast(true);
             }
+            // RFC 2131 §4.3.1 table 3: a NAK says why.
+            reply.options.set(OptionCode::MESSAGE, why.as_bytes()).map_err(|_| DropReason::EncodeError)?;
             if let Some(token) = &token {
                 reply.options.set(OptionCode::AUTHENTICATION, token).map_err(|_| DropReason::EncodeError)?;
             }
@@ -280,6 +290,20 @@ fn nak_destinations(
         _ => unicast,
     };
     (direct, Some(broadcast))
+}
+
+/// Whether a client says nothing that tells it from others: one without hardware address has an identifier
+/// (RFC 4390 §2.1). A leasequery is of no client.
+fn is_nobody(packet: &Packet<'_>) -> bool {
+    packet.hw_addr().as_bytes().is_empty()
+        && client_id(packet).is_empty()
+        && packet.message_type() != Some(MessageType::LeaseQuery)
+}
+
+/// Whether an address is one that a host may have: no answer goes to any other, whatever a request says of itself.
+pub(crate) fn is_host_address(address: Ipv4Addr) -> bool {
+    let [first, ..] = address.octets();
+    first != 0 && !address.is_loopback() && !address.is_multicast() && !address.is_broadcast()
 }
 
 /// Option 61 of a request, in a buffer that outlives the packet's borrow.

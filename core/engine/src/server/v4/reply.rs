@@ -7,7 +7,7 @@ use crate::{
     binding::{self, BindingEvent, Transition},
     classify::Class,
     commit::{Answer, Change},
-    config::{Config, Lease, Reconfigure},
+    config::{Config, Lease, Pool, Reconfigure},
     engine::Turn,
     event::DropReason,
     exchange::{self, ExchangeEvent, ExchangeState},
@@ -21,7 +21,7 @@ use crate::{
     session::{NameId, Slot, SlotRef},
 };
 use alloc::vec::Vec;
-use bindery_types::{HwAddr, IfIndex, Ipv4Addr, MacAddr, SessionId};
+use bindery_types::{HwAddr, IfIndex, Ipv4Addr, MacAddr, Prefix4, SessionId};
 use bindery_wire::v4::{EncodeLimits, MessageType, OptionCode, Packet, Reply, authentication};
 
 /// A lease that a client asks for in option 51 is no shorter than this, seconds: below it renewals are a flood.
@@ -273,21 +273,24 @@ impl Engine {
         begin(reply, packet, draft.message, draft.server_id)?;
         reply.yiaddr = draft.yiaddr;
         reply.ciaddr = draft.ciaddr;
+        if draft.yiaddr.is_unspecified() && draft.ciaddr.is_unspecified() && !packet.giaddr().is_unspecified() {
+            // Its relay has no address to send it to.
+            reply.set_broadcast(true);
+        }
         let attributes = Effective::of(config, draft.served, pool);
         reply.siaddr = attributes.next_server().unwrap_or(Ipv4Addr::UNSPECIFIED);
         fill_field(&mut reply.file, attributes.boot_file());
         fill_field(&mut reply.sname, attributes.boot_server());
         if let Some(secs) = draft.lease_secs {
             set(reply, OptionCode::IP_ADDRESS_LEASE_TIME, &secs.to_be_bytes())?;
-            for (code, timer) in
-                [(OptionCode::RENEWAL_TIME, attributes.t1()), (OptionCode::REBINDING_TIME, attributes.t2())]
-            {
-                if let Some(secs) = timer.secs_of(secs) {
+            let [t1, t2] = attributes.timers(secs);
+            for (code, timer) in [(OptionCode::RENEWAL_TIME, t1), (OptionCode::REBINDING_TIME, t2)] {
+                if let Some(secs) = timer {
                     set(reply, code, &secs.to_be_bytes())?;
                 }
             }
         }
-        set(reply, OptionCode::SUBNET_MASK, &pool.network.mask().octets())?;
+        set(reply, OptionCode::SUBNET_MASK, &self.network_of(config, draft, pool).mask().octets())?;
         fill_authentication(reply, config, draft)?;
         fill_parameters(reply, &attributes, packet)?;
         // RFC 3011 §2: an identical copy, asked for or not; not where the option is ignored.
@@ -301,6 +304,15 @@ impl Engine {
             (None, _) => bootp::fill(reply, packet, draft.server_id),
             _ => Ok(()),
         }
+    }
+
+    /// The client's network. Who asks for parameters alone is in its own, whatever pool lends them (`process-inform pool`).
+    fn network_of(&self, config: &Config, draft: &Draft, pool: &Pool) -> Prefix4 {
+        if !draft.yiaddr.is_unspecified() || draft.ciaddr.is_unspecified() {
+            return pool.network;
+        }
+        let own = self.pools.match_network(draft.served.instance, draft.ciaddr);
+        own.and_then(|own| config.pool(own)).map_or(pool.network, |own| own.network)
     }
 
     /// What an OFFER says to a client that offers the nonce, or a token.
@@ -385,7 +397,7 @@ fn fill_parameters(reply: &mut Reply, attributes: &Effective<'_>, packet: &Packe
         && attributes.option(OptionCode::CLASSLESS_STATIC_ROUTE).is_some();
     let is_in_it = |code| matches!(code, OptionCode::ROUTER | OptionCode::STATIC_ROUTE);
     for code in asked.iter().copied().map(OptionCode).filter(|code| !(classless && is_in_it(*code))) {
-        if let Some(value) = attributes.option(code) {
+        if let Some(value) = attributes.asked_option(code) {
             set(reply, code, value)?;
         }
     }

@@ -1,12 +1,15 @@
 //! DHCPREQUEST: RFC 2131 §4.3.2, in all four client states.
 
-use super::{Auth, Draft, Outcome, Request, Then, access::is_as_granted, client_id, discover::pool_client, reply};
+use super::{
+    Auth, Draft, Outcome, Request, Then, access::is_as_granted, client_id, discover::pool_client, is_host_address,
+    reply,
+};
 use crate::{
     Engine,
     binding::{self, BindingEvent, Transition},
     classify::{Class, client_key},
     commit::Change,
-    config::Config,
+    config::{Config, Pool},
     event::DropReason,
     history::Why,
     links::Served,
@@ -88,7 +91,7 @@ impl Engine {
         match (server_id, requested) {
             (Some(server_id), Some(address)) => Ok(ClientState::Selecting { server_id, address }),
             (None, Some(address)) => Ok(ClientState::InitReboot { address }),
-            (_, None) if ciaddr.is_unspecified() => Err(DropReason::BadOptions),
+            (_, None) if !is_host_address(ciaddr) => Err(DropReason::BadOptions),
             (_, None) if self.links.is_to_us(&request.meta) && !request.is_relayed() => {
                 Ok(ClientState::Renewing { address: ciaddr })
             }
@@ -144,8 +147,7 @@ impl Engine {
             self.check_requested(&request, &class, address)?;
         }
         // RFC 2131 §4.3.2: a client on the wrong network is told so.
-        let on_network = |id| request.config.pool(id).is_some_and(|p| p.network.contains(address));
-        if !self.pools.chain(class.pool).any(on_network) {
+        if !self.is_on_network(&class, address) {
             self.because(Why::WrongNetwork);
             return self.refuse4(request, class.server_id);
         }
@@ -187,7 +189,7 @@ impl Engine {
             // Offers are not stored: after a restart the REQUEST is judged anew.
             _ => {
                 self.check_lockout(request.turn, request.meta, request.packet, request.config)?;
-                self.check_client_limit(request.config, class)?;
+                self.check_client_limit(request.config, class.served, (class.link, class.index))?;
                 class.check_choice()?;
                 match self.take_chosen(class, None, address, pool_client(&request, key)) {
                     Ok(pool) => Some(self.place_offer(request, class, key, (pool, address), None)?),
@@ -235,11 +237,18 @@ impl Engine {
             return Ok(None);
         }
         self.check_lockout(request.turn, request.meta, request.packet, request.config)?;
+        self.check_client_limit(request.config, class.served, (class.link, class.index))?;
         class.check_choice()?;
         match self.take_chosen(class, Some(slot), address, pool_client(&request, key)) {
             Ok(pool) => self.place_offer(request, class, key, (pool, address), Some(slot)).map(Some),
             Err(_) => Ok(None),
         }
+    }
+
+    /// Whether `address` is of the network that the packet came from: that of its pool or of one linked to it.
+    pub(super) fn is_on_network(&self, class: &Class, address: Ipv4Addr) -> bool {
+        let contains = |pool: &Pool| pool.network.contains(address);
+        self.pools.chain(class.pool).any(|id| self.config.pool(id).is_some_and(contains))
     }
 
     /// Whether a session's client is where the packet came from: on its interface, or behind its relay.
@@ -273,6 +282,9 @@ impl Engine {
             self.because(Why::ServiceOver);
             self.commit_end(request.turn, slot, BindingEvent::Clear, answer, None);
             return Ok(());
+        }
+        if let Some(index) = grant.index {
+            self.check_limit_of_move(request.config, grant.served, (grant.link, index), &record)?;
         }
         let pool = self.pool_of(request.config, &record).ok_or(DropReason::InvalidSubnet)?;
         let lease_secs = self.validated_lease4(&request, slot, grant.served, pool)?;
@@ -312,10 +324,7 @@ impl Engine {
             Some(Auth::Nonce { nonce, .. }) => change.nonce = Some(nonce),
             _ => {}
         }
-        let slot_ref = self.session_ref(slot);
-        let Some((reference, _)) = slot_ref else {
-            return Err(DropReason::ClientLookup);
-        };
+        let (reference, session) = self.session_ref(slot).ok_or(DropReason::ClientLookup)?;
         let draft = Draft {
             message: MessageType::Ack,
             served: grant.served,
@@ -325,7 +334,7 @@ impl Engine {
             yiaddr: record.address(),
             ciaddr: grant.ciaddr,
             lease_secs: Some(told_secs),
-            session: slot_ref,
+            session: Some((reference, session)),
             to: grant.to,
             auth,
             then: Then::Bind { slot: reference, change, identity },
