@@ -3,7 +3,8 @@
 //! Storage keeps an expiry that runs ahead of the promised one ([`Record::kept`]). A renewal that promises no more than
 //! that, and changes nothing else that a restart must know, is answered in the turn in which it came; its session is
 //! written within seconds, once, however often it was renewed meanwhile. Whatever ends the process, the session comes
-//! back with the time that storage keeps, so no client ever has less than it was promised.
+//! back with the time that storage keeps, so no client ever has less than it was promised. Where the process ends in order,
+//! what was promised is known, and it comes back with that.
 
 use crate::{
     Engine,
@@ -12,7 +13,7 @@ use crate::{
     event::{DropReason, SessionChange},
     exchange::{self, ExchangeEvent, ExchangeState},
     output::StoreOp,
-    record::RouteRecord,
+    record::{MetaRecord, RouteRecord},
     session::{IdentityBuf, Record, Slot, SlotRef, State},
 };
 use alloc::{boxed::Box, collections::VecDeque};
@@ -113,6 +114,8 @@ impl Engine {
             && identity.is_none_or(|identity| self.is_same_client(slot, identity))
             && self.routes_stand(slot, record)
             && (record.behind & QUEUED != 0 || self.behind.len() < BEHIND_MAX)
+            // Not before this run has written its facts: until then storage may say that the last one ended in order, and a
+            // crash would go by promises that are older than this one.
             && self.may_count_further()
             && self.feed.has_room()
     }
@@ -276,15 +279,18 @@ impl Engine {
     /// Writes what is still to be written, a part at each call: the process ends, and takes no packet any more. The
     /// mutations are in the outbox. Returns whether more is left.
     ///
-    /// Without it nothing is lost but what storage keeps besides the expiry: times, xid and option 82 of renewals of the
-    /// last seconds.
+    /// The last of them says that the run ended in order ([`MetaRecord::in_order`]). Without it nothing is lost but what
+    /// storage keeps besides the expiry: times, xid and option 82 of renewals of the last seconds, and the ends that
+    /// clients were promised; a restart then goes by the later ones that storage keeps.
     pub fn write_rest(&mut self) -> bool {
         if self.rings.store_down {
             return false;
         }
         for _ in 0..REST {
             let Some(entry) = self.behind.queue.pop_front() else {
-                self.write_meta();
+                // Behind all else: where a write before it fails, the store takes this one for nothing too.
+                let meta = MetaRecord { in_order: true, ..self.meta() };
+                self.write(StoreOp::Meta(meta));
                 return false;
             };
             let slot = self.sessions.resolve(entry.slot);

@@ -107,7 +107,13 @@ mod tests {
     }
 
     fn meta(lease_clock: u64, wall: u64) -> MetaRecord {
-        MetaRecord { lease_clock: LeaseTime(lease_clock), wall: Wall(wall), sessions_made: 0, change: 0 }
+        MetaRecord {
+            lease_clock: LeaseTime(lease_clock),
+            wall: Wall(wall),
+            sessions_made: 0,
+            change: 0,
+            in_order: false,
+        }
     }
 
     #[test]

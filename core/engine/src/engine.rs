@@ -444,6 +444,7 @@ impl Engine {
             wall: self.clock.wall_to_persist(),
             sessions_made: self.sessions_reserved,
             change: self.change,
+            in_order: false,
         }
     }
 

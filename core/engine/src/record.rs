@@ -85,6 +85,9 @@ pub struct LeaseRecord {
     /// Until when the lease is kept for the client: never before the end that it was promised, and of a bound one mostly
     /// later, so that a renewal needs no write first. End of the quarantine for `Declined`.
     pub end: LeaseTime,
+    /// Seconds by which `end` is later than the end that the client was promised when this was written; 0 where they are
+    /// the same. It tells the promise only where the last run ended in order ([`MetaRecord::in_order`]).
+    pub ahead: u32,
     /// Client-last-transaction time (RFC 4388 §6.1).
     pub cltt: LeaseTime,
     /// Last change of `state`.
@@ -177,6 +180,9 @@ pub struct MetaRecord {
     pub sessions_made: u64,
     /// Highest change position written.
     pub change: u64,
+    /// The run that wrote this has written all that it had answered, and has ended: what each record says of its promise
+    /// ([`LeaseRecord::ahead`]) holds. The next run takes it back before it answers any renewal that it does not write.
+    pub in_order: bool,
 }
 
 /// One session as read back at start.

@@ -8,7 +8,7 @@ use crate::{
     event::Event,
     instances::NOWHERE,
     pool::Hold,
-    record::{Bound, MetaRecord, StoredSession},
+    record::{Bound, LeaseRecord, MetaRecord, StoredSession},
     route::Route,
     session::{RestoreError, Slot, State},
 };
@@ -22,12 +22,18 @@ impl Engine {
     /// Takes in what the session database holds. Call once, before the first packet.
     ///
     /// A session whose address or client is in another live one is left out with an event: nothing is lost in
-    /// silence, and no address is in two bindings.
+    /// silence, and no address is in two bindings. Each lease ends when the client was promised where the last run ended
+    /// in order, else when storage keeps it to: a renewal may have been answered and not written.
     pub fn restore(&mut self, now: Now, meta: Option<&MetaRecord>, sessions: impl IntoIterator<Item = StoredSession>) {
         let (mut newest, mut made, mut change) = (LeaseTime(0), 0, 0);
         let mut ended: Vec<(LeaseTime, Slot)> = Vec::new();
         let mut reconfiguring: Vec<(Slot, LeaseTime)> = Vec::new();
-        for stored in sessions {
+        let in_order = meta.is_some_and(|meta| meta.in_order);
+        for mut stored in sessions {
+            let kept = stored.lease.end;
+            if in_order {
+                stored.lease.end = promised(&stored.lease);
+            }
             let lease = &stored.lease;
             newest = newest.max(lease.changed).max(lease.cltt);
             change = change.max(lease.change);
@@ -38,6 +44,9 @@ impl Engine {
                 .unwrap_or(NOWHERE);
             match self.sessions.insert_stored(&stored, instance, &mut self.names) {
                 Ok(slot) => {
+                    if let Some(record) = self.sessions.get_mut(slot) {
+                        record.set_kept(kept);
+                    }
                     if let Some(record) = self.sessions.get(slot).copied() {
                         self.sessions.schedule(slot, deadline_of(&record));
                         reconfiguring.extend(lease.reconfigure_due.map(|due| (slot, due)));
@@ -159,5 +168,14 @@ impl Engine {
             None => self.unprojected.clear(),
         }
         next.is_some()
+    }
+}
+
+/// The end that the client of a stored session was promised when it was written.
+fn promised(lease: &LeaseRecord) -> LeaseTime {
+    if lease.end == LeaseTime::NEVER {
+        lease.end
+    } else {
+        LeaseTime(lease.end.0.saturating_sub(u64::from(lease.ahead)))
     }
 }

@@ -49,6 +49,7 @@ pub fn lease(count: u64, change: u64) -> LeaseRecord {
         giaddr: Ipv4Addr::UNSPECIFIED,
         start: LeaseTime(1_800_000_000),
         end: LeaseTime(1_800_003_600u64.saturating_add(change)),
+        ahead: (change % 3 * 1_800) as u32,
         cltt: LeaseTime(1_800_000_000u64.saturating_add(change)),
         changed: LeaseTime(1_800_000_000),
         change,
@@ -106,6 +107,10 @@ fn commit(storage: &mut dyn Storage, batch: &[StoreOp]) {
 
 #[track_caller]
 fn expect(storage: &mut dyn Storage, sessions: &[StoredSession], meta: Option<MetaRecord>) {
+    match storage.facts() {
+        Ok(facts) => assert_eq!(facts, meta),
+        Err(error) => panic!("the facts cannot be read: {error}"),
+    }
     match load_all(storage) {
         Ok(found) => {
             assert_eq!(found.0, sessions);
@@ -127,8 +132,14 @@ fn starts_empty(bench: &mut dyn Bench) {
     let mut storage = bench.fresh();
     expect(&mut *storage, &[], None);
     commit(&mut *storage, &[]);
-    let first = MetaRecord { lease_clock: LeaseTime(5), wall: Wall(7), sessions_made: 9, change: 11 };
-    let second = MetaRecord { lease_clock: LeaseTime(u64::MAX), wall: Wall(u64::MAX), sessions_made: 10, change: 12 };
+    let first = MetaRecord { lease_clock: LeaseTime(5), wall: Wall(7), sessions_made: 9, change: 11, in_order: true };
+    let second = MetaRecord {
+        lease_clock: LeaseTime(u64::MAX),
+        wall: Wall(u64::MAX),
+        sessions_made: 10,
+        change: 12,
+        in_order: false,
+    };
     commit(&mut *storage, &[StoreOp::Meta(first)]);
     expect(&mut *storage, &[], Some(first));
     commit(&mut *storage, &[StoreOp::Meta(first), StoreOp::Meta(second)]);
@@ -172,6 +183,7 @@ fn keeps_every_field(bench: &mut dyn Bench) {
     sessions.push(session);
     let mut session = stored(sessions.len() as u64 + 1, 5);
     session.lease.bound = Bound::V6 { address: Ipv6Addr::LOCALHOST, len: 56 };
+    session.lease.ahead = 0;
     session.lease.scope = IpAddr::V6(Ipv6Addr::from_bits(u128::MAX));
     session.lease.nonce = Some(Nonce { value: *b"0123456789abcdef", replay: u64::MAX });
     session.lease.reconfigure_due = Some(session.lease.start.plus_secs(u64::from(u32::MAX)));

@@ -2,10 +2,11 @@
 
 use crate::{
     StoreError,
-    codec::{HEAD_KEY, Head, META_KEY, decode_head},
+    codec::{HEAD_KEY, Head, META_KEY, RecordError, decode_head, decode_meta},
     error::AtPath,
     manifest,
 };
+use bindery_engine::record::MetaRecord;
 use fjall::{
     AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, LsmError, OwnedWriteBatch, PersistMode,
     config::{CompressionPolicy, FilterPolicy},
@@ -152,6 +153,17 @@ impl Engine {
         let value = self.leases.get(HEAD_KEY).map_err(|error| sort(&self.path, error))?;
         let value = value.ok_or_else(|| StoreError::damaged(&self.path, "the head record is missing"))?;
         decode_head(&value).map_err(|error| StoreError::damaged(&self.path, format!("head record: {error}")))
+    }
+
+    /// The facts, when there are any.
+    pub(crate) fn facts(&self) -> Result<Option<MetaRecord>, StoreError> {
+        let value = self.leases.get(META_KEY).map_err(|error| sort(&self.path, error))?;
+        let Some(value) = value else { return Ok(None) };
+        let facts = decode_meta(&value);
+        facts.map(|(meta, _)| Some(meta)).map_err(|error| match error {
+            RecordError::Newer(_) => StoreError::Newer { path: self.path.clone(), what: format!("facts: {error}") },
+            _ => StoreError::damaged(&self.path, format!("facts: {error}")),
+        })
     }
 
     /// Closes the database: its threads have ended when this returns.

@@ -212,6 +212,10 @@ impl Storage for FjallStore {
         result
     }
 
+    fn facts(&mut self) -> Result<Option<MetaRecord>, StoreError> {
+        self.open.as_ref().ok_or(StoreError::Closed)?.engine.facts()
+    }
+
     fn load(&mut self, each: &mut dyn FnMut(StoredSession)) -> Result<Option<MetaRecord>, StoreError> {
         let Some(open) = &mut self.open else {
             return Err(StoreError::Closed);

@@ -154,6 +154,10 @@ impl Storage for MemoryStore {
         Ok(())
     }
 
+    fn facts(&mut self) -> Result<Option<MetaRecord>, StoreError> {
+        if self.closed { Err(StoreError::Closed) } else { Ok(self.meta) }
+    }
+
     fn load(&mut self, each: &mut dyn FnMut(StoredSession)) -> Result<Option<MetaRecord>, StoreError> {
         if self.closed {
             return Err(StoreError::Closed);

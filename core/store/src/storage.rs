@@ -18,6 +18,13 @@ pub trait Storage: Send {
     /// Whether the batch is there is then unknown, and the storage takes nothing more until [`Storage::reopen`].
     fn commit(&mut self, batch: &[StoreOp]) -> Result<(), StoreError>;
 
+    /// Reads the facts alone (`None` when none were ever written), for whoever needs them before the bindings. A
+    /// [`Storage::load`] that follows checks them with everything else.
+    ///
+    /// # Errors
+    /// The record is damaged or cannot be read.
+    fn facts(&mut self) -> Result<Option<MetaRecord>, StoreError>;
+
     /// Reads the whole database: every binding, ordered by [`bindery_engine::record::BindingKey`], then the facts
     /// (`None` when none were ever written).
     ///

@@ -100,6 +100,7 @@ impl Batches {
                 wall: Wall(self.random.below(1 << 32)),
                 sessions_made: SESSIONS,
                 change: self.change,
+                in_order: false,
             }),
             2..=6 if known => contract::renew(count, self.change),
             _ => {

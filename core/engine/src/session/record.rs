@@ -262,6 +262,7 @@ impl Record {
             giaddr: self.giaddr,
             start: self.start,
             end: self.kept(),
+            ahead: if self.end == LeaseTime::NEVER { 0 } else { self.ahead },
             cltt: self.cltt,
             changed: self.changed,
             change: self.change,

@@ -284,6 +284,7 @@ fn a_changed_client_key_cannot_take_anothers() {
 
 fn stored(state: DurableState) -> StoredSession {
     let lease = LeaseRecord {
+        ahead: 0,
         key: BindingKey { session: SessionId(77), index: 3 },
         instance: InstanceId(2),
         role: Role::Monitor,

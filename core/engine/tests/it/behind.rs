@@ -4,6 +4,7 @@ use crate::lab::*;
 use bindery_engine::{
     Input,
     command::{CHANGES_NOW, ChangeKind, Filter, Reply, Verb},
+    config::RouteSuppression,
     event::DropReason,
     output::StoreOp,
     record::{DurableState, LeaseRecord},
@@ -190,6 +191,86 @@ fn at_the_end_of_the_process_all_is_written() {
     lab.mutations.append(&mut outbox.mutations);
     lab.answer_store();
     assert_eq!(record(&lab, address).cltt, LeaseTime(1_800_000_030));
+}
+
+/// A restart after an orderly end of the process: all that was answered is written.
+fn stop_and_start(mut lab: Lab, down: u64) -> Lab {
+    stop(&mut lab);
+    lab.restart(config(), down)
+}
+
+fn stop(lab: &mut Lab) {
+    while lab.engine.write_rest() {}
+    lab.mutations.append(&mut lab.engine.outbox().mutations);
+    lab.answer_store();
+}
+
+#[test]
+fn after_an_end_in_order_a_lease_ends_when_it_was_promised_to() {
+    let mut lab = Lab::new(config());
+    let (one, two) = (lab.lease(1), lab.lease(2));
+    lab.pass(100);
+    assert!(acked(&mut lab, 1, one));
+    let mut lab = stop_and_start(lab, 10);
+    lab.jump(LEASE - 115);
+    assert_eq!(lab.state(two), Some(DurableState::Bound));
+    lab.jump(10);
+    assert_eq!(lab.state(two), Some(DurableState::Expired), "it was never renewed");
+    assert_eq!(lab.state(one), Some(DurableState::Bound));
+    lab.jump(90);
+    assert_eq!(lab.state(one), Some(DurableState::Bound));
+    lab.jump(10);
+    assert_eq!(lab.state(one), Some(DurableState::Expired), "a hundred seconds later");
+}
+
+#[test]
+fn after_an_end_in_order_renewals_need_no_write_as_soon_as_a_crash_would_be_seen() {
+    let mut lab = Lab::new(config());
+    let address = lab.lease(1);
+    let mut lab = stop_and_start(lab, 10);
+    lab.input(Input::RoutesReconciled);
+    assert!(acked(&mut lab, 1, address));
+    lab.pass(4);
+    lab.prompt = false;
+    assert!(acked(&mut lab, 1, address));
+    assert_eq!(puts(&lab), 0, "what storage kept before is kept still");
+}
+
+/// The mark of the orderly end must be off storage before anybody is promised more than the records tell. Without routes,
+/// since a renewal that asks for its route is written before it is answered anyway.
+#[test]
+fn a_crash_after_an_end_in_order_shortens_no_lease() {
+    let routeless = || {
+        let mut config = config();
+        config.groups[0].route_suppression = Some(RouteSuppression::AccessInternal);
+        config
+    };
+    let mut lab = Lab::new(routeless());
+    let address = lab.lease(1);
+    stop(&mut lab);
+    let mut lab = lab.restart_on_slow_storage(routeless(), LEASE / 2);
+    assert!(lab.renew(1, address).is_none(), "it waits for its write, which is behind that of the mark");
+    lab.input(Input::StoreFailed);
+    lab.mutations.clear();
+    lab.pass(1);
+    lab.input(Input::StoreReady);
+    lab.answer_store();
+    assert!(acked(&mut lab, 1, address), "at once again");
+    assert_eq!(puts(&lab), 0);
+    // The crash: nothing of that renewal is on storage.
+    let mut lab = lab.restart(routeless(), LEASE - 10);
+    lab.jump(2);
+    assert_eq!(lab.state(address), Some(DurableState::Bound));
+}
+
+#[test]
+fn an_end_while_storage_is_down_is_none_in_order() {
+    let mut lab = Lab::new(config());
+    let address = lab.lease(1);
+    lab.input(Input::StoreFailed);
+    let mut lab = stop_and_start(lab, LEASE + 10);
+    lab.jump(2);
+    assert_eq!(lab.state(address), Some(DurableState::Bound), "it may have been renewed");
 }
 
 /// Readers go by the number of a change: one that is answered at once is not told before those that were counted earlier.

@@ -184,8 +184,18 @@ impl Lab {
 
     /// The same, with the clocks as they are then.
     pub(crate) fn restart_at(self, config: Config, mono: Mono, wall: Wall) -> Self {
-        let now = Now { mono, wall };
+        self.start_again(config, Now { mono, wall }, true)
+    }
+
+    /// The same, with storage that takes its time from the first moment.
+    pub(crate) fn restart_on_slow_storage(self, config: Config, down: u64) -> Self {
+        let wall = Wall(self.now.wall.0 + down);
+        self.start_again(config, Now { mono: Mono::from_secs(5), wall }, false)
+    }
+
+    fn start_again(self, config: Config, now: Now, prompt: bool) -> Self {
         let mut lab = Self::bare(config, now);
+        lab.prompt = prompt;
         let stored: Vec<StoredSession> = self
             .disk
             .iter()
@@ -195,7 +205,8 @@ impl Lab {
         lab.identities = self.identities;
         lab.kernel = self.kernel;
         lab.fib = self.fib;
-        lab.engine.restore(now, self.meta.as_ref(), stored);
+        lab.meta = self.meta;
+        lab.engine.restore(now, lab.meta.as_ref(), stored);
         lab.input(Input::LinkSet(link(LINK, "eth1", &[(SERVER, 24)])));
         lab
     }

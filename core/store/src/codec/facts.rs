@@ -5,7 +5,7 @@ use bindery_engine::record::MetaRecord;
 use bindery_types::{LeaseTime, Wall};
 
 /// The newest version of a meta record.
-const META_VERSION: u8 = 1;
+const META_VERSION: u8 = 2;
 /// The newest version of a head record.
 const HEAD_VERSION: u8 = 1;
 
@@ -36,6 +36,7 @@ pub fn encode_meta(meta: &MetaRecord, out: &mut Vec<u8>) -> u32 {
     for number in [meta.lease_clock.0, meta.wall.0, meta.sessions_made, meta.change] {
         out.extend_from_slice(&number.to_le_bytes());
     }
+    out.push(u8::from(meta.in_order));
     seal(&META_KEY, out)
 }
 
@@ -45,12 +46,20 @@ pub fn encode_meta(meta: &MetaRecord, out: &mut Vec<u8>) -> u32 {
 /// As [`RecordError`] tells; never panics.
 pub fn decode_meta(value: &[u8]) -> Result<(MetaRecord, u32), RecordError> {
     let (body, crc) = unseal(&META_KEY, value)?;
-    let (mut fields, _) = Fields::open(body, META_VERSION)?;
+    let (mut fields, version) = Fields::open(body, META_VERSION)?;
     let meta = MetaRecord {
         lease_clock: LeaseTime(fields.u64()?),
         wall: Wall(fields.u64()?),
         sessions_made: fields.u64()?,
         change: fields.u64()?,
+        in_order: match version {
+            1 => false,
+            _ => match fields.u8()? {
+                0 => false,
+                1 => true,
+                _ => return Err(RecordError::Field("order")),
+            },
+        },
     };
     fields.close()?;
     Ok((meta, crc))

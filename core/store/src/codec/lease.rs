@@ -5,7 +5,7 @@ use bindery_engine::record::{BindingKey, Bound, DurableState, LeaseRecord, Nonce
 use bindery_types::{InstanceId, IpAddr, Ipv4Addr, Ipv6Addr, LeaseTime, Xid};
 
 /// The newest version of a lease record.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The longest lease value: an IPv6 prefix with a route and a nonce, being reconfigured.
 pub const LEASE_MAX: usize = 3 + 2 + 2 + 4 + 8 + 4 * 6 + 4 + 4 + 17 + 16 + 4 + 24 + 4 + 4;
@@ -18,8 +18,8 @@ const ROUTE_SHIFT: u8 = 2;
 const NEIGHBOUR: u8 = 1 << 4;
 const NONCE: u8 = 1 << 5;
 const RECONFIGURE: u8 = 1 << 6;
-/// Bits of the shape that version 1 knows.
-const KNOWN: u8 = 0x7f;
+/// From version 2.
+const AHEAD: u8 = 1 << 7;
 
 /// All ones in 48 bits: [`LeaseTime::NEVER`].
 const NEVER: u64 = 0xffff_ffff_ffff;
@@ -49,6 +49,9 @@ pub fn encode_lease(lease: &LeaseRecord, out: &mut Vec<u8>) -> u32 {
     }
     if lease.reconfigure_due.is_some() {
         shape |= RECONFIGURE;
+    }
+    if ahead_of(lease) != 0 {
+        shape |= AHEAD;
     }
     out.extend_from_slice(&[VERSION, lease.role as u8 | (lease.state as u8) << 4, shape]);
     out.extend_from_slice(&lease.flags.to_le_bytes());
@@ -83,7 +86,15 @@ pub fn encode_lease(lease: &LeaseRecord, out: &mut Vec<u8>) -> u32 {
         let after = u32::try_from(due.0.saturating_sub(lease.start.0)).unwrap_or(u32::MAX);
         out.extend_from_slice(&after.to_le_bytes());
     }
+    if ahead_of(lease) != 0 {
+        out.extend_from_slice(&ahead_of(lease).to_le_bytes());
+    }
     seal(&encode_binding_key(lease.key), out)
+}
+
+/// How far the end is ahead of the promised one. Only an IPv4 address has that: the longest value has no room.
+fn ahead_of(lease: &LeaseRecord) -> u32 {
+    if matches!(lease.bound, Bound::V4Address(_)) { lease.ahead } else { 0 }
 }
 
 /// Decodes the value that stands under `key`, and returns its CRC too.
@@ -92,10 +103,10 @@ pub fn encode_lease(lease: &LeaseRecord, out: &mut Vec<u8>) -> u32 {
 /// As [`RecordError`] tells; never panics.
 pub fn decode_lease(key: BindingKey, value: &[u8]) -> Result<(LeaseRecord, u32), RecordError> {
     let (body, crc) = unseal(&encode_binding_key(key), value)?;
-    let (mut fields, _) = Fields::open(body, VERSION)?;
+    let (mut fields, version) = Fields::open(body, VERSION)?;
     let kind = fields.u8()?;
     let shape = fields.u8()?;
-    if shape & !KNOWN != 0 {
+    if version == 1 && shape & AHEAD != 0 {
         return Err(RecordError::Field("shape"));
     }
     let flags = fields.u16()?;
@@ -135,6 +146,7 @@ pub fn decode_lease(key: BindingKey, value: &[u8]) -> Result<(LeaseRecord, u32),
             Some(start.plus_secs(after))
         }
     };
+    let ahead = if shape & AHEAD == 0 { 0 } else { fields.u32()? };
     fields.close()?;
     let lease = LeaseRecord {
         key,
@@ -148,6 +160,7 @@ pub fn decode_lease(key: BindingKey, value: &[u8]) -> Result<(LeaseRecord, u32),
         giaddr,
         start,
         end,
+        ahead,
         cltt,
         changed,
         change,

@@ -15,13 +15,13 @@
 //!
 //! **Keyspace `identities`**: key session u64, value [`IdentityRecord`].
 //!
-//! Lease, version 1:
+//! Lease, version 2:
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 1 | version |
 //! | 1 | role (low 4 bits), state (high 4 bits) |
-//! | 1 | shape: bit 0 bound is IPv6, bit 1 scope is IPv6, bits 2-3 route (0 none, 1 link, 2 via), bit 4 neighbour, bit 5 nonce |
+//! | 1 | shape: bit 0 bound is IPv6, bit 1 scope is IPv6, bits 2-3 route (0 none, 1 link, 2 via), bit 4 neighbour, bit 5 nonce, bit 6 reconfiguration, bit 7 ahead |
 //! | 2 | flags |
 //! | 2 | number of the routing instance in the run that wrote it; the identity has its name |
 //! | 4 | xid |
@@ -32,13 +32,18 @@
 //! | 4 or 16 | scope |
 //! | 0 or 4 | source address of the route |
 //! | 0 or 24 | nonce, replay |
+//! | 0 or 4 | when the next FORCERENEW is due, seconds after the start |
+//! | 0 or 4 | by how much the end is ahead of the promised one, seconds |
 //! | 4 | CRC |
+//!
+//! Version 1 has no bit 7.
 //!
 //! Identity, version 1: version, htype, hardware length and bytes, then client-id, relay info, vendor class, host
 //! name, interface, group, pool, each as its length (one byte below 255, else 255 and a u32) and bytes; CRC. Version 2
 //! adds the subscriber, version 3 the name of the routing instance (empty for the default one), each likewise.
 //!
-//! Meta, version 1: version, lease clock u64, wall u64, sessions made u64, change u64, CRC.
+//! Meta, version 2: version, lease clock u64, wall u64, sessions made u64, change u64, 1 where the run ended in order or
+//! 0, CRC. Version 1 has no such byte.
 //!
 //! Head, version 1: version, database id u64, commit u64, leases u64, identities u64, digest u64, CRC of meta u32
 //! (0 for none), CRC.

@@ -35,6 +35,10 @@ impl Storage for Shared {
         self.store.lock().unwrap().commit(batch)
     }
 
+    fn facts(&mut self) -> Result<Option<MetaRecord>, StoreError> {
+        self.store.lock().unwrap().facts()
+    }
+
     fn load(&mut self, each: &mut dyn FnMut(StoredSession)) -> Result<Option<MetaRecord>, StoreError> {
         self.store.lock().unwrap().load(each)
     }

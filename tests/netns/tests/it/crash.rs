@@ -101,6 +101,32 @@ fn kill_often(access: &mut Access, load: &Load) -> Result<()> {
     Ok(())
 }
 
+/// Storage keeps a lease for longer than its client was told. After SIGTERM it ends when the client was told all the same,
+/// after `kill -9` it is kept, since a renewal may have been answered and not written.
+#[test]
+fn a_restart_in_order_keeps_the_promised_end() -> Result<()> {
+    let Some(mut access) = Access::new(&[], &Config::default())? else { return Ok(()) };
+    let clients = SimClients::open(&access.client, "c0")?;
+    let lease = clients.lease(mac(1), 4)?;
+    access.daemon.wait_bound(lease.address)?;
+    access.daemon.terminate()?;
+    access.daemon.restart(&access.server).context("start after SIGTERM")?;
+    let left = seconds_left(&access, lease.address)?;
+    ensure!(left <= 600, "the client was told 600 s, {left} s are left");
+    // Its ACK tells that storage knows of the run that goes on.
+    clients.lease(mac(2), 8)?;
+    access.daemon.kill();
+    access.daemon.restart(&access.server).context("start after kill")?;
+    let left = seconds_left(&access, lease.address)?;
+    ensure!(left > 600, "only {left} s are left: a client that renewed just before would have more");
+    Ok(())
+}
+
+fn seconds_left(access: &Access, address: Ipv4Addr) -> Result<u64> {
+    let binding = access.daemon.binding(address)?.context("the binding is gone")?;
+    binding.all.get("lease-expires").and_then(serde_json::Value::as_u64).context("no lease-expires")
+}
+
 fn acked(seen: &[Sent]) -> Vec<Ipv4Addr> {
     seen.iter().filter(|sent| sent.message.kind() == kind::ACK).map(|sent| sent.message.yiaddr).collect()
 }
