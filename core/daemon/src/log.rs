@@ -4,7 +4,7 @@ use bindery_engine::{
     event::{Event, ExchangeId},
     route::RouteError,
 };
-use bindery_netlink::RouteEvent;
+use bindery_netlink::{RouteEvent, SweepReport};
 use bindery_types::{Ipv4Addr, Now, Xid};
 
 /// Lines a second and kind of event; what is more is counted and told with the next second's first line. A thousand
@@ -40,6 +40,8 @@ impl Limiter {
 pub(crate) struct Log {
     events: Limiter,
     routes: Limiter,
+    /// The first reconciliation was told.
+    reconciled: bool,
 }
 
 impl Log {
@@ -52,6 +54,11 @@ impl Log {
 
     /// Writes what the route thread tells.
     pub(crate) fn route_event(&mut self, now: Now, event: &RouteEvent) {
+        if let (RouteEvent::Swept(report), false) = (event, self.reconciled) {
+            // Once it is told even where nothing was to do: from here on the kernel has what the database wants.
+            self.reconciled = true;
+            return reconciled(report);
+        }
         if self.routes.allows(now.mono.secs()) {
             route_event(event);
         }
@@ -144,13 +151,7 @@ fn route_event(event: &RouteEvent) {
             tracing::info!(address = %at, "a subscriber's route stands again");
         }
         RouteEvent::Swept(report) if report.removed + report.neighbours_removed + report.missing > 0 => {
-            tracing::info!(
-                wanted = report.wanted,
-                missing = report.missing,
-                removed = report.removed,
-                neighbours_removed = report.neighbours_removed,
-                "routes reconciled"
-            );
+            reconciled(report);
         }
         RouteEvent::Faulted(why) => tracing::error!(why, "alarm: netlink is out of order; route operations wait"),
         RouteEvent::Recovered => tracing::info!("netlink works again"),
@@ -160,6 +161,16 @@ fn route_event(event: &RouteEvent) {
         | RouteEvent::LinkSet(_)
         | RouteEvent::LinkGone(_) => {}
     }
+}
+
+fn reconciled(report: &SweepReport) {
+    tracing::info!(
+        wanted = report.wanted,
+        missing = report.missing,
+        removed = report.removed,
+        neighbours_removed = report.neighbours_removed,
+        "routes reconciled"
+    );
 }
 
 /// An xid as captures show it.

@@ -26,7 +26,7 @@ use crate::{
 };
 use bindery_commit::{Boot, Database, Directory, EditError, OpenError};
 use bindery_control::{ControlError, Socket};
-use bindery_engine::{Engine, Input, policy::NoPolicy};
+use bindery_engine::{Engine, Input, policy::NoPolicy, record::StoredSession};
 use bindery_net::Sockets;
 use bindery_netlink::RouteHandle;
 use bindery_plugin_host::{Host, HostConfig};
@@ -48,6 +48,10 @@ use tokio::{
 
 /// Mutations that may wait for the store thread: more than the engine lets be in flight, so it is never full.
 const STORE_QUEUE: usize = 65_536;
+
+/// Sessions that are handed over at once while the database is read, and how many such pages may wait.
+const PAGE: usize = 1_024;
+const PAGES: usize = 8;
 
 /// How long open requests of the API may go on once the end is asked for.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -242,12 +246,38 @@ fn restore(prepared: &Prepared, store: &mut FjallStore) -> Result<Engine, StartE
     for link in bindery_netlink::links()? {
         engine.handle(now, Input::LinkSet(link), &mut NoPolicy);
     }
-    let mut sessions = Vec::new();
-    let meta = store.load(&mut |session| sessions.push(session))?;
-    let count = sessions.len();
-    engine.restore(now, meta.as_ref(), sessions);
+    let meta = store.facts()?;
+    let count = load(store, |sessions| engine.restore(now, meta.as_ref(), sessions))?;
     tracing::info!(sessions = count, created = store.created(), "session database open");
     Ok(engine)
+}
+
+/// Reads the sessions of the database on a thread of its own while `take` takes them in: reading and checking a record
+/// costs about what taking it in does. How many there are; after an error what was taken must not be used.
+fn load(
+    store: &mut FjallStore,
+    take: impl FnOnce(&mut dyn Iterator<Item = StoredSession>),
+) -> Result<usize, StartError> {
+    let (sender, pages) = bounded::<Vec<StoredSession>>(PAGES);
+    std::thread::scope(|scope| {
+        let read = move || -> Result<usize, StartError> {
+            let (mut page, mut count) = (Vec::with_capacity(PAGE), 0);
+            store.load(&mut |session| {
+                count += 1;
+                page.push(session);
+                if page.len() == PAGE {
+                    // Whoever takes them takes all.
+                    let _ = sender.send(std::mem::replace(&mut page, Vec::with_capacity(PAGE)));
+                }
+            })?;
+            let _ = sender.send(page);
+            Ok(count)
+        };
+        let builder = std::thread::Builder::new().name("load".into());
+        let reader = builder.spawn_scoped(scope, read).map_err(StartError::System)?;
+        take(&mut pages.into_iter().flatten());
+        reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// A key that nobody can guess, new at each start: nonces given before are in the session database.

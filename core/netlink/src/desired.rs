@@ -271,19 +271,19 @@ impl Desired {
 
     /// Ends a sweep: what it did not see goes into the repair queue. How many those are.
     pub(crate) fn finish_sweep(&mut self) -> usize {
-        let mut missing = 0;
-        for (key, entry) in self.routes.iter_mut() {
-            let stands = entry.seen == self.sweep && (entry.neighbour.is_none() || entry.neighbour_seen == self.sweep);
-            entry.seen = self.sweep;
-            entry.neighbour_seen = self.sweep;
+        let (mut missing, sweep, dirty) = (0, self.sweep, &mut self.dirty);
+        self.routes.visit_in_order(|key, entry| {
+            let stands = entry.seen == sweep && (entry.neighbour.is_none() || entry.neighbour_seen == sweep);
+            entry.seen = sweep;
+            entry.neighbour_seen = sweep;
             if !stands {
                 missing += 1;
                 if !entry.dirty {
                     entry.dirty = true;
-                    self.dirty.push_back(key);
+                    dirty.push_back(key);
                 }
             }
-        }
+        });
         missing
     }
 }
