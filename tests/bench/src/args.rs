@@ -23,6 +23,8 @@ link
   --server-mac MAC      direct: where renewing clients send their frames
 work
   --renew               renew leases (taken first, not counted) instead of taking them
+  --leases FILE         renew those that an earlier run left in its --acked FILE
+  --shuffle             clients take turns in an order that is not that of their numbers
   --clients N           number of clients (100000)
   --first N             number of the first client (0); two runs with disjoint numbers are different clients
   --window N            closed loop: N exchanges open at any time (32)
@@ -56,6 +58,8 @@ pub struct Options {
     pub interface: Option<String>,
     /// Hardware address of the server for direct renewals.
     pub server_mac: Option<Mac>,
+    /// Leases that clients have already.
+    pub leases: Option<PathBuf>,
     /// Interface whose frames are stamped by the kernel.
     pub stamps: Option<String>,
     /// Where each ACK is logged.
@@ -75,6 +79,14 @@ pub fn parse_mac(text: &str) -> Result<Mac> {
         .collect::<Result<_, _>>()
         .with_context(|| format!("{text:?} is no hardware address"))?;
     octets.try_into().ok().with_context(|| format!("{text:?} is no hardware address"))
+}
+
+/// Address and client number of a line of an `--acked` file.
+#[must_use]
+pub fn parse_lease(line: &str) -> Option<(Ipv4Addr, u32)> {
+    let (address, mac) = line.split_once(' ')?;
+    let [_, _, a, b, c, d] = parse_mac(mac).ok()?;
+    Some((address.parse().ok()?, u32::from_be_bytes([a, b, c, d])))
 }
 
 /// A number of seconds, fractions allowed.
@@ -98,6 +110,8 @@ struct Given {
     interface: Option<String>,
     server_mac: Option<Mac>,
     renew: bool,
+    leases: Option<PathBuf>,
+    shuffle: bool,
     clients: Option<u32>,
     first: u32,
     window: Option<u32>,
@@ -123,6 +137,8 @@ impl Given {
             "interface" => self.interface = Some(string(parser)?),
             "server-mac" => self.server_mac = Some(parse_mac(&string(parser)?)?),
             "renew" => self.renew = true,
+            "leases" => self.leases = Some(parser.value()?.into()),
+            "shuffle" => self.shuffle = true,
             "clients" => self.clients = Some(parser.value()?.parse()?),
             "first" => self.first = parser.value()?.parse()?,
             "window" => self.window = Some(parser.value()?.parse()?),
@@ -163,6 +179,7 @@ impl Given {
             work: if self.renew { Work::Renew } else { Work::Dora },
             pace,
             first: self.first,
+            shuffle: self.shuffle,
             clients: self.clients.unwrap_or(100_000),
             limit: self.seconds.unwrap_or(Duration::from_secs(patience)),
             count: self.count.unwrap_or(u64::MAX),
@@ -178,6 +195,7 @@ impl Given {
             giaddrs: self.giaddrs,
             interface: self.interface,
             server_mac: self.server_mac,
+            leases: self.leases,
             stamps: self.stamps,
             log: self.log,
             acked: self.acked,
@@ -262,6 +280,12 @@ mod tests {
             let message = fault(&format!("{good} {extra}"));
             assert!(message.contains(word), "{extra}: {message}");
         }
+    }
+
+    #[test]
+    fn a_lease_of_an_earlier_run_is_read() {
+        assert_eq!(parse_lease("10.16.0.9 02:be:00:01:00:02"), Some((Ipv4Addr::new(10, 16, 0, 9), 0x0001_0002)));
+        assert_eq!(parse_lease("10.16.0.9"), None);
     }
 
     #[test]

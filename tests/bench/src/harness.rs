@@ -9,6 +9,7 @@ pub mod flood;
 pub mod generator;
 pub mod hosts;
 pub mod machine;
+pub mod million;
 pub mod plugins;
 pub mod process;
 pub mod profile;

@@ -19,4 +19,5 @@ pub mod message;
 pub mod plan;
 pub mod report;
 pub mod responder;
+pub mod routes;
 pub mod stamps;

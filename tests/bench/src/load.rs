@@ -24,6 +24,8 @@ const BURST: u32 = 256;
 const DRAIN: usize = 4;
 /// Messages sent between two looks at the kernel's stamps: a look takes the two of each exchange, and costs one call.
 const STAMPS: u64 = 32;
+/// Clients from one turn to the next of a shuffled run: a prime, so that every client has its turn.
+const STRIDE: u64 = 7_368_787;
 /// REQUESTs sent in a tolerant run before the client starts over with a DISCOVER, as RFC 2131 §3.1.5 lets it.
 const REQUESTS: u16 = 4;
 
@@ -140,12 +142,24 @@ impl<'a> Load<'a> {
         })
     }
 
+    /// Clients have these leases already: address and client number, as an earlier run of other clients or these left them.
+    /// Then [`Load::prepare`] takes none.
+    pub fn assume(&mut self, leases: impl IntoIterator<Item = (Ipv4Addr, u32)>) {
+        for (address, number) in leases {
+            let index = number.wrapping_sub(self.plan.first);
+            if let Some(client) = self.clients.get_mut(index as usize) {
+                (client.address, client.state) = (address.to_bits(), State::Bound);
+                self.ledger.claim(address.to_bits(), index);
+            }
+        }
+    }
+
     /// For [`Work::Renew`]: takes a lease for each client, in a closed loop that is not counted. Nothing for other work.
     ///
     /// # Errors
     /// As [`Load::measure`], and a client that got no lease, unless the run is tolerant.
     pub fn prepare(&mut self) -> Result<()> {
-        if self.plan.work != Work::Renew {
+        if self.plan.work != Work::Renew || self.clients.iter().any(|client| client.state == State::Bound) {
             return Ok(());
         }
         let take = Stretch {
@@ -296,7 +310,8 @@ impl<'a> Load<'a> {
 
     /// Begins the exchange of the client whose turn it is.
     fn start_next(&mut self, stretch: &Stretch, due: u64, now: u64) -> Result<()> {
-        let index = u32::try_from(self.next % u64::from(self.plan.clients)).unwrap_or(0);
+        let turn = if self.plan.shuffle { self.next.wrapping_mul(STRIDE) } else { self.next };
+        let index = u32::try_from(turn % u64::from(self.plan.clients)).unwrap_or(0);
         self.next += 1;
         let Some(client) = self.clients.get_mut(index as usize) else {
             return Ok(());

@@ -11,6 +11,7 @@ use bindery_bench::harness::machine::{self, describe, favour};
 use bindery_bench::harness::steps::{Bench, SESSIONS, Settings, Step, peer_versions, ratios};
 use bindery_bench::harness::variant::{Places, Variant};
 use bindery_bench::harness::world::World;
+use bindery_bench::routes;
 use lexopt::ValueExt;
 use std::fs::File;
 use std::io::Write;
@@ -22,8 +23,8 @@ use std::time::Duration;
 
 const HELP: &str = "\
 bindery-bench [STEP...] [options]     (root; steps: dora renew latency rss restart plugin reconfigure hooks
-                                       engines replace misbehave host-table commits config flood profile; all but
-                                       the last when none is named)
+                                       engines replace misbehave host-table commits config flood flat soak profile;
+                                       all but the last three when none is named)
   compares binderyd with its peers and with the bare limits, round by round, in namespaces of its own;
   progress goes to stderr, markdown tables to stdout
 
@@ -33,7 +34,7 @@ bindery-bench [STEP...] [options]     (root; steps: dora renew latency rss resta
   --smoke               a fraction of a second of every step, to see that the harness works and the views agree
   --window N            exchanges in flight in closed loops (32)
   --rate R              DORA/s of the open loop (2000)
-  --sessions N          sessions of rss and restart (100000)
+  --sessions N          sessions of rss, restart and soak, the most of flat (100000)
   --reservations N      reservations of host-table (1000000; Kea gets a tenth)
   --commits N           commits of commits (100)
   --hosts N             host statements of config (10000)
@@ -67,6 +68,9 @@ fn main() -> ExitCode {
     if args.get(1).is_some_and(|word| word == "disk") {
         return finish(args.get(2).context("bindery-bench disk DIR").and_then(|path| disk(Path::new(path))));
     }
+    if args.get(1).is_some_and(|word| word == "routes") {
+        return finish(bare_routes(args.get(2..).unwrap_or_default()));
+    }
     match parse(lexopt::Parser::from_env()) {
         Ok(Some(options)) => finish(run(&options)),
         Ok(None) => {
@@ -94,6 +98,16 @@ fn finish(result: Result<bool>) -> ExitCode {
 /// The disk's own rate, run by the harness on the server's CPU.
 fn disk(directory: &Path) -> Result<bool> {
     let report = machine::disk(directory, Duration::from_secs(1))?;
+    println!("{}", serde_json::to_string(&report)?);
+    Ok(true)
+}
+
+/// The kernel's own rate of routes, run by the harness in the server's namespace: interface, gateway, first destination,
+/// how many.
+fn bare_routes(words: &[std::ffi::OsString]) -> Result<bool> {
+    let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
+    let [ifl, gateway, first, count] = words[..] else { bail!("bindery-bench routes IFL GATEWAY FIRST COUNT") };
+    let report = routes::measure(ifl, gateway.parse()?, first.parse()?, count.parse()?)?;
     println!("{}", serde_json::to_string(&report)?);
     Ok(true)
 }
@@ -157,7 +171,8 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Options>> {
         }
     }
     if options.steps.is_empty() {
-        options.steps.extend(Step::ALL.into_iter().filter(|step| *step != Step::Profile));
+        let left_out = [Step::Flat, Step::Soak, Step::Profile];
+        options.steps.extend(Step::ALL.into_iter().filter(|step| !left_out.contains(step)));
     }
     Ok(Some(options))
 }

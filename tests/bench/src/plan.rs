@@ -34,6 +34,8 @@ pub struct Plan {
     pub pace: Pace,
     /// Number of the first client; hardware address and transaction number follow from it.
     pub first: u32,
+    /// Clients take turns in an order that is not that of their numbers.
+    pub shuffle: bool,
     /// How many clients there are.
     pub clients: u32,
     /// Load is offered so long, or until [`Plan::count`] exchanges have begun.

@@ -55,6 +55,10 @@ fn run(options: &Options) -> Result<bool> {
     };
     let log = log.as_mut().map(|log| -> &mut dyn Write { log });
     let mut load = Load::new(options.plan.clone(), link, log, &stop)?;
+    if let Some(path) = &options.leases {
+        let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+        load.assume(text.lines().filter_map(args::parse_lease));
+    }
     load.prepare()?;
     if let Some(interface) = &options.stamps {
         load.watch(Stamps::open(interface, options.plan.first, options.plan.clients)?);

@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use std::io::{Read as _, Write as _};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -73,6 +75,21 @@ impl Api {
         self.ask("POST", path, &body.to_string())
     }
 
+    /// The addresses of all bindings, read as they come: a million of them are half a gigabyte of text.
+    ///
+    /// # Errors
+    /// The daemon is away or refuses, or an address is none.
+    pub fn addresses(&self) -> Result<BTreeSet<Ipv4Addr>> {
+        let mut socket = UnixStream::connect(&self.socket).context("the daemon's socket")?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        // Of this version, so that the answer comes in one piece.
+        socket.write_all(b"GET /v1/dhcp/server/bindings HTTP/1.0\r\n\r\n")?;
+        quoted(BufReader::new(socket), "allocated-address")?
+            .iter()
+            .map(|address| address.parse().with_context(|| format!("{address:?} is no address")))
+            .collect()
+    }
+
     /// Opens an editing session.
     ///
     /// # Errors
@@ -140,6 +157,23 @@ impl Editing<'_> {
     }
 }
 
+/// The quoted values of one field wherever it stands in a text.
+fn quoted(mut text: impl BufRead, field: &str) -> Result<Vec<String>> {
+    let (mut values, mut piece, mut behind) = (Vec::new(), Vec::new(), u8::MAX);
+    loop {
+        piece.clear();
+        if text.read_until(b'"', &mut piece)? == 0 {
+            return Ok(values);
+        }
+        let word = piece.strip_suffix(b"\"").unwrap_or(&piece);
+        behind = if word == field.as_bytes() { 0 } else { behind.saturating_add(1) };
+        // The field, what is between the quotes, the value.
+        if behind == 2 {
+            values.push(String::from_utf8_lossy(word).into_owned());
+        }
+    }
+}
+
 /// Status and body of an answer whose connection is closed behind it; `None` when it is not whole.
 fn parts(answer: &[u8]) -> Option<(u16, &str)> {
     let text = std::str::from_utf8(answer).ok()?;
@@ -156,6 +190,12 @@ fn parts(answer: &[u8]) -> Option<(u16, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_of_a_field_are_found() {
+        let text = r#"{"a":[{"x":"x","at" : "1"},{"other":2,"at":"23"}]}"#;
+        assert_eq!(quoted(text.as_bytes(), "at").expect("it is read"), ["1", "23"]);
+    }
 
     #[test]
     fn an_answer_is_taken_apart() {

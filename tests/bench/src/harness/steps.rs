@@ -12,7 +12,6 @@ use crate::harness::variant::{Places, Server, Variant};
 use crate::harness::world::{CLIENT_IFL, SERVER, World};
 use crate::report::{Report, float};
 use anyhow::{Result, bail};
-use nix::sys::signal::Signal;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -60,13 +59,17 @@ pub enum Step {
     Config,
     /// Renewals under a flood of made-up clients and garbage.
     Flood,
+    /// What a packet costs among few sessions and among a million.
+    Flat,
+    /// A million sessions that are filled, renewed, ended, lost by a crash and found again.
+    Soak,
     /// Where the daemon's time goes, by perf(1).
     Profile,
 }
 
 impl Step {
     /// All of them, in the order of a whole run.
-    pub const ALL: [Step; 16] = [
+    pub const ALL: [Step; 18] = [
         Step::Dora,
         Step::Renew,
         Step::Latency,
@@ -82,6 +85,8 @@ impl Step {
         Step::Commits,
         Step::Config,
         Step::Flood,
+        Step::Flat,
+        Step::Soak,
         Step::Profile,
     ];
 
@@ -104,6 +109,8 @@ impl Step {
             Step::Commits => "commits",
             Step::Config => "config",
             Step::Flood => "flood",
+            Step::Flat => "flat",
+            Step::Soak => "soak",
             Step::Profile => "profile",
         }
     }
@@ -118,6 +125,8 @@ impl Step {
             Step::HostTable | Step::Config => &[Variant::Kea, Variant::BinderyNoPlugin],
             Step::Reconfigure => &[Variant::BinderyMoving],
             Step::Flood => &[Variant::Responder, Variant::Bindery],
+            Step::Flat => &[Variant::BinderyNoPlugin],
+            Step::Soak => &[Variant::BinderyTwo],
             Step::Replace | Step::Commits | Step::Profile => &[Variant::Bindery],
             // Their rows are not of servers.
             Step::Hooks | Step::Engines | Step::Misbehave => &[],
@@ -211,9 +220,10 @@ impl Bench<'_> {
                     | Step::Rss
                     | Step::Restart
                     | Step::Profile
+                    | Step::Flat
                     | Step::Flood => false,
                     Step::Plugin | Step::Reconfigure | Step::Hooks | Step::Replace | Step::Misbehave => true,
-                    Step::HostTable | Step::Commits | Step::Config | Step::Engines => true,
+                    Step::HostTable | Step::Commits | Step::Config | Step::Engines | Step::Soak => true,
                 };
                 let chosen = match self.settings.variants.is_empty() || own {
                     true => step.variants().to_vec(),
@@ -273,14 +283,16 @@ impl Bench<'_> {
     }
 
     fn measure(&self, step: Step, variant: Variant, values: &mut BTreeMap<String, f64>) -> Result<Option<String>> {
-        let server = Server::start(self.world, self.places, variant, self.settings.way, self.stop)?;
+        let mut server = Server::start(self.world, self.places, variant, self.settings.way, self.stop)?;
         match step {
             Step::Dora | Step::Plugin | Step::Latency | Step::Renew | Step::Profile => {
                 self.load(step, variant, server, values)
             }
             Step::Rss | Step::Restart | Step::Reconfigure => self.fill(step, variant, server, values),
-            Step::Replace | Step::HostTable | Step::Commits | Step::Config | Step::Flood => {
+            Step::Replace | Step::HostTable | Step::Commits | Step::Config | Step::Flood | Step::Flat | Step::Soak => {
                 let void = match step {
+                    Step::Flat => self.flat(variant, &server, values)?,
+                    Step::Soak => self.soak(&mut server, values)?,
                     Step::HostTable => self.host_table(variant, &server, values)?,
                     Step::Flood => self.flood(variant, &server, values)?,
                     Step::Commits => self.commits(&server, values)?,
@@ -355,8 +367,8 @@ impl Bench<'_> {
         let empty = rss_mib(server.pid())?;
         values.insert("start_empty_ms".into(), server.first_ack().as_secs_f64() * 1000.0);
         let mut asks = self.asks();
-        asks.words(&format!("--clients {sessions} --count {sessions} --seconds 600 --window {}", self.settings.window));
-        let report = asks.run(self.stop, || Ok(()))?;
+        asks.words(&format!("--clients {sessions} --count {sessions}"));
+        let report = self.fill_telling(&mut asks, &server)?;
         let full = rss_mib(server.pid())?;
         values.insert("sessions".into(), float(report.bound));
         values.insert("fill_rate".into(), report.rate);
@@ -366,13 +378,7 @@ impl Bench<'_> {
         values.insert("disk_mib".into(), server.disk_mib()?);
         let mut void = server.disagreement(report.bound)?.or_else(|| fault(&report));
         if step == Step::Restart {
-            server.restart(Signal::SIGTERM, self.stop)?;
-            values.insert("restart_ms".into(), server.first_ack().as_secs_f64() * 1000.0);
-            values.insert("rss_restarted_mib".into(), rss_mib(server.pid())?);
-            void = void.or(server.disagreement(report.bound)?);
-            server.restart(Signal::SIGKILL, self.stop)?;
-            values.insert("restart_killed_ms".into(), server.first_ack().as_secs_f64() * 1000.0);
-            void = void.or(server.disagreement(report.bound)?);
+            void = void.or(self.restart(&mut server, report.bound, values)?);
         }
         if step == Step::Reconfigure {
             void = void.or(Self::reconfigure(&server, report.bound, values)?);

@@ -13,11 +13,13 @@ use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Routes that Bindery owns carry this protocol number (the default of the configuration).
 const PROTOCOL: &str = "201";
+/// What the daemon's log says when the kernel's routes are what they should be, or are known not to be.
+const RECONCILED: &str = "routes reconciled";
 /// Number of the first client that asks whether a server is up; each start has its own.
 const PROBE: u32 = 0x4000_0000;
 
@@ -32,6 +34,8 @@ pub enum Variant {
     Before,
     /// [`Variant::BinderyNoPlugin`] of an older build.
     BeforeNoPlugin,
+    /// [`Variant::BinderyNoPlugin`] with a second group, on the second link.
+    BinderyTwo,
     /// `binderyd` without a plugin, with `reconfigure` and a RADIUS client that may disconnect.
     BinderyMoving,
     /// Kea with a memfile database that is written (not synced), one thread, log level WARN.
@@ -51,6 +55,7 @@ impl Variant {
             Variant::BinderyNoPlugin => "bindery-no-plugin",
             Variant::Before => "bindery-before",
             Variant::BeforeNoPlugin => "bindery-before-no-plugin",
+            Variant::BinderyTwo => "bindery-two-groups",
             Variant::BinderyMoving => "bindery-reconfigure",
             Variant::Kea => "kea-memfile",
             Variant::Isc => "isc-dhcpd",
@@ -74,7 +79,7 @@ impl Variant {
     pub fn room(self) -> u32 {
         match self {
             Variant::Isc => 16_000,
-            _ => 500_000,
+            _ => 1_040_000,
         }
     }
 
@@ -83,7 +88,9 @@ impl Variant {
     pub fn program(self, places: &Places) -> Option<PathBuf> {
         let path = match self {
             Variant::Before | Variant::BeforeNoPlugin => places.before.as_ref()?.binderyd.clone(),
-            Variant::Bindery | Variant::BinderyNoPlugin | Variant::BinderyMoving => places.binderyd.clone(),
+            Variant::Bindery | Variant::BinderyNoPlugin | Variant::BinderyTwo | Variant::BinderyMoving => {
+                places.binderyd.clone()
+            }
             Variant::Kea => PathBuf::from("/usr/sbin/kea-dhcp4"),
             Variant::Isc => PathBuf::from("/usr/sbin/dhcpd"),
             Variant::Responder => places.responder.clone(),
@@ -152,7 +159,7 @@ access {{
     pool bench {{
       family inet {{
         network "10.0.0.0/8"
-        range r1 {{ low "10.16.0.0"; high "10.23.255.255" }}
+        range r1 {{ low "10.16.0.0"; high "10.31.255.255" }}
         dhcp-attributes {{ maximum-lease-time 7200; router "10.0.0.1"; name-server "10.0.0.53" }}
       }}
     }}
@@ -185,14 +192,17 @@ fn with_host_table(lease_secs: u32) -> String {
         .replace("maximum-lease-time 7200", &format!("maximum-lease-time {lease_secs}"))
 }
 
-/// `own` with a second group, on the second link, whose replies go through the plugin `misbehaving`.
-#[must_use]
-pub fn second_group(own: &str, component: &Path, settings: &str) -> String {
-    let group = format!(
-        "group bench {{ interface {SERVER_IFL} }}
-      group second {{ interface {SECOND_SERVER_IFL}; policy {{ shape-reply misbehaving }} }}"
-    );
-    let pool = r#"address-assignment {
+/// The daemon's configuration with a second group, on the second link, and a pool for it.
+fn two_groups() -> String {
+    let groups =
+        format!("group bench {{ interface {SERVER_IFL} }}\n      group second {{ interface {SECOND_SERVER_IFL} }}");
+    bindery_configuration(None, false)
+        .replace(&format!("group bench {{ interface {SERVER_IFL} }}"), &groups)
+        .replace("address-assignment {", SECOND_POOL)
+}
+
+/// The beginning of the pools, with one for the second link.
+const SECOND_POOL: &str = r#"address-assignment {
     pool second {
       family inet {
         network "172.16.0.0/12"
@@ -200,6 +210,14 @@ pub fn second_group(own: &str, component: &Path, settings: &str) -> String {
         dhcp-attributes { maximum-lease-time 7200; router "172.16.0.1" }
       }
     }"#;
+
+/// `own` with a second group, on the second link, whose replies go through the plugin `misbehaving`.
+#[must_use]
+pub fn second_group(own: &str, component: &Path, settings: &str) -> String {
+    let group = format!(
+        "group bench {{ interface {SERVER_IFL} }}
+      group second {{ interface {SECOND_SERVER_IFL}; policy {{ shape-reply misbehaving }} }}"
+    );
     let plugin = format!(
         r#"plugins {{
   plugin misbehaving {{
@@ -211,7 +229,7 @@ pub fn second_group(own: &str, component: &Path, settings: &str) -> String {
         component.display()
     );
     own.replace(&format!("group bench {{ interface {SERVER_IFL} }}"), &group)
-        .replace("address-assignment {", pool)
+        .replace("address-assignment {", SECOND_POOL)
         .replace("plugins {", &plugin)
 }
 
@@ -257,6 +275,10 @@ pub struct Server<'w> {
     way: Way,
     directory: tempfile::TempDir,
     process: Process,
+    /// What the main table has without the server; `None` where the kernel does not count.
+    prefixes: Option<u64>,
+    /// When the process was started.
+    started: Instant,
     /// ACKs that went to probes.
     probes: u32,
     /// From the start of the process to the first ACK.
@@ -276,11 +298,22 @@ impl<'w> Server<'w> {
         stop: &AtomicBool,
     ) -> Result<Server<'w>> {
         let directory = tempfile::TempDir::with_prefix_in("server.", world.scratch())?;
-        let began = Instant::now();
+        let prefixes = count_prefixes(world).ok();
+        let started = Instant::now();
         let process = spawn(world, places, variant, way, directory.path())?;
-        let mut server =
-            Server { world, places, variant, way, directory, process, probes: 0, first_ack: Duration::ZERO };
-        server.await_ack(began, stop)?;
+        let mut server = Server {
+            world,
+            places,
+            variant,
+            way,
+            directory,
+            process,
+            prefixes,
+            started,
+            probes: 0,
+            first_ack: Duration::ZERO,
+        };
+        server.await_ack(stop, |_| Ok(()))?;
         Ok(server)
     }
 
@@ -290,13 +323,30 @@ impl<'w> Server<'w> {
     /// As [`Server::start`].
     pub fn restart(&mut self, signal: Signal, stop: &AtomicBool) -> Result<()> {
         self.process.stop(signal)?;
-        let began = Instant::now();
+        self.start_again(stop, |_| Ok(()))
+    }
+
+    /// Kills the process; the directory and the kernel's routes stay.
+    ///
+    /// # Errors
+    /// As waitpid(2).
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.stop(Signal::SIGKILL)
+    }
+
+    /// Starts a process that has ended again on the same directory, and looks again and again while it waits for the
+    /// first ACK.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_again(&mut self, stop: &AtomicBool, look: impl FnMut(&Self) -> Result<()>) -> Result<()> {
+        self.started = Instant::now();
         self.process = spawn(self.world, self.places, self.variant, self.way, self.directory.path())?;
-        self.await_ack(began, stop)
+        self.await_ack(stop, look)
     }
 
     /// One new client asks every 20 ms until it has its ACK.
-    fn await_ack(&mut self, began: Instant, stop: &AtomicBool) -> Result<()> {
+    fn await_ack(&mut self, stop: &AtomicBool, mut look: impl FnMut(&Self) -> Result<()>) -> Result<()> {
         let mut asks = Asks::of(self.world);
         asks.by(self.way);
         asks.first = PROBE + self.probes;
@@ -309,14 +359,21 @@ impl<'w> Server<'w> {
             if let Some(status) = self.process.ended()? {
                 bail!("{} ended with {status}: {}", self.variant.name(), self.log_end());
             }
+            look(self)?;
             std::thread::sleep(LOOK);
         };
-        self.first_ack = began.elapsed();
+        self.first_ack = self.started.elapsed();
         if report.tally.acked != 1 {
             bail!("{} gave no ACK in two minutes: {}", self.variant.name(), self.log_end());
         }
         self.probes += 1;
         Ok(())
+    }
+
+    /// Which one it is.
+    #[must_use]
+    pub fn variant(&self) -> Variant {
+        self.variant
     }
 
     /// The process id.
@@ -500,6 +557,55 @@ impl<'w> Server<'w> {
         }
     }
 
+    /// Routes in the main table of the server's namespace beside those that were there when the server was made, as the
+    /// kernel counts them: cheaper than to list a million.
+    ///
+    /// # Errors
+    /// The kernel has no such count.
+    pub fn count_routes(&self) -> Result<u64> {
+        Ok(count_prefixes(self.world)?.saturating_sub(self.prefixes.context("the kernel counts no routes")?))
+    }
+
+    /// Removes every route of the daemon from the kernel.
+    pub fn flush_routes(&self) {
+        // Nothing to flush is an error to ip(8).
+        let _empty = output(&mut self.world.ip_server(&["-4", "route", "flush", "proto", PROTOCOL]));
+    }
+
+    /// Ends every session on an interface.
+    ///
+    /// # Errors
+    /// The CLI fails.
+    pub fn clear_interface(&self, interface: &str) -> Result<()> {
+        self.cli(&["clear", "dhcp", "server", "binding", "interface", interface]).map(drop)
+    }
+
+    /// How long its log is by now.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn log_length(&self) -> Result<usize> {
+        Ok(fs::read(self.directory.path().join("out"))?.len())
+    }
+
+    /// Waits until the daemon has told of its first reconciliation, in its log from `from` on; the time from its last
+    /// start.
+    ///
+    /// # Errors
+    /// It tells of none so long.
+    pub fn await_reconciled(&self, from: usize, patience: Duration, stop: &AtomicBool) -> Result<Duration> {
+        loop {
+            let log = fs::read(self.directory.path().join("out"))?;
+            if String::from_utf8_lossy(log.get(from..).unwrap_or_default()).contains(RECONCILED) {
+                return Ok(self.started.elapsed());
+            }
+            if self.started.elapsed() > patience || stop.load(Ordering::Relaxed) {
+                bail!("{} has not reconciled its routes: {}", self.variant.name(), self.log_end());
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// Routes of the daemon in the kernel.
     ///
     /// # Errors
@@ -530,8 +636,7 @@ impl<'w> Server<'w> {
     pub fn stop(mut self) -> Result<()> {
         self.process.stop(Signal::SIGTERM)?;
         if self.variant.is_bindery() {
-            // Nothing to flush is an error to ip(8).
-            let _empty = output(&mut self.world.ip_server(&["-4", "route", "flush", "proto", PROTOCOL]));
+            self.flush_routes();
         }
         Ok(())
     }
@@ -541,6 +646,19 @@ impl<'w> Server<'w> {
         let from = text.char_indices().rev().nth(800).map_or(0, |(at, _)| at);
         text.get(from..).unwrap_or("").trim().to_owned()
     }
+}
+
+/// Prefixes of the main table of the server's namespace.
+fn count_prefixes(world: &World) -> Result<u64> {
+    let mut command = world.beside_server("cat");
+    prefixes(&output(command.arg("/proc/net/fib_triestat"))?).context("no count of routes")
+}
+
+/// Prefixes of the main table in the kernel's statistics of its routes.
+fn prefixes(statistics: &str) -> Option<u64> {
+    let (_, main) = statistics.split_once("Main:")?;
+    let line = main.lines().find_map(|line| line.trim().strip_prefix("Prefixes:"))?;
+    line.trim().parse().ok()
 }
 
 /// The first number under `name` anywhere in a JSON value.
@@ -579,7 +697,11 @@ fn spawn(world: &World, places: &Places, variant: Variant, way: Way, directory: 
         }
         _ => {
             let plugin = variant.has_plugin().then_some(places.of(variant).plugin.as_path());
-            fs::write(at("bindery.kdl"), bindery_configuration(plugin, variant == Variant::BinderyMoving))?;
+            let text = match variant {
+                Variant::BinderyTwo => two_groups(),
+                _ => bindery_configuration(plugin, variant == Variant::BinderyMoving),
+            };
+            fs::write(at("bindery.kdl"), text)?;
             command.arg("--config").arg(at("bindery.kdl"));
             command.arg("--state-dir").arg(at("state")).arg("--control").arg(at("control.sock"));
         }
@@ -598,6 +720,19 @@ mod tests {
         let reply = serde_json::json!({"summary": [{"state": {"bound": 7}}]});
         assert_eq!(find_count(&reply, "bound"), Some(7));
         assert_eq!(find_count(&reply, "selecting"), None);
+    }
+
+    #[test]
+    fn routes_are_counted_in_the_main_table() {
+        let text = "Basic info\nLocal:\n\tPrefixes:       9\nMain:\n\tLeaves:  3\n\tPrefixes:       4\n";
+        assert_eq!(prefixes(text), Some(4));
+        assert_eq!(prefixes("Local:\n\tPrefixes: 9\n"), None);
+    }
+
+    #[test]
+    fn two_groups_have_two_pools() {
+        let text = two_groups();
+        assert!(text.contains("group second { interface ws }") && text.contains("pool second {"), "{text}");
     }
 
     #[test]

@@ -130,6 +130,14 @@ impl World {
         [&self.server_cpu, &self.client_cpu]
     }
 
+    /// A command in the server's namespace, on the load's CPUs: it looks at the server and costs it nothing.
+    #[must_use]
+    pub fn beside_server(&self, program: &str) -> Command {
+        let mut command = Command::new("taskset");
+        command.args(["-c", &self.client_cpu, "ip", "netns", "exec", &self.server, program]);
+        command
+    }
+
     /// The hardware address of the server's interface.
     ///
     /// # Errors
