@@ -27,7 +27,7 @@ use alloc::{collections::VecDeque, sync::Arc, vec::Vec};
 use bindery_types::{EngineId, GroupId, InstanceId, LeaseTime, Mono, Now, PoolId, SessionId};
 use bindery_wire::v4::Reply;
 use core::time::Duration;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 pub(crate) type State64 = foldhash::fast::FixedState;
 
@@ -173,9 +173,11 @@ pub struct Engine {
     /// Most tombstones kept.
     tombstones_max: usize,
     /// Interfaces that appeared and whose sessions have no route there yet.
-    pub(crate) unprojected: Vec<NameId>,
+    pub(crate) unprojected: HashSet<NameId, State64>,
     /// How far their projection has come.
     pub(crate) projected: u32,
+    /// Those that appeared since it began: the next one is theirs.
+    pub(crate) unprojected_next: HashSet<NameId, State64>,
     /// Every wanted route was found standing, and none was flushed since.
     pub(crate) reconciled: bool,
     /// Whether anybody is told what happens to sessions.
@@ -240,7 +242,8 @@ impl Engine {
             feed: crate::feed::Feed::default(),
             meta_due: now.mono,
             tombstones_max: TOMBSTONES_MIN,
-            unprojected: Vec::new(),
+            unprojected: HashSet::with_hasher(State64::with_seed(hash_seed)),
+            unprojected_next: HashSet::with_hasher(State64::with_seed(hash_seed)),
             projected: 0,
             reconciled: false,
             observed: false,
@@ -371,6 +374,7 @@ impl Engine {
     /// Panics where a rule between the tables is broken: for tests and simulation.
     pub fn check_invariants(&self) {
         self.sessions.check_invariants();
+        self.links.check_invariants(&self.config, &self.pools);
         assert!(self.rings.commits.len() <= crate::commit::COMMITS_MAX + DUE_MAX + crate::command::PAGE_MAX + 64);
         assert!(self.parking.len() <= crate::parked::PARKED_MAX);
         self.lobby.check_invariants();
@@ -452,8 +456,7 @@ impl Engine {
         let index = link.index;
         let new = self.links.set(link, &mut self.names);
         if new && let Some(name) = self.links.get(index).map(|l| l.name) {
-            self.unprojected.push(name);
-            self.projected = 0;
+            self.unprojected_next.insert(name);
         }
         if self.links.is_dirty() {
             self.meta_due = self.meta_due.min(turn.now.mono);
@@ -464,7 +467,8 @@ impl Engine {
     pub(crate) fn settle_links(&mut self) {
         if self.links.is_dirty() {
             let config = Arc::clone(&self.config);
-            self.links.resolve(&config, &mut self.pools);
+            self.links.settle(&config, &mut self.pools);
+            self.project_moved();
             self.tell_tables();
         }
     }
@@ -504,6 +508,7 @@ impl Engine {
         let addresses = self.pools.total();
         self.tombstones_max = TOMBSTONES_MIN.max(usize::try_from(addresses).unwrap_or(usize::MAX));
         self.links.resolve(&config, &mut self.pools);
+        self.project_moved();
         self.tell_tables();
         self.overload.configure(&config);
         let observes = |chains: &crate::config::Chains| chains.get(Stage::SessionEvents).is_some_and(|c| !c.is_empty());

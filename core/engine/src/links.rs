@@ -37,7 +37,7 @@ pub(crate) struct LinkState {
 }
 
 /// What the configuration says of an interface that is in a group.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Served {
     pub(crate) group: GroupId,
     pub(crate) instance: InstanceId,
@@ -97,8 +97,12 @@ pub(crate) struct Links {
     tallies: Tallies,
     /// The entries of the configuration.
     interfaces: Interfaces,
-    /// Something changed since the last [`Links::resolve`].
+    /// Something changed since the last [`Links::settle`] that concerns other interfaces too.
     dirty: bool,
+    /// Interfaces that changed since then and concern themselves alone: of thousands of VLAN devices each is looked at once.
+    changed: Vec<IfIndex>,
+    /// Interfaces that are in another routing instance than before.
+    moved: Vec<NameId>,
 }
 
 impl Links {
@@ -107,30 +111,40 @@ impl Links {
         if self.by_index.get(&link.index).is_some_and(|known| known.link == link) {
             return false;
         }
-        self.dirty = true;
         let name = names.intern(&link.name);
         let index = link.index;
         let old = self.by_index.remove(&index);
+        if self.is_alone(&link) && old.as_ref().is_none_or(|old| self.is_alone(&old.link)) {
+            self.changed.push(index);
+        } else {
+            self.dirty = true;
+        }
+        // Its former name is nobody's, unless another interface has it by now.
+        if let Some(former) = old.as_ref().map(|old| old.name).filter(|former| *former != name)
+            && self.by_name.get(&former) == Some(&index)
+        {
+            self.by_name.remove(&former);
+        }
         let epoch = old.as_ref().filter(|l| l.name == name).map(|l| l.route_epoch).unwrap_or_else(|| self.next_epoch());
         let known = old.as_ref().is_some_and(|l| l.name == name);
         let bucket = old.as_ref().map(|old| old.bucket).unwrap_or_default();
+        // Where it was, until it is known where it is.
+        let instance = old.as_ref().filter(|_| known).map_or(NOWHERE, |old| old.instance);
         let mut tally = old.and_then(|old| old.tally);
         if let Some(at) = tally.filter(|_| !known) {
             self.tallies.close(at);
             tally = None;
         }
         self.by_name.insert(name, index);
-        self.by_index.insert(
-            index,
-            LinkState { link, name, route_epoch: epoch, bucket, served: None, instance: NOWHERE, tally },
-        );
+        self.by_index
+            .insert(index, LinkState { link, name, route_epoch: epoch, bucket, served: None, instance, tally });
         !known
     }
 
     /// Forgets an interface.
     pub(crate) fn remove(&mut self, index: IfIndex) {
-        self.dirty = true;
         let old = self.by_index.remove(&index);
+        self.dirty |= old.as_ref().is_some_and(|old| !self.is_alone(&old.link));
         if let Some(at) = old.as_ref().and_then(|old| old.tally) {
             self.tallies.close(at);
         }
@@ -141,14 +155,53 @@ impl Links {
         }
     }
 
-    /// Whether [`Links::resolve`] has work: many changes in a row are resolved once.
+    /// Whether an interface lends no other one an address and is no VRF device.
+    fn is_alone(&self, link: &Link) -> bool {
+        let is_device = link.table.is_some() || self.interfaces.homes().is_device(&link.name);
+        link.addresses.is_empty() && !link.loopback && !is_device
+    }
+
+    /// Whether [`Links::settle`] has work: many changes in a row are resolved once.
     pub(crate) fn is_dirty(&self) -> bool {
-        self.dirty
+        self.dirty || !self.changed.is_empty()
+    }
+
+    /// Works out what the configuration says of interfaces that changed.
+    pub(crate) fn settle(&mut self, config: &Config, pools: &mut Pools) {
+        if self.dirty {
+            return self.resolve(config, pools);
+        }
+        for index in core::mem::take(&mut self.changed) {
+            let Some(state) = self.by_index.get_mut(&index) else { continue };
+            let (instance, entry) = self.interfaces.of(&state.link);
+            if core::mem::replace(&mut state.instance, instance) != instance {
+                self.moved.push(state.name);
+            }
+            state.served = entry.and_then(|entry| serve(config, entry, pools, &state.link, &self.loopback));
+        }
+    }
+
+    /// The interfaces that have gone to another routing instance since the last call; new ones among them.
+    pub(crate) fn take_moved(&mut self) -> Vec<NameId> {
+        core::mem::take(&mut self.moved)
+    }
+
+    /// Panics where what is known of an interface is not what the configuration says: for tests and simulation.
+    pub(crate) fn check_invariants(&self, config: &Config, pools: &Pools) {
+        if self.is_dirty() {
+            return;
+        }
+        for (index, state) in &self.by_index {
+            let (instance, entry) = self.interfaces.of(&state.link);
+            let served = entry.and_then(|entry| serve(config, entry, pools, &state.link, &self.loopback));
+            assert_eq!((state.instance, state.served), (instance, served), "interface {index:?}");
+        }
     }
 
     /// Works out anew what the configuration says of every interface, after either changed.
     pub(crate) fn resolve(&mut self, config: &Config, pools: &mut Pools) {
         self.dirty = false;
+        self.changed.clear();
         self.interfaces = Interfaces::new(config);
         let homes = self.interfaces.homes();
         let of = |l: &LinkState| homes.of(&l.link);
@@ -176,7 +229,9 @@ impl Links {
         self.loopback.sort_unstable();
         for state in self.by_index.values_mut() {
             let (instance, entry) = self.interfaces.of(&state.link);
-            state.instance = instance;
+            if core::mem::replace(&mut state.instance, instance) != instance {
+                self.moved.push(state.name);
+            }
             state.served = entry.and_then(|interface| serve(config, interface, pools, &state.link, &self.loopback));
         }
     }

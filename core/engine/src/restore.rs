@@ -124,6 +124,7 @@ impl Engine {
         // Interfaces may have come since the last turn.
         self.settle_links();
         self.unprojected.clear();
+        self.unprojected_next.clear();
         // What another plane set is not known to stand in this one: renewals ask for it again.
         self.reconciled = false;
         self.links.all_routes_lost();
@@ -149,25 +150,51 @@ impl Engine {
         self.route_of(slot, link.link.index)
     }
 
+    /// Interfaces are in another routing instance: their sessions' routes are looked through.
+    pub(crate) fn project_moved(&mut self) {
+        self.unprojected_next.extend(self.links.take_moved());
+    }
+
+    /// Removes the routes of a session whose interface has gone to another routing instance; they come again with it.
+    fn leave_instance(&mut self, slot: Slot) {
+        let Some(record) = self.sessions.get(slot) else { return };
+        if self.links.by_name(record.link()).is_none_or(|link| link.instance == record.instance()) {
+            return;
+        }
+        let had = self.routes_had(slot);
+        if let Some(record) = self.sessions.get_mut(slot) {
+            record.route_epoch = 0;
+        }
+        self.unset_routes(&had);
+    }
+
     /// Asks for the routes of sessions on interfaces that have appeared, a slice a turn. Returns whether more is
     /// left.
     pub(crate) fn project_links(&mut self) -> bool {
+        if self.unprojected.is_empty() {
+            // A walk is never begun anew: interfaces may keep coming for as long as it takes.
+            core::mem::swap(&mut self.unprojected, &mut self.unprojected_next);
+            self.projected = 0;
+        }
         if self.unprojected.is_empty() {
             return false;
         }
         let mut slots = Vec::new();
         let next = self.sessions.page(self.projected, PROJECT_SLICE, &mut slots);
         for slot in slots {
-            let here = self.sessions.get(slot).is_some_and(|r| self.unprojected.contains(&r.link()));
-            if here && let Some(route) = self.desired_route(slot) {
-                self.set_routes(slot, route, false);
+            if !self.sessions.get(slot).is_some_and(|r| self.unprojected.contains(&r.link())) {
+                continue;
+            }
+            match self.desired_route(slot) {
+                Some(route) => _ = self.set_routes(slot, route, false),
+                None => self.leave_instance(slot),
             }
         }
         match next {
             Some(next) => self.projected = next,
             None => self.unprojected.clear(),
         }
-        next.is_some()
+        next.is_some() || !self.unprojected_next.is_empty()
     }
 }
 

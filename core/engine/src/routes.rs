@@ -170,6 +170,14 @@ impl Engine {
         }
     }
 
+    /// Removes routes, which are nobody's any more.
+    pub(crate) fn unset_routes(&mut self, at: &[Destination]) {
+        for at in at {
+            self.extra_routes.remove(at);
+            self.route(RouteChange::Unset(*at), false);
+        }
+    }
+
     /// Asks for a session's access-internal route and for those beside it; the first and the last position.
     pub(crate) fn set_routes(&mut self, slot: Slot, own: Route, urgent: bool) -> (RouteSeq, RouteSeq) {
         // A subscriber's own address is nobody else's prefix, also where its pool came after that.

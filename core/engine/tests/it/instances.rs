@@ -275,6 +275,26 @@ fn an_interface_that_moves_takes_no_session_along() {
     assert_eq!(names(&bindings(&mut lab, Filter::All)), ["red"]);
 }
 
+/// Its sessions' routes go where it goes away, and come again when it comes back.
+#[test]
+fn an_interface_that_leaves_its_vrf_leaves_no_route_behind() {
+    let mut lab = lab();
+    lease_on(&mut lab, RED, 1);
+    lease_on(&mut lab, BLUE, 1);
+    let in_vrf = |vrf: Option<&str>| Link { vrf: vrf.map(Into::into), ..link(RED, "ge-red", &[(SERVER, 24)]) };
+    let routes = |lab: &Lab| lab.fib.keys().map(|at| at.instance).collect::<Vec<_>>();
+    assert_eq!(routes(&lab), [InstanceId(1), InstanceId(2)]);
+    for elsewhere in [None, Some("vrf-else")] {
+        lab.input(Input::LinkSet(in_vrf(elsewhere)));
+        lab.pass(1);
+        assert_eq!(routes(&lab), [InstanceId(2)], "{elsewhere:?}");
+        lab.input(Input::LinkSet(in_vrf(Some("vrf-red"))));
+        lab.pass(1);
+        assert_eq!(routes(&lab), [InstanceId(1), InstanceId(2)]);
+    }
+    assert!(renew_on(&mut lab, RED, 1, ip(10)).is_some());
+}
+
 #[test]
 fn leasequery_tells_of_its_instance() {
     let mut config = instances(&["red", "blue"]);

@@ -1,13 +1,14 @@
 //! What a restart finds: the crash matrix of the engine's part.
 
-use crate::lab::{LEASE_SECS, LINK, Lab, config, mac};
+use crate::lab::{LEASE_SECS, LINK, Lab, SERVER, config, mac};
 use bindery_engine::{
     Input,
-    command::{Cursor, Filter, Reply, Verb},
+    command::{Cursor, Filter, ImportedBinding, Reply, Verb},
+    config::Range,
     event::Event,
     record::DurableState,
 };
-use bindery_types::{Now, Wall};
+use bindery_types::{HwAddr, IfIndex, Ipv4Addr, MacAddr, Now, Wall};
 use bindery_wire::v4::{MessageBuilder, MessageType};
 
 #[test]
@@ -130,4 +131,86 @@ fn an_interface_that_appears_later_gets_its_routes() {
         bindery_types::Ipv4Addr::BROADCAST,
     );
     assert_eq!(ack.unwrap().message(), MessageType::Ack);
+}
+
+/// The old name is nobody's: what is told, and counted, of it is nothing; its clients go on under the new one.
+#[test]
+fn an_interface_that_is_renamed_keeps_its_clients() {
+    let mut lab = Lab::new(config());
+    let address = lab.lease(1);
+    lab.input(Input::LinkSet(crate::lab::link(LINK, "eth5", &[(crate::lab::SERVER, 24)])));
+    lab.pass(1);
+    let of = |interface: &str| Verb::LinkStatistics { interface: Some(interface.into()), cursor: Cursor::START };
+    for (name, there) in [("eth1", 0), ("eth5", 1)] {
+        match lab.command(of(name)) {
+            Some(Reply::LinkStatistics { rows, .. }) => assert_eq!(rows.len(), there, "{name}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(lab.renew(1, address).expect("an ACK").message(), MessageType::Ack);
+    assert_eq!(lab.kernel[&address].link, LINK);
+    assert_eq!(lab.engine.live_on("eth5"), 1);
+    assert_eq!(lab.engine.live_on("eth1"), 0);
+}
+
+/// An interface without an address is looked at alone, and is served as if all had been.
+#[test]
+fn an_interface_that_changes_is_served_by_what_it_is_now() {
+    let mut config = config();
+    config.interfaces[0].pattern = "ge-*".into();
+    let mut lab = Lab::new(config);
+    let link = |index, name: &str, own: &[(Ipv4Addr, u8)]| Input::LinkSet(crate::lab::link(IfIndex(index), name, own));
+    let ask = |lab: &mut Lab| {
+        let (any, all) = (Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST);
+        lab.packet_on(IfIndex(30), &MessageBuilder::discover(mac(1)), any, all).is_some()
+    };
+    lab.input(link(30, "ge-1", &[]));
+    assert!(!ask(&mut lab), "no address is ours");
+    lab.input(link(1, "lo", &[(SERVER, 32)]));
+    assert!(ask(&mut lab), "lent by the loopback");
+    lab.input(link(30, "wan", &[]));
+    assert!(!ask(&mut lab), "of no group");
+    lab.input(link(30, "ge-2", &[]));
+    assert!(ask(&mut lab));
+    lab.input(link(31, "ge-3", &[]));
+    lab.input(Input::LinkGone(IfIndex(31)));
+    lab.input(Input::LinkGone(IfIndex(1)));
+    assert!(!ask(&mut lab), "the loopback is gone");
+}
+
+/// A walk over more sessions than one turn looks at goes on while further interfaces come.
+#[test]
+fn interfaces_that_keep_coming_hold_up_no_routes() {
+    const SESSIONS: u16 = 4_400;
+    let mut config = config();
+    config.pools[0].network = "192.0.0.0/16".parse().unwrap();
+    let [low, high] = [16, 63].map(|third| Ipv4Addr::new(192, 0, third, 255));
+    config.pools[0].ranges = vec![Range { name: "r".into(), low, high }];
+    let mut lab = Lab::new(config);
+    let link = |index, name: &str| Input::LinkSet(crate::lab::link(IfIndex(index), name, &[(SERVER, 16)]));
+    lab.input(link(LINK.0, "eth1"));
+    let row = |number: u16| {
+        let [first, second] = number.to_be_bytes();
+        ImportedBinding {
+            address: Ipv4Addr::from_bits(low.to_bits() + u32::from(number)),
+            hw: HwAddr::from(MacAddr([2, 0, 0, 1, first, second])),
+            client_id: Box::default(),
+            expires_in: Some(1_800),
+            interface: None,
+            giaddr: Ipv4Addr::UNSPECIFIED,
+            host_name: Box::default(),
+        }
+    };
+    for from in (0..SESSIONS).step_by(200) {
+        lab.command(Verb::Import { rows: (from..from + 200).map(row).collect() });
+    }
+    assert_eq!(lab.kernel.len(), usize::from(SESSIONS));
+    lab.input(Input::LinkGone(LINK));
+    lab.kernel.clear();
+    lab.input(link(70, "eth1"));
+    for index in 100..110 {
+        lab.input(link(index, &format!("eth{index}")));
+        lab.input(Input::Tick);
+    }
+    assert_eq!(lab.kernel.len(), usize::from(SESSIONS));
 }

@@ -265,11 +265,11 @@ impl Engine {
         Ok(Grant { served, link, index: None, local: server_id, server_id, to, ciaddr })
     }
 
-    /// Whether a packet from an interface of `pool` tells where the client of an imported session is: nobody knew yet, and
-    /// its address is of that network.
+    /// Whether a packet from an interface of `pool` tells where a direct client is: nobody knew yet, since its session was
+    /// imported, or where it was is no interface any more, as after a renaming; and its address is of that network.
     fn settles(&self, record: &Record, pool: PoolId) -> bool {
         let own = self.pools.pool_of(record.instance(), record.address());
-        record.link() == NameId::EMPTY
+        (record.link() == NameId::EMPTY || self.links.by_name(record.link()).is_none())
             && record.giaddr.is_unspecified()
             && own.is_some_and(|own| self.pools.in_chain(pool, own))
     }
