@@ -53,6 +53,9 @@ pub struct OfInterface {
 pub struct Pool {
     /// Name.
     pub pool_name: String,
+    /// Routing instance; `default` for the default one. Two of them may have pools of one name.
+    #[serde(default)]
+    pub routing_instance: String,
     /// Addresses that can be leased.
     pub total: u64,
     /// In a live binding or offered.

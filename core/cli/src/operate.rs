@@ -162,7 +162,8 @@ fn text(verb: Verb, command: &Parsed, body: &[u8]) -> Result<String, ClientError
             let mut list: PoolList = serde_json::from_slice(body)?;
             list.pools.retain(|pool| command.value("pool").is_none_or(|name| name == pool.pool_name));
             match list.pools.as_slice() {
-                [pool] if command.value("pool").is_some() => show::pool(pool),
+                // More than one: routing instances have pools of their own.
+                found @ [_, ..] if command.value("pool").is_some() => found.iter().map(show::pool).collect(),
                 _ => show::pools(&list),
             }
         }

@@ -281,6 +281,7 @@ pub(crate) fn pools(views: Vec<PoolView>) -> PoolList {
     let pool = |view: PoolView| Pool {
         used: view.used(),
         pool_name: view.name.into(),
+        routing_instance: view.instance_name.into(),
         total: view.total,
         quarantined: view.quarantined,
         free: view.free,

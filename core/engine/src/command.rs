@@ -716,8 +716,10 @@ pub struct RouteView {
 pub struct PoolView {
     /// Name.
     pub name: Box<str>,
-    /// Routing instance.
+    /// Routing instance; two of them may have pools of one name.
     pub instance: InstanceId,
+    /// Name of the routing instance.
+    pub instance_name: Box<str>,
     /// Its network.
     pub network: Prefix4,
     /// The pool that it is linked to.

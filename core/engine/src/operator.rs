@@ -79,7 +79,7 @@ impl Engine {
                 self.forget_rogues();
                 Reply::Cleared
             }
-            Verb::Pools => Reply::Pools(self.pools.usage()),
+            Verb::Pools => Reply::Pools(self.pools_now()),
             Verb::Reconfigure { filter, cursor, purpose, most } => {
                 return self.reconfigure_page(turn, id, (&filter, cursor), purpose, most);
             }

@@ -3,7 +3,7 @@
 use crate::{
     Engine,
     attributes::Effective,
-    command::{Cursor, Gauges, LinkStatistics, PAGE_MAX, Reply},
+    command::{Cursor, Gauges, LinkStatistics, PAGE_MAX, PoolView, Reply},
     engine::Turn,
     event::Counters,
     history::Origin,
@@ -48,6 +48,11 @@ impl Engine {
         Reply::LinkStatistics { rows: wanted.map(row).collect(), next }
     }
 
+    /// Name of an interface that is there.
+    pub fn interface_name(&self, index: IfIndex) -> Option<&str> {
+        self.links.get(index).map(|state| &*state.link.name)
+    }
+
     /// An interface as traces know it.
     pub fn interface(&self, index: IfIndex) -> Option<TracedInterface<'_>> {
         let state = self.links.get(index)?;
@@ -78,6 +83,13 @@ impl Engine {
         }
     }
 
+    /// Usage by pool, in configuration order.
+    pub(crate) fn pools_now(&self) -> Vec<PoolView> {
+        let named =
+            |view: PoolView| PoolView { instance_name: self.config.instance_name(view.instance).into(), ..view };
+        self.pools.usage().into_iter().map(named).collect()
+    }
+
     /// Numbers for monitoring.
     pub(crate) fn gauges(&self) -> Gauges {
         let name = |state| match state {
@@ -94,7 +106,7 @@ impl Engine {
             counters: self.counters_now(),
             sessions,
             reconfiguring: self.schedule.len() as u64,
-            pools: self.pools.usage(),
+            pools: self.pools_now(),
             storing: self.rings.commits.len() as u64,
             routing: self.rings.routings.len() as u64,
             parked: self.parking.len() as u64,

@@ -3,11 +3,18 @@
 use super::push_line;
 use bindery_api::{Pool, PoolList};
 
-/// All pools, a line each: the columns from `Free` to `Held` add up to `Addresses`.
+/// All pools, a line each: the columns from `Free` to `Held` add up to `Addresses`. Pools of other routing instances than
+/// the default one stand behind its pools, under the name of theirs.
 pub(crate) fn pools(list: &PoolList) -> String {
     let mut text = String::new();
     push_line!(text, "Pool              Addresses  Free       Offered  Bound      Quarantined  Held    Usage  State");
-    for pool in &list.pools {
+    let (here, others): (Vec<&Pool>, Vec<&Pool>) = list.pools.iter().partition(|pool| is_default(pool));
+    let mut instance = "";
+    for pool in here.into_iter().chain(others) {
+        if !is_default(pool) && pool.routing_instance != instance {
+            instance = &pool.routing_instance;
+            push_line!(text, "Routing instance: {instance}");
+        }
         push_line!(
             text,
             "{:<17} {:<10} {:<10} {:<8} {:<10} {:<12} {:<7} {:<6} {}",
@@ -25,10 +32,18 @@ pub(crate) fn pools(list: &PoolList) -> String {
     text
 }
 
+/// Whether a pool is of the default routing instance, the only one that an older daemon tells of.
+fn is_default(pool: &Pool) -> bool {
+    matches!(pool.routing_instance.as_str(), "" | "default")
+}
+
 /// One pool, a line a value.
 pub(crate) fn pool(pool: &Pool) -> String {
     let mut text = String::new();
     push_line!(text, "Pool name: {}", pool.pool_name);
+    if !is_default(pool) {
+        push_line!(text, "    Routing instance:        {}", pool.routing_instance);
+    }
     push_line!(text, "    Network:                 {}", pool.network);
     if let Some(link) = &pool.link {
         push_line!(text, "    Link:                    {link}");
@@ -60,6 +75,7 @@ mod tests {
     fn res() -> Pool {
         Pool {
             pool_name: "res-v4".to_owned(),
+            routing_instance: "default".to_owned(),
             total: 100,
             used: 93,
             quarantined: 1,
@@ -88,6 +104,17 @@ mod tests {
         for line in ["Link:                    more", "Held (grace period):     2", "threshold:  90%, 80%"] {
             assert!(one.contains(line), "{one}");
         }
+    }
+
+    #[test]
+    fn pools_of_one_name_are_told_apart() {
+        let of = |instance: &str| Pool { routing_instance: instance.to_owned(), ..res() };
+        let table = pools(&PoolList { pools: vec![of("red"), of("default"), of("red"), of("blue")] });
+        let first: Vec<&str> = table.lines().map(|line| line.split("  ").next().unwrap_or_default()).collect();
+        let (red, blue) = ("Routing instance: red", "Routing instance: blue");
+        assert_eq!(first, ["Pool", "res-v4", red, "res-v4", "res-v4", blue, "res-v4"]);
+        assert!(pool(&of("red")).contains("Routing instance:        red"));
+        assert!(!pool(&of("default")).contains("Routing instance"));
     }
 
     #[test]

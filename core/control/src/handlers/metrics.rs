@@ -5,7 +5,7 @@ use super::{Ask, Cursor, Refused, Reply, Server, State, ending, header};
 use axum::response::{IntoResponse, Response};
 use bindery_api::{AaaStatistics, Counter, Plugin, RadiusServer, VlanDevice};
 use bindery_engine::{
-    command::{Gauges, LinkStatistics},
+    command::{Gauges, LinkStatistics, PoolView},
     event::{Counters, DropReason},
 };
 use bindery_wire::v4::MessageType;
@@ -135,30 +135,7 @@ fn engine(text: &mut Metrics, gauges: &Gauges) {
     }
     text.gauge("bindery_sessions_reconfiguring", "Sessions that are being reconfigured; they count as bound too.")
         .sample(&[], gauges.reconfiguring);
-    text.gauge("bindery_pool_addresses", "Addresses of a pool that can be leased.");
-    for pool in &gauges.pools {
-        text.sample(&[("pool", &pool.name)], pool.total);
-    }
-    text.gauge("bindery_pool_addresses_used", "Addresses of a pool in a live binding or offered.");
-    for pool in &gauges.pools {
-        text.sample(&[("pool", &pool.name)], pool.used());
-    }
-    text.gauge("bindery_pool_addresses_quarantined", "Addresses of a pool in quarantine.");
-    for pool in &gauges.pools {
-        text.sample(&[("pool", &pool.name)], pool.quarantined);
-    }
-    text.gauge("bindery_pool_addresses_held", "Addresses of a pool that are kept for their last client.");
-    for pool in &gauges.pools {
-        text.sample(&[("pool", &pool.name)], pool.held);
-    }
-    text.gauge("bindery_pool_addresses_free", "Addresses of a pool that nobody holds.");
-    for pool in &gauges.pools {
-        text.sample(&[("pool", &pool.name)], pool.free);
-    }
-    text.gauge("bindery_pool_utilization_high", "1 from high-utilization up until abated-utilization down.");
-    for pool in &gauges.pools {
-        text.sample(&[("pool", &pool.name)], u8::from(pool.high));
-    }
+    pools(text, &gauges.pools);
     text.gauge("bindery_queue_length", "What waits: for storage, for a route, for a plugin, for an authority.");
     for (queue, length) in
         [("store", gauges.storing), ("route", gauges.routing), ("plugin", gauges.parked), ("authority", gauges.asking)]
@@ -167,6 +144,24 @@ fn engine(text: &mut Metrics, gauges: &Gauges) {
     }
     text.gauge("bindery_store_up", "1 while the session database can be written.")
         .sample(&[], u8::from(gauges.store_up));
+}
+
+/// Two routing instances may have pools of one name.
+fn pools(text: &mut Metrics, pools: &[PoolView]) {
+    let mut each = |name, help, of: fn(&PoolView) -> u64| {
+        text.gauge(name, help);
+        for pool in pools {
+            text.sample(&[("pool", &pool.name), ("routing_instance", &pool.instance_name)], of(pool));
+        }
+    };
+    each("bindery_pool_addresses", "Addresses of a pool that can be leased.", |pool| pool.total);
+    each("bindery_pool_addresses_used", "Addresses of a pool in a live binding or offered.", PoolView::used);
+    each("bindery_pool_addresses_quarantined", "Addresses of a pool in quarantine.", |pool| pool.quarantined);
+    each("bindery_pool_addresses_held", "Addresses of a pool that are kept for their last client.", |pool| pool.held);
+    each("bindery_pool_addresses_free", "Addresses of a pool that nobody holds.", |pool| pool.free);
+    each("bindery_pool_utilization_high", "1 from high-utilization up until abated-utilization down.", |pool| {
+        u64::from(pool.high)
+    });
 }
 
 /// Devices are as many as clients may be: they are counted by the interface under them.
@@ -292,12 +287,46 @@ fn aaa(text: &mut Metrics, counted: &AaaStatistics) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bindery_types::{InstanceId, Ipv4Addr, Prefix4};
 
     #[test]
     fn a_sample_is_a_line_and_labels_are_escaped() {
         let mut text = Metrics::default();
         text.gauge("a", "What it is.").sample(&[], 1).sample(&[("x", "q\"\\\n"), ("y", "")], 2);
         assert_eq!(text.text, "# HELP a What it is.\n# TYPE a gauge\na 1\na{x=\"q\\\"\\\\\\n\",y=\"\"} 2\n");
+    }
+
+    /// Prometheus refuses a whole page with a sample that comes twice.
+    #[test]
+    fn pools_of_one_name_in_two_instances_are_two_samples() {
+        let of = |instance: &str| PoolView {
+            name: "p".into(),
+            instance: InstanceId(0),
+            instance_name: instance.into(),
+            network: Prefix4::containing(Ipv4Addr::new(10, 0, 0, 0), 24).unwrap(),
+            link: None,
+            total: 0,
+            free: 0,
+            offered: 0,
+            bound: 0,
+            quarantined: 0,
+            held: 0,
+            percent: 0,
+            high: false,
+            thresholds: None,
+            hold_down: false,
+            active_drain: false,
+        };
+        let mut text = Metrics::default();
+        pools(&mut text, &[of("default"), of("red")]);
+        let samples: Vec<&str> = text.text.lines().collect();
+        let distinct: std::collections::BTreeSet<&str> = samples.iter().copied().collect();
+        assert_eq!(samples.len(), distinct.len(), "{}", text.text);
+        assert!(
+            text.text.contains("\nbindery_pool_addresses{pool=\"p\",routing_instance=\"red\"} 0\n"),
+            "{}",
+            text.text
+        );
     }
 
     #[test]

@@ -73,7 +73,7 @@ async fn numbers_for_prometheus() {
     let read = Exposition::read(&answer.body).unwrap_or_else(|why| panic!("{why}"));
     for (sample, value) in [
         ("bindery_sessions{state=\"bound\"}", 300.0),
-        ("bindery_pool_addresses_used{pool=\"p\"}", 300.0),
+        ("bindery_pool_addresses_used{pool=\"p\",routing_instance=\"default\"}", 300.0),
         ("bindery_packets_dropped_total{reason=\"too-short\"}", 1.0),
         ("bindery_packets_dropped_total{reason=\"hop-limit\"}", 0.0),
         ("bindery_interface_packets_dropped_total{interface=\"eth1\",reason=\"too-short\"}", 1.0),

@@ -65,6 +65,7 @@ impl Pool {
         PoolView {
             name: self.name.clone(),
             instance: self.instance,
+            instance_name: Box::default(),
             network: self.network,
             link: None,
             total: self.total,
@@ -83,7 +84,7 @@ impl Pool {
 }
 
 impl Pools {
-    /// Usage by pool, in configuration order.
+    /// Usage by pool, in configuration order; the names of routing instances are not known here.
     pub fn usage(&self) -> Vec<PoolView> {
         let name = |id| self.pool(id).map(|pool| pool.name.clone());
         let view = |pool: &Pool| PoolView { link: pool.link.and_then(name), ..pool.view() };
