@@ -15,8 +15,8 @@ pub(crate) struct Instances {
     tables: Vec<InstanceTable>,
     /// Sockets are missing; when they are tried again.
     retry: Option<Mono>,
-    /// Something is out of order, and was told.
-    faulty: bool,
+    /// What is out of order, as it was told: a lasting fault is told once. Empty for nothing.
+    faults: String,
 }
 
 impl Instances {
@@ -54,11 +54,12 @@ impl Instances {
         let refused = sockets.serve_vrfs(&devices);
         self.retry = (!refused.is_empty()).then(|| now.plus(RETRY));
         faults.extend(refused.iter().map(|(name, error)| format!("VRF device {name}: {error}")));
-        if !faults.is_empty() {
-            tracing::warn!("alarm: routing instances: {}", faults.join("; "));
-        } else if self.faulty {
+        let faults = faults.join("; ");
+        if faults.is_empty() && !self.faults.is_empty() {
             tracing::info!("routing instances: every VRF device is served");
+        } else if faults != self.faults {
+            tracing::warn!("alarm: routing instances: {faults}");
         }
-        self.faulty = !faults.is_empty();
+        self.faults = faults;
     }
 }

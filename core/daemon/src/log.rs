@@ -1,11 +1,14 @@
 //! Log lines: the engine's events in words.
 
 use bindery_engine::{
+    Engine,
     event::{Event, ExchangeId},
     route::RouteError,
 };
 use bindery_netlink::{RouteEvent, SweepReport};
-use bindery_types::{Ipv4Addr, Now, Xid};
+use bindery_types::{IfIndex, Ipv4Addr, Now, Xid};
+use std::{collections::HashMap, mem::Discriminant};
+use tracing_subscriber::EnvFilter;
 
 /// Lines a second and kind of event; what is more is counted and told with the next second's first line. A thousand
 /// subscribers with the same trouble must not hold up the packet thread.
@@ -35,21 +38,26 @@ impl Limiter {
     }
 }
 
-/// The packet thread's log, limited.
+/// The packet thread's log, limited: a flood of one kind of event hides none of another.
 #[derive(Default)]
 pub(crate) struct Log {
-    events: Limiter,
-    routes: Limiter,
+    events: HashMap<Discriminant<Event>, Limiter>,
+    routes: HashMap<Discriminant<RouteEvent>, Limiter>,
     /// The first reconciliation was told.
     reconciled: bool,
 }
 
 impl Log {
-    /// Writes an event of the engine.
-    pub(crate) fn event(&mut self, now: Now, event: &Event) {
-        if self.events.allows(now.mono.secs()) {
-            write_event(event);
+    /// Writes an event of the engine, with the names that interfaces have there.
+    pub(crate) fn event(&mut self, now: Now, event: &Event, engine: &Engine) {
+        if self.allows(now, event) {
+            // One that is gone has no name any more.
+            write_event(event, |link| engine.interface_name(link).map_or_else(|| link.0.to_string(), str::to_owned));
         }
+    }
+
+    fn allows(&mut self, now: Now, event: &Event) -> bool {
+        self.events.entry(std::mem::discriminant(event)).or_default().allows(now.mono.secs())
     }
 
     /// Writes what the route thread tells.
@@ -59,13 +67,13 @@ impl Log {
             self.reconciled = true;
             return reconciled(report);
         }
-        if self.routes.allows(now.mono.secs()) {
+        if self.routes.entry(std::mem::discriminant(event)).or_default().allows(now.mono.secs()) {
             route_event(event);
         }
     }
 }
 
-fn write_event(event: &Event) {
+fn write_event(event: &Event, name: impl Fn(IfIndex) -> String) {
     match event {
         Event::RouteFault { session: _, address, len, error, of } => {
             let ExchangeId { exchange, xid, session } = of;
@@ -81,15 +89,15 @@ fn write_event(event: &Event) {
             tracing::warn!(exchange, xid, %session, %hw, %address, "the client found its address in use; it is quarantined");
         }
         Event::AddressInUse { link, mac, address, until: _, of } => {
-            let (exchange, xid, ifindex) = (of.exchange, hex(of.xid), link.0);
-            tracing::warn!(exchange, xid, ifindex, %mac, %address, "a foreign host has the address; it is quarantined");
+            let (exchange, xid, interface) = (of.exchange, hex(of.xid), name(*link));
+            tracing::warn!(exchange, xid, interface, %mac, %address, "a foreign host has the address; it is quarantined");
         }
         Event::LivenessFailed { session, hw, address, cleared } => {
             tracing::warn!(%session, %hw, %address, cleared, "the subscriber answers no ARP request");
         }
         Event::RogueServer { link, server, mac, offered } => {
-            let (ifindex, mac) = (link.0, mac.map(|mac| mac.to_string()));
-            tracing::warn!(ifindex, %server, mac, %offered, "alarm: a foreign DHCP server on a served interface");
+            let (interface, mac) = (name(*link), mac.map(|mac| mac.to_string()));
+            tracing::warn!(interface, %server, mac, %offered, "alarm: a foreign DHCP server on a served interface");
         }
         Event::StoreFault { undone } => {
             tracing::error!(undone, "alarm: the session database failed; requests stay unanswered until it is back");
@@ -113,23 +121,27 @@ fn write_event(event: &Event) {
         }
         Event::PoolExhausted { link, of } => {
             let (exchange, xid) = (of.exchange, hex(of.xid));
-            tracing::warn!(exchange, xid, ifindex = link.0, "no free address for a new client");
+            tracing::warn!(exchange, xid, interface = name(*link), "no free address for a new client");
         }
         Event::Superseded { session, address, by } => {
             tracing::info!(%session, %address, %by, "another device took the place of a subscriber's; its session ends");
         }
         Event::ClientLimitExceeded { link, limit } => {
-            tracing::warn!(ifindex = link.0, limit, "alarm: interface-client-limit is reached, newcomers are dropped");
+            tracing::warn!(
+                interface = name(*link),
+                limit,
+                "alarm: interface-client-limit is reached, newcomers are dropped"
+            );
         }
         Event::ClientLimitAbated { link, clients } => {
-            tracing::info!(ifindex = link.0, clients, "the interface is below interface-client-limit again");
+            tracing::info!(interface = name(*link), clients, "the interface is below interface-client-limit again");
         }
         Event::LockedOut { link, hw, secs } => {
-            tracing::info!(ifindex = link.0, %hw, secs, "the client is locked out by short-cycle-protection");
+            tracing::info!(interface = name(*link), %hw, secs, "the client is locked out by short-cycle-protection");
         }
         Event::LeaseTimeViolation { link, hw, lease_secs, count } => {
-            let ifindex = link.0;
-            tracing::warn!(ifindex, %hw, lease_secs, count, "leases are shorter than lease-time-threshold");
+            let interface = name(*link);
+            tracing::warn!(interface, %hw, lease_secs, count, "leases are shorter than lease-time-threshold");
         }
         Event::RemoteIdMismatch { session, address } => {
             tracing::info!(%session, %address, "a client came in with another remote-id; its session ends");
@@ -193,10 +205,21 @@ fn why(error: RouteError) -> String {
 
 /// Starts the log on stderr, filtered by `BINDERY_LOG` (default `info`).
 pub(crate) fn start() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("BINDERY_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let wanted = std::env::var("BINDERY_LOG").unwrap_or_else(|_| "info".to_owned());
+    let (filter, fault) = filter(&wanted);
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal).init();
+    if let Some(fault) = fault {
+        tracing::warn!("BINDERY_LOG={wanted}: {fault}; it is logged as for `info`");
+    }
+}
+
+/// What `BINDERY_LOG` says, or why it says nothing that can be followed.
+fn filter(wanted: &str) -> (EnvFilter, Option<String>) {
+    match EnvFilter::try_new(wanted) {
+        Ok(filter) => (filter, None),
+        Err(error) => (EnvFilter::new("info"), Some(error.to_string())),
+    }
 }
 
 #[cfg(test)]
@@ -209,5 +232,21 @@ mod tests {
         let allowed = (0..1_000).filter(|_| limiter.allows(7)).count();
         assert_eq!(allowed, LINES_MAX as usize);
         assert!(limiter.allows(8));
+    }
+
+    #[test]
+    fn a_flood_of_one_kind_hides_none_of_another() {
+        let mut log = Log::default();
+        let now = Now { mono: bindery_types::Mono::from_secs(7), wall: bindery_types::Wall(0) };
+        let flood = Event::ClientLimitExceeded { link: IfIndex(1), limit: 1 };
+        assert_eq!((0..1_000).filter(|_| log.allows(now, &flood)).count(), LINES_MAX as usize);
+        assert!(log.allows(now, &Event::StoreBack { repaired: 1 }));
+    }
+
+    #[test]
+    fn a_filter_that_is_none_is_told() {
+        assert!(filter("info,exchange=debug").1.is_none());
+        assert!(filter("").1.is_none());
+        assert!(filter("info,exchange=debgu").1.is_some());
     }
 }

@@ -1,6 +1,7 @@
 //! What is asked of subscribers' segments and heard there: the ARP half that sends belongs to the packet thread, the half
-//! that listens has a thread of its own. So a flood of ARP or of forged offers takes the packet thread no system call: what
-//! the thread cannot hand on while the inbox is full is lost, as it would be in a full receive buffer.
+//! that listens has a thread of its own. So a flood of ARP or of forged offers takes the packet thread no system call, and
+//! one message is under way at most: what comes meanwhile fills the thread's own receive buffers, not the packet thread's
+//! inbox.
 
 use crate::packet::{Inbox, Message};
 use bindery_engine::{
@@ -118,15 +119,49 @@ fn listen(mut sockets: Sockets, inbox: &Inbox) {
             Err(errno) => return tracing::error!(%errno, "nobody listens to ARP and foreign DHCP servers any more"),
         }
         if !heard.is_empty() {
-            inbox.try_send(Message::Heard(std::mem::take(&mut heard)));
+            heard = hand_on(inbox, heard);
         }
     }
+}
+
+/// Gives the packet thread what was heard and waits until it has done with it; gives back the empty list. What finds a full
+/// inbox is lost.
+fn hand_on(inbox: &Inbox, heard: Vec<Heard>) -> Vec<Heard> {
+    let (done, taken) = std::sync::mpsc::sync_channel(1);
+    inbox.try_send(Message::Heard(heard, done));
+    taken.recv().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use bindery_engine::config::{AddressProbe, Group, Instance, Interface, Liveness, Server};
+
+    /// A flood leaves the inbox to the others: the next message comes when the packet thread is done with the last.
+    #[test]
+    fn one_message_is_under_way() {
+        let (sender, messages) = crossbeam_channel::bounded(1);
+        let inbox = Inbox { sender, waker: bindery_net::Taps::new().unwrap().waker() };
+        let arp = Arp {
+            link: bindery_types::IfIndex(1),
+            sender_ip: bindery_types::Ipv4Addr::UNSPECIFIED,
+            sender_mac: bindery_types::MacAddr::default(),
+            target_ip: bindery_types::Ipv4Addr::UNSPECIFIED,
+        };
+        let flood = std::thread::spawn(move || {
+            (0..8).fold(Vec::new(), |mut heard: Vec<Heard>, _| {
+                heard.push(Heard::Arp(arp));
+                hand_on(&inbox, heard)
+            })
+        });
+        let mut taken = 0;
+        while let Ok(Message::Heard(mut heard, done)) = messages.recv() {
+            taken += heard.drain(..).count();
+            done.send(heard).unwrap();
+        }
+        assert!(flood.join().unwrap().is_empty());
+        assert_eq!(taken, 8, "none found the inbox full");
+    }
 
     #[test]
     fn only_what_a_group_needs_is_opened() {

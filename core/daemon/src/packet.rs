@@ -91,8 +91,8 @@ pub(crate) enum Message {
     Notices(Option<u64>, oneshot::Sender<bindery_control::Notices>),
     /// How many live sessions are on each interface.
     LiveOn(Vec<Box<str>>, std::sync::mpsc::SyncSender<Vec<u32>>),
-    /// What was heard on subscribers' segments beside DHCP requests.
-    Heard(Vec<Heard>),
+    /// What was heard on subscribers' segments beside DHCP requests, and where the list goes back when it is done with.
+    Heard(Vec<Heard>, std::sync::mpsc::SyncSender<Vec<Heard>>),
     /// The process ends.
     Stop,
 }
@@ -230,10 +230,11 @@ impl PacketThread {
                 Some(answer) => Input::PolicyDone(answer),
                 None => return,
             },
-            Message::Heard(heard) => {
-                for heard in &heard {
+            Message::Heard(mut heard, done) => {
+                for heard in heard.drain(..) {
                     self.engine.handle(now, heard.input(), &mut self.plugins);
                 }
+                let _ = done.send(heard);
                 return;
             }
             Message::Access { tag, answer, server } => return self.accessed(now, tag, (answer, server)),
@@ -421,7 +422,7 @@ impl PacketThread {
         }
         let events = std::mem::take(&mut outbox.events);
         for event in &events {
-            self.log.event(now, event);
+            self.log.event(now, event, &self.engine);
             self.notices.event(now, &self.engine, event);
         }
         for (id, reply) in self.engine.outbox().replies.drain(..) {
