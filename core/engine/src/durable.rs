@@ -432,6 +432,8 @@ impl Engine {
                 }
             }
         }
+        // Who was to be logged out of an excluded address may have been taken back.
+        self.begin_sweep();
         self.outbox.events.push(Event::StoreBack { repaired });
     }
 

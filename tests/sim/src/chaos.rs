@@ -349,6 +349,8 @@ impl World {
         let place = self.random.below(self.places.len() as u64) as usize;
         let place = self.places[place].clone();
         let now = self.now;
+        let line = &mut self.clients[client].line;
+        *line = line.wrapping_add(u8::from(self.plan.remote_ids));
         self.clients[client].go_to(now, place);
         self.arm(client);
     }
@@ -366,6 +368,9 @@ impl World {
         ];
         let at = self.random.below(verbs.len() as u64) as usize;
         let verb = verbs[at].clone();
+        if matches!(verb, Verb::ClearStatistics) {
+            self.auditor.tally_lost();
+        }
         self.command(verb).map(|_| ())
     }
 }

@@ -5,10 +5,11 @@ use crate::{
     clock::{Instant, SEC},
     plan::{TOKEN, client_mac},
     random::Random,
+    rules::Rules,
 };
 use bindery_types::{Ipv4Addr, MacAddr};
 use bindery_wire::v4::{
-    MessageBuilder, MessageType, OptionCode, Packet,
+    MessageBuilder, MessageType, Op, OptionCode, Packet,
     authentication::{Authentication, HMAC_MD5, token_head},
 };
 
@@ -82,6 +83,14 @@ pub(crate) struct Client {
     pub(crate) mac: MacAddr,
     pub(crate) client_id: Option<Vec<u8>>,
     pub(crate) place: Place,
+    /// Grows when it is connected to another line.
+    pub(crate) line: u8,
+    /// It speaks BOOTP (RFC 951).
+    pub(crate) bootp: bool,
+    /// It asks for rapid commit (RFC 4039).
+    rapid: bool,
+    /// It sends option 60.
+    vendor: bool,
     pub(crate) kind: Kind,
     pub(crate) trust: Trust,
     /// FORCERENEWs that it obeyed.
@@ -125,6 +134,10 @@ impl Client {
             mac,
             client_id,
             place: places[random.below(places.len() as u64) as usize].clone(),
+            line: 0,
+            bootp: false,
+            rapid: false,
+            vendor: false,
             kind,
             trust: random.pick(&[Trust::Nonce, Trust::Nonce, Trust::Token, Trust::Plain, Trust::Deaf]),
             obeyed: 0,
@@ -149,6 +162,33 @@ impl Client {
         }
     }
 
+    /// What it is by the rules of its seed.
+    pub(crate) fn follow(&mut self, n: usize, rules: &Rules) {
+        self.bootp = rules.bootp && n % 4 == 3 && self.kind == Kind::Honest;
+        self.rapid = rules.rapid && n % 3 != 1;
+        self.vendor = rules.discover_match.is_some();
+        if self.bootp {
+            self.client_id = None;
+        }
+    }
+
+    /// Another device in its place.
+    pub(crate) fn become_another(&mut self, now: Instant, mac: MacAddr) {
+        self.forget();
+        self.former = None;
+        self.mac = mac;
+        if let Some(id) = &mut self.client_id {
+            *id = std::iter::once(1).chain(mac.0).collect();
+        }
+        let place = self.place.clone();
+        self.go_to(now, place);
+    }
+
+    /// Whether it asks for a lease that `lease-time-validation` takes for too short.
+    pub(crate) fn asks_little(&self) -> bool {
+        self.asks.is_some_and(|secs| secs < 100)
+    }
+
     fn base(&self, message: MessageType) -> MessageBuilder {
         let mut builder = MessageBuilder::new(message, self.mac).xid(self.xid);
         if let Some(id) = &self.client_id {
@@ -171,6 +211,12 @@ impl Client {
                 Trust::Token => builder.option(OptionCode::AUTHENTICATION, &token_head(0)),
                 Trust::Plain | Trust::Deaf => builder,
             };
+        }
+        if self.vendor {
+            builder = builder.option(OptionCode::VENDOR_CLASS, b"sim");
+        }
+        if self.rapid && message == MessageType::Discover {
+            builder = builder.option(OptionCode::RAPID_COMMIT, &[]);
         }
         builder.option(OptionCode::PARAMETER_REQUEST_LIST, &[1, 3, 6, 51, 43])
     }
@@ -205,6 +251,9 @@ impl Client {
     pub(crate) fn init(&mut self, now: Instant, random: &mut Random) -> Option<Outgoing> {
         self.begin(now, random, State::Selecting);
         self.timer = self.backoff(now, random);
+        if self.bootp {
+            return Self::out(MessageBuilder::bootp(Op::BootRequest, self.mac).xid(self.xid), ANY, ALL);
+        }
         let mut message = self.base(MessageType::Discover);
         if let Some(former) = self.former.filter(|_| self.option_50) {
             message = message.requested(former);
@@ -225,7 +274,7 @@ impl Client {
     }
 
     fn reboot(&mut self, now: Instant, random: &mut Random) -> Option<Outgoing> {
-        let Some(lease) = self.lease else {
+        let Some(lease) = self.lease.filter(|_| !self.bootp) else {
             return self.init(now, random);
         };
         // Who boots has lost its nonce, and is told another.
@@ -320,7 +369,7 @@ impl Client {
         }
         match random.below(6) {
             0 => {
-                let lease = self.lease?;
+                let lease = self.lease.filter(|_| !self.bootp)?;
                 self.timer = Some(now + random.range(1, 200) * SEC);
                 Some(self.release(random, lease))
             }
@@ -360,6 +409,9 @@ impl Client {
         if packet.xid().0 != self.xid || packet.hw_addr().mac() != Some(self.mac) {
             return None;
         }
+        if self.bootp {
+            return self.booted(now, packet);
+        }
         let server = packet.address_option(OptionCode::SERVER_IDENTIFIER)?;
         match (packet.message_type()?, self.state) {
             (MessageType::Offer, State::Selecting) => {
@@ -371,6 +423,9 @@ impl Client {
             (MessageType::Ack, State::Requesting | State::Rebooting | State::Renewing | State::Rebinding) => {
                 self.acked(now, random, packet, server)
             }
+            (MessageType::Ack, State::Selecting) if self.rapid && packet.has(OptionCode::RAPID_COMMIT) => {
+                self.acked(now, random, packet, server)
+            }
             (MessageType::ForceRenew, State::Bound) => self.forced(now, random, packet),
             (MessageType::Nak, State::Requesting | State::Rebooting | State::Renewing | State::Rebinding) => {
                 self.forget();
@@ -379,6 +434,18 @@ impl Client {
             }
             _ => None,
         }
+    }
+
+    /// A BOOTREPLY: what it has from now on.
+    fn booted(&mut self, now: Instant, packet: &Packet<'_>) -> Option<Outgoing> {
+        if packet.message_type().is_none() && self.state == State::Selecting {
+            let (address, end) = (packet.yiaddr(), Instant::MAX);
+            self.lease = Some(Lease { address, server: packet.siaddr(), t1: end, t2: end, end });
+            (self.state, self.tries) = (State::Bound, 0);
+            // It boots again some day.
+            self.timer = Some(self.turn_at.max(now + SEC)).filter(|at| *at != Instant::MAX);
+        }
+        None
     }
 
     /// Told to renew (RFC 3203 §3): as if T1 had come.
@@ -466,7 +533,7 @@ impl Client {
 
     /// A request for the lease it has, in one of the states that have one.
     pub(crate) fn claims_again(&mut self, random: &mut Random) -> Option<Outgoing> {
-        let lease = self.lease?;
+        let lease = self.lease.filter(|_| !self.bootp)?;
         self.xid = random.next() as u32;
         let request = self.base(MessageType::Request);
         match random.below(3) {

@@ -75,7 +75,7 @@ impl World {
                     let circuit = [b'c', client as u8];
                     let selection = relay.selection.map(|s| s.octets());
                     let mut parts: Vec<(SubOption, &[u8])> = vec![(SubOption::CIRCUIT_ID, &circuit)];
-                    let remote = [b'r', relay.giaddr.octets()[3]];
+                    let remote = [b'r', relay.giaddr.octets()[3], c.line];
                     if self.plan.remote_ids {
                         parts.push((SubOption::REMOTE_ID, &remote));
                     }

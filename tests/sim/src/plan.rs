@@ -1,14 +1,15 @@
 //! The site that is simulated: interfaces, relays, pools, and the configuration made of them.
 
-use crate::{audit, random::Random};
+use crate::{audit, random::Random, rules::Rules};
 use bindery_engine::{
     config::{
-        Attributes, Chains, Config, DelayOffer, DuplicateClients, Group, Host, Instance, Interface, Lease,
-        LeaseValidation, Overload, Overrides, PluginId, Pool, Range, Reconfigure, Server, ShortCycle, Timer,
-        Utilization, ViolationAction,
+        Attributes, Chains, Config, DelayOffer, DiscoverMatch, DuplicateClients, FailureAction, Group, Host, Instance,
+        Interface, Lease, LeaseValidation, Overload, Overrides, PluginId, Pool, PoolMatch, Range, Reconfigure,
+        RouteSuppression, Server, ShortCycle, Timer, Utilization, ViolationAction,
     },
     input::{Link, LinkAddress},
     policy::Stage,
+    pool::{OptionMatch, RangeId},
 };
 use bindery_types::{GroupId, IfIndex, InstanceId, Ipv4Addr, MacAddr, PoolId, Prefix4};
 use bindery_wire::v4::OptionCode;
@@ -96,6 +97,7 @@ pub(crate) struct Plan {
     pub(crate) account: bool,
     /// Relays insert remote-ids, and a session of another one ends.
     pub(crate) remote_ids: bool,
+    pub(crate) rules: Rules,
 }
 
 /// The token that clients were configured with, where they use one.
@@ -176,6 +178,7 @@ impl Plan {
             asks: random.chance(700),
             routes: false,
             remote_ids: false,
+            rules: Rules::default(),
             authenticate,
             account: random.chance(if authenticate { 800 } else { 200 }),
         }
@@ -206,7 +209,8 @@ impl Plan {
             short_cycle: self.short_cycle(),
             lease_validation: self.lease_validation(),
             remote_id_mismatch: self.remote_ids,
-            ..Group::default()
+            liveness: self.rules.liveness,
+            route_suppression: self.rules.suppression,
         };
         let interface = |pattern: &str, group| Interface {
             pattern: pattern.into(),
@@ -220,7 +224,7 @@ impl Plan {
         Config {
             groups: vec![group("access", 0), group("vrf", 1)],
             interfaces: vec![interface("eth*", 0), interface("vrf0", 1)],
-            pools: present.iter().map(|p| p.pool(overflow)).collect(),
+            pools: present.iter().map(|p| p.pool(overflow, &self.rules)).collect(),
             reconfigure: self.reconfigure.clone(),
             instances: vec![
                 Instance {
@@ -247,20 +251,27 @@ impl Plan {
         let delay = || Arc::new(DelayOffer { secs, based_on: Vec::new() });
         Overrides {
             delay_offer: self.mark().is_multiple_of(5).then(delay),
-            asymmetric_lease_secs: self.mark().is_multiple_of(4).then_some(90),
+            asymmetric_lease_secs: self.mark().is_multiple_of(4).then_some(90).filter(|_| !self.rules.strict),
+            address_probe: self.rules.probe,
+            rapid_commit: self.rules.rapid,
+            bootp_support: self.rules.bootp,
+            client_discover_match: self.rules.discover_match,
             ..self.overrides.clone()
         }
     }
 
     /// Lockouts that nobody waits for in vain.
     fn short_cycle(&self) -> Option<ShortCycle> {
-        self.mark().is_multiple_of(3).then(|| ShortCycle { min_secs: 1, max_secs: u32::from(self.mark() % 10) + 1 })
+        let own = self.rules.lockout;
+        own.or_else(|| {
+            self.mark().is_multiple_of(3).then(|| ShortCycle { min_secs: 1, max_secs: u32::from(self.mark() % 10) + 1 })
+        })
     }
 
     /// Leases that are too short are made longer; not where they are told shorter than they are.
     fn lease_validation(&self) -> Option<LeaseValidation> {
-        let rule = LeaseValidation { threshold_secs: 100, action: ViolationAction::OverrideLease };
-        (self.mark() % 4 == 1).then_some(rule)
+        let action = if self.rules.strict { ViolationAction::Strict } else { ViolationAction::OverrideLease };
+        (self.rules.strict || self.mark() % 4 == 1).then_some(LeaseValidation { threshold_secs: 100, action })
     }
 
     /// What tells clients of one subnet apart; an edit of a pool may change it.
@@ -289,7 +300,8 @@ impl Plan {
     fn server(&self) -> Server {
         let half_open_limit = if self.mark().is_multiple_of(2) { 3 } else { Overload::DEFAULT.half_open_limit };
         Server {
-            overload: Overload { half_open_limit, ..Overload::DEFAULT },
+            overload: Overload { half_open_limit, per_client: self.rules.per_client, ..Overload::DEFAULT },
+            pool_match_order: self.rules.order.clone(),
             duplicate_clients: self.duplicate_clients(),
             ..Server::default()
         }
@@ -319,6 +331,9 @@ impl Plan {
                     excluded: p.excluded.map(|last| p.address(last)),
                     host: p.host.map(|(mac, last)| (mac, p.address(last))),
                     host_by_id: p.is_host_by_id(),
+                    host_user: p.host_user(&self.rules),
+                    circuits: p.circuits(&self.rules),
+                    lease_secs: p.lease,
                     hold_down: p.hold_down,
                     drained: p.is_drained(),
                     grace_secs: p.grace_secs(),
@@ -342,6 +357,23 @@ impl Plan {
             authenticates: self.authenticate,
             accounts: self.account,
             tells_apart: self.duplicate_clients() != DuplicateClients::One,
+            probe: self.rules.probe.map(|probe| audit::SiteProbe { millis: u64::from(probe.timeout_millis) }),
+            liveness: self.rules.liveness.map(|liveness| audit::SiteLiveness {
+                retries: usize::from(liveness.retries),
+                clears: liveness.action != FailureAction::LogOnly,
+            }),
+            no_routes: self.rules.suppression == Some(RouteSuppression::AccessInternal),
+            no_neighbours: self.rules.suppression == Some(RouteSuppression::Destination),
+            bootp: self.rules.bootp,
+            rapid: self.rules.rapid,
+            strict: self.rules.strict,
+            strict_circuits: self.rules.order.contains(&PoolMatch::Option82Strict),
+            discover_match: self.rules.discover_match.map(|rule| match rule {
+                DiscoverMatch::Option60And82 => audit::SiteLine::Circuit,
+                DiscoverMatch::IncomingInterface => audit::SiteLine::Interface,
+            }),
+            per_client: self.rules.per_client.map(|rate| (u64::from(rate.per_sec), u64::from(rate.burst))),
+            lockout_secs: self.short_cycle().map(|rule| rule.min_secs),
         }
     }
 
@@ -393,21 +425,59 @@ impl PlanPool {
         [0, 30, 200][usize::from(self.high % 3)]
     }
 
-    fn pool(&self, overflow: Option<PoolId>) -> Pool {
+    /// The name of the user whom the host is for, where it is known by that.
+    fn host_user(&self, rules: &Rules) -> Option<String> {
+        self.host.filter(|_| rules.users).map(|(mac, _)| format!("user{}", mac.0[5] % 8))
+    }
+
+    /// Which halves of the range are for the clients behind which circuits: those of an odd number, of a number that is
+    /// divisible by four, and nobody else.
+    fn circuits(&self, rules: &Rules) -> Vec<(Vec<u8>, (Ipv4Addr, Ipv4Addr))> {
+        let Some(middle) = self.middle(rules) else { return Vec::new() };
+        let halves =
+            [(self.address(self.low), self.address(middle)), (self.address(middle + 1), self.address(self.high))];
+        let half = |n: u8| match n % 4 {
+            1 | 3 => Some((vec![b'c', n], halves[0])),
+            0 => Some((vec![b'c', n], halves[1])),
+            _ => None,
+        };
+        (0..=u8::MAX).filter_map(half).collect()
+    }
+
+    /// Where the range is cut into two, where option 82 chooses one.
+    fn middle(&self, rules: &Rules) -> Option<u8> {
+        let narrows = rules.order.iter().any(|way| matches!(way, PoolMatch::Option82 | PoolMatch::Option82Strict));
+        (narrows && self.high > self.low).then(|| self.low + (self.high - self.low) / 2)
+    }
+
+    fn pool(&self, overflow: Option<PoolId>, rules: &Rules) -> Pool {
         let range = |name: &str, low, high| Range { name: name.into(), low, high };
         let excluded = self.excluded.map(|last| self.address(last));
+        let last = self.middle(rules).unwrap_or(self.high);
+        let mut ranges = vec![range("r", self.address(self.low), self.address(last))];
+        if last < self.high {
+            ranges.push(range("s", self.address(last + 1), self.address(self.high)));
+        }
+        let mut option_match = OptionMatch::default();
+        for (circuit, (low, _)) in self.circuits(rules) {
+            option_match.circuit(&circuit, RangeId(u16::from(low != self.address(self.low))));
+        }
         Pool {
             name: self.name.into(),
             instance: self.instance,
             network: self.network,
-            ranges: vec![range("r", self.address(self.low), self.address(self.high))],
+            ranges,
+            option_match: Arc::new(option_match),
             hosts: self
                 .host
                 .map(|(mac, last)| {
                     let host = Host { name: "h".into(), ip_address: self.address(last), ..Host::default() };
-                    match self.is_host_by_id() {
-                        true => Host { client_identifier: std::iter::once(1).chain(mac.0).collect(), ..host },
-                        false => Host { hardware_address: Some(mac), ..host },
+                    match self.host_user(rules) {
+                        Some(name) => Host { user_name: name.into(), ..host },
+                        None if self.is_host_by_id() => {
+                            Host { client_identifier: std::iter::once(1).chain(mac.0).collect(), ..host }
+                        }
+                        None => Host { hardware_address: Some(mac), ..host },
                     }
                 })
                 .into_iter()
@@ -426,7 +496,6 @@ impl PlanPool {
                 options: vec![(OptionCode::ROUTER, self.address(1).octets().into())],
                 ..Attributes::default()
             },
-            ..Pool::default()
         }
     }
 }

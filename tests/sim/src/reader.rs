@@ -31,11 +31,8 @@ pub(crate) struct Reader {
 impl World {
     /// Follows the feed now and then.
     pub(crate) fn read_feed_at_times(&mut self) -> Result<(), Finding> {
-        if !self.steps.is_multiple_of(EVERY) {
-            return Ok(());
-        }
-        self.read_feed()?;
-        self.pools_add_up(false)
+        self.pools_add_up(false)?;
+        if self.steps.is_multiple_of(EVERY) { self.read_feed() } else { Ok(()) }
     }
 
     /// Looks at the pools; whether nothing is under way.
@@ -125,7 +122,7 @@ impl World {
     }
 
     /// Asks what is answered at once and changes nothing.
-    fn asked_at_once(&mut self, verb: Verb) -> Result<Reply, Finding> {
+    pub(crate) fn asked_at_once(&mut self, verb: Verb) -> Result<Reply, Finding> {
         let now = self.clocks.now(self.now);
         let Some(engine) = &mut self.engine else { return Err("nobody is there to be asked".into()) };
         engine.handle(now, Input::Command { id: COMMAND, verb }, &mut self.hooks);

@@ -2,7 +2,7 @@
 
 use crate::{
     audit::{Cleared, Finding, Key},
-    client::{Kind, Outgoing, State},
+    client::{Client, Kind, Outgoing, State},
     clock::{Instant, MS, SEC},
     world::{Event, World},
 };
@@ -36,6 +36,7 @@ impl World {
             }
             return Err(finding);
         }
+        self.auditor.nobody_is_silent(self.calm_since)?;
         self.frozen = true;
         self.run(self.now + 25 * SEC)?;
         let boot = self.boot;
@@ -51,7 +52,9 @@ impl World {
         self.bound_clients_need_no_authority()?;
         self.ended_clients_are_told()?;
         self.strangers_ask();
-        self.run(self.now + OFFER_SECS * SEC)?;
+        // Those that are probed for wait before they are made.
+        let wait = if self.plan.rules.probe.is_some() { 12 } else { 0 };
+        self.run(self.now + (OFFER_SECS + wait) * SEC)?;
         self.offers_are_gone()?;
         // A clock that was wrong once, and written down so, holds expiry until it is reached.
         self.clocks.set_right(self.now);
@@ -74,6 +77,8 @@ impl World {
     fn become_calm(&mut self) {
         self.trace.note(self.now, || "calm".into());
         self.calm = true;
+        self.calm_since = self.now;
+        self.segments_calm();
         self.die_in_flush = false;
         self.hooks.calm = true;
         self.authority.calm = true;
@@ -119,7 +124,8 @@ impl World {
             let key = Key::new(client.client_id.as_deref().unwrap_or(&[]), client.mac.into());
             let leased = client.lease.is_some_and(|l| self.auditor.has_lease(port.instance, &key, l.address));
             let bound = matches!(client.state, State::Bound | State::Renewing | State::Rebinding);
-            if !(bound && leased)
+            let served = (bound && leased) || self.is_disputed(client);
+            if !served
                 && self.auditor.is_free(port.instance, &key)
                 && !self.auditor.is_between_sessions(port.instance, &key)
                 && let Some(free) = self.auditor.room(port.index, selector, client.mac, &key)
@@ -133,6 +139,13 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Whether the client may be served late or never: others are on its line, or it asks for less than is granted.
+    fn is_disputed(&self, client: &Client) -> bool {
+        let rules = &self.plan.rules;
+        let line = rules.discover_match.is_some() && client.place.relay.is_none();
+        line || (rules.strict && client.asks_little())
     }
 
     /// The authority is dead, and whoever has a lease goes on with it.
@@ -242,6 +255,10 @@ impl World {
         self.pools_add_up(true)?;
         self.auditor.all_is_written()?;
         self.auditor.all_is_told()?;
+        self.auditor.nobody_is_excluded()?;
+        self.auditor.foreigners_are_told()?;
+        self.tallies_agree()?;
+        self.history_agrees()?;
         let id = self.command(Verb::Summary)?;
         match self.take_reply(id) {
             Some(Reply::Summary(s)) if s.requesting + s.renewing + s.releasing == 0 => Ok(()),

@@ -11,6 +11,8 @@ use crate::{
     plan::Plan,
     random::Random,
     reader::Reader,
+    rules::Rules,
+    segment::Segments,
     store::{Store, StoreReport},
     trace::Trace,
 };
@@ -19,13 +21,14 @@ use bindery_engine::{
     command::{Reply, Verb},
     event::{DropReason, Event as EngineEvent, SessionChange, SessionNews},
     input::{CommandId, Link, RxMeta, StoreSeq},
+    neighbour::Arp,
     output::{Destination, Transmit},
     policy::{ExhaustedVerdict, PolicyAnswer},
     record::{DurableState, StoredSession},
     route::{Destination as RouteTo, RouteFailure, RouteSeq},
     subscriber::Authorization,
 };
-use bindery_types::{EngineId, IfIndex};
+use bindery_types::{EngineId, IfIndex, Ipv4Addr};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -87,6 +90,19 @@ pub(crate) enum Event {
         boot: u32,
         generation: u32,
     },
+    /// An ARP packet for the server.
+    Arp {
+        port: usize,
+        arp: Arp,
+    },
+    /// A message of another server.
+    ServerMessage {
+        port: usize,
+        meta: RxMeta,
+        server: Ipv4Addr,
+        bytes: Vec<u8>,
+    },
+    Mischief,
     Chaos,
     /// The process ends; with `power` the whole machine.
     End {
@@ -124,6 +140,7 @@ pub(crate) struct World {
     pub(crate) rates: Rates,
     pub(crate) trace: Trace,
     pub(crate) calm: bool,
+    pub(crate) calm_since: Instant,
     /// Clients say nothing more.
     pub(crate) frozen: bool,
     store_lane: Instant,
@@ -142,6 +159,7 @@ pub(crate) struct World {
     pub(crate) replies: Vec<(u64, Reply)>,
     pub(crate) steps: u64,
     pub(crate) reader: Reader,
+    pub(crate) segments: Segments,
 }
 
 impl World {
@@ -152,8 +170,9 @@ impl World {
         // Not drawn, so that the other seeds stay what they were.
         plan.routes = seed % 8 == 7;
         plan.remote_ids = seed % 16 == 5;
+        plan.rules = Rules::new(seed, plan.authenticate);
         let places = places(&mut random);
-        let clients = (0..count)
+        let mut clients: Vec<Client> = (0..count)
             .map(|n| {
                 let kind = match random.below(20) {
                     0 | 1 => Kind::Vanisher,
@@ -163,6 +182,7 @@ impl World {
                 Client::new(n, &mut random, &places, kind)
             })
             .collect();
+        clients.iter_mut().enumerate().for_each(|(n, client)| client.follow(n, &plan.rules));
         let rates = Rates::new(&mut random);
         let clocks = Clocks::new(random.chance(850));
         let hooks = Hooks::new(random.fork());
@@ -186,6 +206,7 @@ impl World {
             rates,
             trace,
             calm: false,
+            calm_since: 0,
             frozen: false,
             store_lane: 0,
             route_lane: 0,
@@ -200,10 +221,14 @@ impl World {
             replies: Vec::new(),
             steps: 0,
             reader: Reader::default(),
+            segments: Segments::new(seed),
             random,
         };
         world.push(0, Event::Boot);
         world.push(5 * SEC, Event::Chaos);
+        if world.plan.rules.mischief || world.plan.rules.suppresses {
+            world.push(7 * SEC, Event::Mischief);
+        }
         for client in 0..world.clients.len() {
             world.arm(client);
         }
@@ -272,6 +297,12 @@ impl World {
             Event::Flush { boot } if boot == self.boot => self.flush(),
             Event::Tick { boot, generation } if boot == self.boot => self.tick(generation),
             Event::Chaos => self.chaos(),
+            Event::Mischief => {
+                self.mischief();
+                Ok(())
+            }
+            Event::Arp { port, arp } => self.arp_comes(port, arp),
+            Event::ServerMessage { port, meta, server, bytes } => self.server_comes(port, meta, server, &bytes),
             Event::End { boot, power } if boot == self.boot && !self.calm => {
                 // Not drawn, so that the other seeds stay what they were.
                 if !power && self.boot.is_multiple_of(3) {
@@ -341,8 +372,12 @@ impl World {
         let replies = std::mem::take(&mut outbox.replies);
         let questions = std::mem::take(&mut outbox.questions);
         let news = std::mem::take(&mut outbox.sessions);
+        let probes = std::mem::take(&mut outbox.probes);
         if dies_at == Some(0) {
             transmits.truncate(transmits.len() / 2);
+        }
+        for probe in probes {
+            self.arp_asks(&probe)?;
         }
         for transmit in transmits {
             self.transmit(&transmit)?;
@@ -353,11 +388,13 @@ impl World {
         if dies_at.is_none_or(|at| at > 1) {
             self.store.submit(self.now, &mut mutations);
         }
+        self.routes_leave(&routes)?;
         if dies_at.is_none_or(|at| at > 2) {
             self.kernel.submit(&mut routes);
         }
         for event in events {
             self.trace.note(self.now, || format!("event {event:?}"));
+            self.told_of(&event)?;
             if let EngineEvent::RestoreConflict { session, address } = event {
                 return Err(format!("session {session} with {address} was left out at start"));
             }
@@ -569,7 +606,10 @@ impl World {
             other => format!("inbox: {other:?}"),
         });
         match message {
-            Message::Durable(up_to) => self.step(Input::Durable { up_to }),
+            Message::Durable(up_to) => {
+                self.auditor.batch_told();
+                self.step(Input::Durable { up_to })
+            }
             Message::StoreFailed => {
                 self.auditor.store_told(true);
                 self.step(Input::StoreFailed)
@@ -595,6 +635,7 @@ impl World {
                 self.step(Input::LinkSet(link))
             }
             Message::LinkGone(port, index) => {
+                self.auditor.tally_lost();
                 self.active.ports[port].gone = true;
                 self.auditor.site_changed(self.active.site());
                 self.step(Input::LinkGone(index))
@@ -606,6 +647,10 @@ impl World {
             }
             Message::Command(verb) => self.command(verb).map(|_| ()),
             Message::Configure(plan) => {
+                if plan.rules.suppression != self.active.rules.suppression {
+                    // What leaves from now on goes by the new one.
+                    self.flush()?;
+                }
                 let ports = std::mem::take(&mut self.active.ports);
                 self.active = Plan { ports, ..*plan };
                 self.auditor.site_changed(self.active.site());

@@ -49,7 +49,11 @@ impl Probing {
         let slot = waiting.handle.slot;
         self.take(slot);
         let at = (waiting.link, waiting.address);
-        if self.entries.len() >= PROBES_MAX || self.by_address.contains_key(&at) {
+        // An address has one holder: whose offer waited for it before has lost it meanwhile.
+        if let Some(former) = self.by_address.get(&at).copied() {
+            self.take(former);
+        }
+        if self.entries.len() >= PROBES_MAX {
             return false;
         }
         self.by_address.insert(at, slot);

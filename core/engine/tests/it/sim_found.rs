@@ -1,18 +1,19 @@
 //! Defects that the simulator found, each as the shortest scenario that shows it.
 
 use crate::access::{accepted, alice, answer, asking, golden, in_pool, lease, subscriber};
-use crate::lab::{LEASE_SECS, LINK, Lab, SERVER, config, link, mac};
+use crate::lab::{LEASE_SECS, LINK, Lab, SERVER, config, ip, link, mac};
 use bindery_engine::{
     Input,
-    command::{Cursor, Filter, Verb},
-    config::{Lease, PluginId},
+    command::{Cursor, Filter, Reply, Verb},
+    config::{AddressProbe, DiscoverMatch, Lease, LeaseValidation, PluginId, Range, ViolationAction},
+    neighbour::Arp,
     policy::{Hook, Policy, PolicyAnswer, ShapeReply, Stage, Token, Verdict},
     reconfigure::Purpose,
     record::DurableState,
     route::{RouteError, RouteFailure},
 };
-use bindery_types::{IfIndex, Ipv4Addr, Mono, Now, PoolId, Wall};
-use bindery_wire::v4::{MessageBuilder, MessageType};
+use bindery_types::{IfIndex, Ipv4Addr, MacAddr, Mono, Now, PoolId, Wall};
+use bindery_wire::v4::{MessageBuilder, MessageType, OptionCode};
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 #[test]
@@ -290,4 +291,109 @@ fn who_was_moved_away_is_not_led_back_by_another_pool() {
     answer(&mut lab, accepted(in_pool("gold")));
     let offer = lab.heard.pop().expect("an offer out of the linked pool");
     assert_ne!(offer.yiaddr(), address);
+}
+
+/// A lab that probes for the only address that it has.
+fn probing() -> Lab {
+    let mut config = config();
+    config.groups[0].overrides.address_probe = Some(AddressProbe::default());
+    config.pools[0].ranges = vec![Range { name: "r".into(), low: ip(10), high: ip(10) }];
+    Lab::new(config)
+}
+
+/// RFC 2131 §3.1 step 2: the wait of an offer that has lapsed keeps nobody else's from being probed for.
+#[test]
+fn the_next_offer_of_an_address_is_probed_for_though_the_last_one_lapsed_while_it_waited() {
+    let mut lab = probing();
+    assert!(lab.discover(1).is_none());
+    lab.clear(Filter::Mac(mac(1)));
+    assert!(lab.discover(2).is_none(), "nobody was asked");
+    assert_eq!(lab.probes.len(), 2);
+    assert_eq!(lab.engine.counters().neighbours.probes_skipped, 0);
+    lab.now.mono = lab.now.mono.plus(Duration::from_millis(500));
+    lab.input(Input::Tick);
+    assert_eq!(lab.heard.len(), 1);
+}
+
+/// RFC 2131 §3.1 step 2: what cannot be put into quarantine now is not offered either.
+#[test]
+fn an_address_that_was_found_in_use_while_the_store_was_down_is_not_offered() {
+    let mut lab = probing();
+    lab.discover(1);
+    lab.input(Input::StoreFailed);
+    let (sender_mac, target_ip) = (MacAddr([2, 0xee, 0, 0, 0, 9]), Ipv4Addr::UNSPECIFIED);
+    lab.input(Input::Arp(Arp { link: LINK, sender_ip: ip(10), sender_mac, target_ip }));
+    lab.input(Input::StoreReady);
+    assert!(lab.discover(1).is_none());
+    assert_eq!(lab.probes.len(), 2, "it is asked for again");
+}
+
+/// `client-discover-match` (junos.md §2.4): the session of the device before never lingers.
+#[test]
+fn a_former_device_whose_end_could_not_be_written_ends_at_the_next_message_of_its_successor() {
+    for takes in [false, true] {
+        let mut config = config();
+        config.groups[0].overrides.client_discover_match = Some(DiscoverMatch::IncomingInterface);
+        let mut lab = Lab::new(config);
+        let former = lab.lease(1);
+        lab.prompt = false;
+        let offer = lab.discover(2).expect("an offer");
+        lab.mutations.clear();
+        lab.input(Input::StoreFailed);
+        lab.prompt = true;
+        lab.input(Input::StoreReady);
+        assert_eq!(lab.state(former), Some(DurableState::Bound));
+        match takes {
+            false => assert!(lab.discover(2).is_some()),
+            true => assert!(lab.select(2, offer.yiaddr()).is_some()),
+        }
+        assert_eq!(lab.state(former), Some(DurableState::Cleared));
+    }
+}
+
+/// `violation-action strict` (junos.md §2.4): a client that is never served drains no pool.
+#[test]
+fn a_lease_that_is_too_short_holds_no_address() {
+    let mut config = config();
+    config.groups[0].lease_validation = Some(LeaseValidation { threshold_secs: 100, action: ViolationAction::Strict });
+    let mut lab = Lab::new(config);
+    for last in 1..=8 {
+        assert!(lab.broadcast(&MessageBuilder::discover(mac(last)).xid(7).lease_time(60)).is_none());
+    }
+    let Some(Reply::Pools(pools)) = lab.command(Verb::Pools) else { panic!() };
+    assert_eq!(pools[0].used(), 0);
+    assert!(lab.discover(9).is_some());
+}
+
+/// RFC 2131 §4.4.1: a client that selects takes OFFERs (RFC 4039: and ACKs), so no DISCOVER is answered by a NAK.
+#[test]
+fn a_discover_with_rapid_commit_is_never_refused() {
+    let mut config = asking();
+    config.groups[0].overrides.rapid_commit = true;
+    let mut lab = Lab::new(config);
+    let address = lease(&mut lab, 1, bindery_engine::subscriber::Grant { session_secs: Some(300), ..alice() });
+    lab.now.mono = lab.now.mono.plus(Duration::from_secs(300));
+    let discover = MessageBuilder::discover(mac(1)).xid(9).option(OptionCode::RAPID_COMMIT, &[]);
+    assert!(lab.broadcast(&discover).is_none());
+    assert_eq!(lab.state(address), Some(DurableState::Cleared));
+}
+
+/// junos.md §5.1: subscribers at excluded addresses are logged out.
+#[test]
+fn a_log_out_of_an_excluded_address_that_could_not_be_written_is_not_forgotten() {
+    let mut lab = Lab::new(config());
+    let address = lab.lease(1);
+    let mut excluding = config();
+    excluding.pools[0].excluded = vec![Range { name: "x".into(), low: address, high: address }];
+    lab.prompt = false;
+    lab.input(Input::Configure(Arc::new(excluding)));
+    lab.input(Input::Tick);
+    assert!(!lab.mutations.is_empty());
+    lab.mutations.clear();
+    lab.input(Input::StoreFailed);
+    lab.prompt = true;
+    lab.input(Input::StoreReady);
+    assert_eq!(lab.state(address), Some(DurableState::Bound));
+    lab.pass(2);
+    assert_eq!(lab.state(address), Some(DurableState::Cleared));
 }

@@ -249,7 +249,8 @@ impl Auditor {
     pub fn question(&mut self, tag: u64, link: IfIndex, bytes: &[u8]) -> Result<(), Finding> {
         self.questions += 1;
         self.access.ever = true;
-        let Ok(packet) = Packet::parse(bytes, ParseRules { allow_no_end_option: true }) else {
+        let parsed = Packet::parse(bytes, ParseRules { allow_no_end_option: true });
+        let Ok(packet) = parsed.or_else(|_| Packet::parse_without_options(bytes)) else {
             return Err("a question about odd bytes".into());
         };
         let client_id = packet.option(OptionCode::CLIENT_IDENTIFIER).map(|v| v.into_owned());
@@ -397,6 +398,11 @@ impl Auditor {
         self.permits(instance, key).any(|permit| permit.choice() != (None, None))
     }
 
+    /// Whether an authority has called the client so, lately.
+    pub(super) fn is_called(&self, instance: InstanceId, key: &Key, name: &str) -> bool {
+        self.permits(instance, key).any(|permit| permit.granted.username == name)
+    }
+
     /// Whether the client was given this very address.
     pub(super) fn is_granted(&self, at: At, key: &Key) -> bool {
         self.permits(at.0, key).any(|permit| permit.choice().1 == Some(at.1))
@@ -451,7 +457,10 @@ impl Auditor {
                 self.change_is_fair(lease, had, &stored, identity, key)?;
             }
             (Some(_), _) => {}
-            (None, _) => self.begins_allowed(lease, &stored, key)?,
+            (None, _) => {
+                self.user_is_right((lease.instance, address(lease)), &stored)?;
+                self.begins_allowed(lease, &stored, key)?;
+            }
         }
         ends_in_time(live, lease, &stored)?;
         if acknowledged {

@@ -7,29 +7,36 @@
 mod access;
 mod beside;
 mod down_time;
+mod neighbours;
+mod observe;
 mod pools;
 mod promise;
 mod reconfigure;
 mod reply;
 mod request;
+mod rules;
 mod settle;
 mod site;
 
 pub use access::{Changed, Granted, News, Told};
 pub use down_time::WallHistory;
+pub use neighbours::ArpSeen;
 pub use pools::PoolSum;
 pub(crate) use reconfigure::seals;
 pub use reconfigure::{Abort, Move, SiteReconfigure};
 pub use request::Key;
-pub use site::{Site, SiteLink, SitePool};
+pub use site::{Site, SiteLine, SiteLink, SiteLiveness, SitePool, SiteProbe};
 
 use crate::clock::{Instant, SEC};
 use access::{Access, Stored};
 use bindery_engine::record::{BindingKey, Bound, DurableState, IdentityRecord, LeaseRecord, MetaRecord, RouteRecord};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr, SessionId};
 use down_time::DownTime;
+use neighbours::Neighbours;
+use observe::Tally;
 use reconfigure::Moves;
 use request::Request;
+use rules::Newcomers;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A broken promise, in words.
@@ -143,6 +150,8 @@ struct Claim {
     key: Key,
     /// On the auditor's lease clock; `u64::MAX` for ever.
     until: u64,
+    /// It was told by BOOTP: it holds until the client speaks DHCP.
+    bootp: bool,
 }
 
 /// A lease that we ended before its time.
@@ -219,6 +228,9 @@ pub struct Auditor {
     disturbed: BTreeMap<At, Option<IfIndex>>,
     moves: Moves,
     access: Access,
+    neighbours: Neighbours,
+    newcomers: Newcomers,
+    tally: Tally,
     /// ACKs seen: the measure of how much happened.
     pub acks: u64,
     /// NAKs seen.
@@ -259,7 +271,14 @@ impl Auditor {
         }
         let former = std::mem::replace(&mut self.site, site);
         self.former.retain(|(_, since)| self.now < since + EVIDENCE_SECS * SEC);
-        self.former.push((former, self.now));
+        self.note_suppression(&former);
+        if former.lockout_secs != self.site.lockout_secs {
+            self.forget_lockouts();
+        }
+        // Before the first one there was none.
+        if !former.links.is_empty() {
+            self.former.push((former, self.now));
+        }
         self.note_absences();
         self.note_accounts();
     }
@@ -326,6 +345,9 @@ impl Auditor {
     pub fn wrote(&mut self, batch: Vec<(Write, Instant)>, acknowledged: bool) -> Result<(), Finding> {
         if !batch.is_empty() {
             self.life_writes();
+        }
+        if acknowledged {
+            self.note_batch();
         }
         for (write, emitted) in batch {
             match write {
@@ -405,7 +427,13 @@ impl Auditor {
         if self.disk.values().filter(live).count() > 1 {
             return Err(format!("{} is in two live bindings on disk", at.1));
         }
-        if acknowledged { self.moved(lease, key) } else { Ok(()) }
+        if acknowledged {
+            let before = self.known.get(&lease.key).map(|(known, _)| *known);
+            self.note_change(before.as_ref(), &lease, &key);
+            self.moved(lease, key)
+        } else {
+            Ok(())
+        }
     }
 
     /// The server was ended; nothing of its memory is left, and what failed or cut-off writes left on disk counts.
@@ -431,6 +459,9 @@ impl Auditor {
                 None => self.deleted(key)?,
             }
         }
+        self.forget_neighbours();
+        self.forget_newcomers();
+        self.forget_tally();
         Ok(())
     }
 
@@ -463,8 +494,11 @@ impl Auditor {
         let identity = self.identities.get(&lease.key.session)?;
         let link = self.site.index_of(&identity.interface)?;
         let (via, neighbour) = match lease.route {
+            _ if self.site.no_routes => return None,
             RouteRecord::None => return None,
-            RouteRecord::Link { neighbour, .. } => (None, identity.hw.mac().filter(|_| neighbour)),
+            RouteRecord::Link { neighbour, .. } => {
+                (None, identity.hw.mac().filter(|_| neighbour && !self.site.no_neighbours))
+            }
             RouteRecord::Via { .. } => (Some(lease.giaddr), None),
         };
         let (metric, _) = beside::chosen(identity);

@@ -1,6 +1,6 @@
 //! What durable records may become: nobody's lease ends early, what we ended stays ended, quarantines last.
 
-use super::{Auditor, Claim, Ended, Finding, Key, QUARANTINE_SECS, access::Stored, address};
+use super::{Auditor, Claim, Ended, Finding, Key, QUARANTINE_SECS, access::Stored, address, request::Request};
 use crate::clock::SEC;
 use bindery_engine::record::{BindingKey, DurableState, LeaseRecord};
 use bindery_types::InstanceId;
@@ -11,7 +11,7 @@ impl Auditor {
         let before = self.known.insert(lease.key, (lease, key.clone())).map(|(before, _)| before);
         let at = (lease.instance, address(&lease));
         let who = format!("session {} ({key:?}, {})", lease.key.session, at.1);
-        if lease.state != DurableState::Bound {
+        if Self::has_ended(&lease) {
             self.holds.remove(&at);
             self.freed.insert(at, self.now);
         }
@@ -53,6 +53,11 @@ impl Auditor {
     /// Whether we ended the client's lease of the address, its promised end has not come, and the client has not
     /// begun anew since.
     pub(super) fn is_ended(&self, at: super::At, key: &Key) -> bool {
+        // It is committed when its time comes, without an OFFER.
+        let commits = |r: &Request| (r.rapid || r.bootp) && r.instance == at.0 && r.key == *key;
+        if self.requests.iter().any(commits) {
+            return false;
+        }
         let began = self.discovers.get(&(at.0, key.clone()));
         self.ended.get(&(at, key.clone())).is_some_and(|ended| {
             self.lease_clock() + SEC < ended.until && began.is_none_or(|began| *began < ended.since)
@@ -132,9 +137,11 @@ impl Auditor {
         // Its client asked for more time than was granted.
         let over = identity.is_some_and(|identity| Stored::read(&identity.subscriber).is_over(lease.changed));
         let asked = asked || self.is_superseded(lease, key) || self.came_over_another_line(lease, key);
+        let asked = asked || self.is_silent(at) || self.was_displaced(lease, key);
         if !asked && !moved && !over && self.site.has(at.0, at.1) && !self.recent(self.moved_away.get(&at)) {
             return Err(format!("{who}: cleared, but nobody asked for it"));
         }
+        self.forget_silence(at);
         if let Some(before) = before {
             self.note_end(before, key);
         }
@@ -227,11 +234,12 @@ impl Auditor {
     }
 
     /// The client was told of a lease until `until`. An earlier one counts on: it may be the one the client goes by.
-    pub(super) fn claim(&mut self, at: super::At, key: &Key, until: u64) {
+    pub(super) fn claim(&mut self, at: super::At, key: &Key, (until, bootp): (u64, bool)) {
         let claims = self.claims.entry(at).or_default();
         match claims.iter_mut().find(|c| c.key == *key) {
+            Some(claim) if claim.bootp && !bootp => (claim.until, claim.bootp) = (until, false),
             Some(claim) => claim.until = claim.until.max(until),
-            None => claims.push(Claim { key: key.clone(), until }),
+            None => claims.push(Claim { key: key.clone(), until, bootp }),
         }
     }
 }

@@ -95,6 +95,8 @@ pub(super) struct Moves {
     owed: BTreeSet<BindingKey>,
     requested: BTreeMap<(InstanceId, Key), Instant>,
     xids: BTreeMap<(super::At, Key), Xids>,
+    /// Of requests that are committed without another one, by client.
+    committing: BTreeMap<(InstanceId, Key), Vec<Xid>>,
     /// The nonce that an ACK told last.
     told: BTreeMap<BindingKey, [u8; 16]>,
     /// Bindings whose nonce on disk is newer: its ACK has not left.
@@ -157,6 +159,19 @@ impl Auditor {
                 xids.since.remove(0);
             }
         }
+    }
+
+    /// A request came that is committed without another one (RFC 4039, BOOTP), of whatever address its client gets.
+    pub(super) fn note_committing(&mut self, request: &Request) {
+        let committing = self.moves.committing.entry((request.instance, request.key.clone())).or_default();
+        committing.push(request.xid);
+        if committing.len() > XIDS {
+            committing.remove(0);
+        }
+    }
+
+    fn is_committing(&self, instance: InstanceId, key: &Key, xid: Xid) -> bool {
+        self.moves.committing.get(&(instance, key.clone())).is_some_and(|xids| xids.contains(&xid))
     }
 
     pub(super) fn life_begins(&mut self) {
@@ -471,6 +486,7 @@ impl Auditor {
                 && xids.found.is_none()
                 && xids.acked.is_some_and(|acked| acked != lease.xid)
                 && !xids.since.contains(&lease.xid)
+                && !self.is_committing(of.0.0, &of.1, lease.xid)
             {
                 return Err(format!(
                     "{}: the exchange {:?} is not on disk: {:?}",
@@ -538,7 +554,7 @@ impl Auditor {
         let at = (lease.instance, address(lease));
         let xids = self.moves.xids.get(&(at, key.clone()));
         let known = |x: &Xids| [x.acked, x.found].contains(&Some(packet.xid())) || x.since.contains(&packet.xid());
-        let is_last = xids.is_some_and(known);
+        let is_last = xids.is_some_and(known) || self.is_committing(at.0, key, packet.xid());
         if packet.xid() != lease.xid || !is_last {
             return Err(format!("its xid is {:?}, the client's exchanges are {xids:?}", packet.xid()));
         }

@@ -17,8 +17,12 @@ impl Auditor {
     /// # Errors
     /// A broken promise.
     pub fn sent(&mut self, to: Towards, bytes: &[u8], kernel: &KernelRoutes) -> Result<(), Finding> {
-        let packet = Packet::parse(bytes, ParseRules::default()).map_err(|e| format!("a reply does not parse: {e}"))?;
-        let message = packet.message_type().ok_or("a reply without option 53")?;
+        let parsed = Packet::parse(bytes, ParseRules::default());
+        let plain = || Packet::parse_without_options(bytes).ok().filter(|_| self.site.bootp);
+        let packet = parsed.or_else(|e| plain().ok_or(format!("a reply does not parse: {e}")))?;
+        let Some(message) = packet.message_type() else {
+            return self.bootp_is_fair(&packet, kernel);
+        };
         if packet.op() != Op::BootReply {
             return Err("a reply is no BOOTREPLY".into());
         }
@@ -45,11 +49,22 @@ impl Auditor {
         let Some(request) = answered else {
             return Err(finding);
         };
+        let same: Vec<Request> = candidates.iter().filter(|r| answers(&packet, message, r).is_ok()).cloned().collect();
+        self.note_sent(message, &request, &same);
+        self.rate_is_kept(&request, &same)?;
         match message {
             MessageType::Offer => {
                 let at = (request.instance, packet.yiaddr());
                 self.offer_is_allowed(at, &request.key, &candidates)?;
+                self.newcomer_is_fair(at, &request, &candidates)?;
                 self.offer_is_fair(&packet, &request)
+            }
+            MessageType::Ack if request.message == MessageType::Discover => {
+                let at = (request.instance, packet.yiaddr());
+                self.newcomer_is_fair(at, &request, &candidates)?;
+                // The offer and its answer in one (RFC 4039 §3.1).
+                self.ended.retain(|(of, key), _| of.0 != at.0 || *key != request.key);
+                self.ack_is_fair(&packet, &request, kernel)
             }
             MessageType::Ack => self.ack_is_fair(&packet, &request, kernel),
             MessageType::Nak => {
@@ -121,8 +136,9 @@ impl Auditor {
         self.may_be_given(at, &request.key, "offered")?;
         // Whoever sends another's identifier is that client, with what it was offered.
         let one = |p: &super::SitePool| p.host_by_id || matches!(request.key, Key::Hw(_));
-        let kept =
-            |p: &super::SitePool| p.instance == at.0 && one(p) && p.is_anothers(at.1, request.hw.mac(), &request.key);
+        let kept = |p: &super::SitePool| {
+            p.instance == at.0 && one(p) && p.host_user.is_none() && p.is_anothers(at.1, request.hw.mac(), &request.key)
+        };
         if self.site.pools.iter().any(kept) && !self.is_bound(at.0, at.1, &request.key) {
             return Err(format!("{} is offered to {:?} and reserved for another client", at.1, request.key));
         }
@@ -130,7 +146,7 @@ impl Auditor {
         self.offer_moves_on(at, scope, &request.key)?;
         self.note_authentication(packet, (at.0, scope, request.key.clone()), None)?;
         let now = self.now;
-        if self.site.offers_lapse {
+        if self.site.offers_lapse || self.sites().any(|site| site.discover_match.is_some()) {
             // Nobody knows which still stand: those that were made but not sent count too.
             self.holds.clear();
         }
@@ -174,6 +190,23 @@ impl Auditor {
         self.nobody_else_was_told(at, key, what)
     }
 
+    /// A reply to a BOOTP client: an address for ever, which is on disk before it.
+    fn bootp_is_fair(&mut self, packet: &Packet<'_>, kernel: &KernelRoutes) -> Result<(), Finding> {
+        let asked = self.requests.iter().find(|r| r.bootp && echoes(packet, r)).cloned();
+        let Some(request) = asked else { return Err("a BOOTREPLY answers no request that came".into()) };
+        if packet.u32_option(OptionCode::IP_ADDRESS_LEASE_TIME).is_some() {
+            return Err("a BOOTREPLY with a lease time".into());
+        }
+        if packet.yiaddr().is_unspecified() && !request.ciaddr.is_unspecified() {
+            // It knows its address, and asks for the rest.
+            return Ok(());
+        }
+        let at = (request.instance, packet.yiaddr());
+        self.newcomer_is_fair(at, &request, std::slice::from_ref(&request))?;
+        self.ended.retain(|(of, key), _| of.0 != at.0 || *key != request.key);
+        self.ack_is_fair(packet, &request, kernel)
+    }
+
     fn ack_is_fair(&mut self, packet: &Packet<'_>, request: &Request, kernel: &KernelRoutes) -> Result<(), Finding> {
         self.acks += 1;
         let at = (request.instance, packet.yiaddr());
@@ -182,7 +215,9 @@ impl Auditor {
         if self.is_ended(at, &request.key) && !self.tells_apart() {
             return Err(format!("{who}: we ended it and there was no offer since"));
         }
-        let secs = packet.u32_option(OptionCode::IP_ADDRESS_LEASE_TIME).unwrap_or(0);
+        if self.sites().all(|site| !site.has(at.0, at.1)) {
+            return Err(format!("{who}: no pool has it"));
+        }
         let lease = self.disk.values().find(|l| {
             l.state == DurableState::Bound
                 && (l.instance, address(l)) == at
@@ -191,25 +226,40 @@ impl Auditor {
         let Some(lease) = lease.copied() else {
             return Err(format!("{who} in {:?}: no such binding on disk", at.0));
         };
-        let long_enough = match secs {
-            u32::MAX => lease.end == LeaseTime::NEVER,
-            // A renewal may be written behind; what it promises is kept for the client by then.
-            secs => lease.end >= lease.cltt.plus_secs(u64::from(secs)) && self.is_kept(lease.end, secs, request.first),
-        };
+        // BOOTP knows no end, but its authority may.
+        let told = packet.u32_option(OptionCode::IP_ADDRESS_LEASE_TIME).filter(|_| !request.bootp);
+        let forever =
+            if lease.end == LeaseTime::NEVER { u64::from(u32::MAX) } else { lease.cltt.secs_until(lease.end) };
+        let bootp = u32::try_from(forever).unwrap_or(u32::MAX);
+        let secs = told.unwrap_or(if request.bootp { bootp } else { 0 });
+        let long_enough = request.bootp
+            || match secs {
+                u32::MAX => lease.end == LeaseTime::NEVER,
+                // A renewal may be written behind; what it promises is kept for the client by then.
+                secs => {
+                    lease.end >= lease.cltt.plus_secs(u64::from(secs)) && self.is_kept(lease.end, secs, request.first)
+                }
+            };
         if !long_enough {
             return Err(format!("{who} for {secs} s: on disk it ends at {:?}, last heard {:?}", lease.end, lease.cltt));
         }
-        self.lease_is_valid(&lease, secs).map_err(|why| format!("{who}: {why}"))?;
-        self.lease_is_granted(&lease, secs).map_err(|why| format!("{who}: {why}"))?;
+        if !request.bootp {
+            self.lease_is_valid(&lease, secs).map_err(|why| format!("{who}: {why}"))?;
+            self.lease_is_granted(&lease, secs).map_err(|why| format!("{who}: {why}"))?;
+        }
         let of = (at.0, super::v4(lease.scope), request.key.clone());
         self.note_authentication(packet, of, Some(&lease))?;
+        self.is_alone(&lease, request).map_err(|why| format!("{who}: {why}"))?;
         self.note_acked(at, request);
+        self.hear(at);
         self.route_stands(&lease, request, kernel).map_err(|why| format!("{who}: {why}"))?;
         let until = match secs {
             u32::MAX => u64::MAX,
+            // Nothing was told.
+            _ if request.bootp => request.clock,
             secs => request.clock.saturating_add(u64::from(secs) * SEC),
         };
-        self.claim(at, &request.key, until);
+        self.claim(at, &request.key, (until, request.bootp));
         self.holds.remove(&at);
         Ok(())
     }
@@ -301,7 +351,12 @@ fn echoes(packet: &Packet<'_>, request: &Request) -> bool {
 
 /// Whether a reply of this type, with these flags and this address, answers the request.
 fn answers(packet: &Packet<'_>, message: MessageType, request: &Request) -> Result<(), Finding> {
+    let rapid = message == MessageType::Ack && request.rapid && request.message == MessageType::Discover;
+    if rapid != (message == MessageType::Ack && packet.has(OptionCode::RAPID_COMMIT)) {
+        return Err(format!("rapid commit of a {message:?} to a {:?}", request.message));
+    }
     let wanted = match message {
+        MessageType::Ack if rapid => MessageType::Discover,
         MessageType::Offer => MessageType::Discover,
         _ => MessageType::Request,
     };
@@ -311,7 +366,7 @@ fn answers(packet: &Packet<'_>, message: MessageType, request: &Request) -> Resu
     if request.flags != packet.flags() && !(message == MessageType::Nak && packet.is_broadcast()) {
         return Err(format!("flags {:#x} are answered by {:#x}", request.flags, packet.flags()));
     }
-    if message == MessageType::Ack && request.address() != Some(packet.yiaddr()) {
+    if message == MessageType::Ack && !rapid && request.address() != Some(packet.yiaddr()) {
         return Err(format!("{} is leased, {:?} was asked for", packet.yiaddr(), request.address()));
     }
     Ok(())

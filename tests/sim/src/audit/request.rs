@@ -53,6 +53,11 @@ pub(super) struct Request {
     pub(super) client_id: Option<Vec<u8>>,
     pub(super) relay_info: Option<Vec<u8>>,
     pub(super) asked_108: bool,
+    pub(super) vendor_class: Vec<u8>,
+    /// It asks for rapid commit (RFC 4039).
+    pub(super) rapid: bool,
+    /// It is a BOOTP client's, which is taken for a DISCOVER.
+    pub(super) bootp: bool,
     /// It offers the nonce of RFC 6704.
     pub(super) offers_nonce: bool,
     /// It authenticates by a token (RFC 3118 §4).
@@ -90,12 +95,15 @@ pub(super) fn selector_of(giaddr: Ipv4Addr, relay_info: Option<&[u8]>) -> Option
 impl Auditor {
     /// A packet reached the server.
     pub fn received(&mut self, link: IfIndex, dst: Ipv4Addr, bytes: &[u8]) {
-        let Ok(packet) = Packet::parse(bytes, ParseRules { allow_no_end_option: true }) else {
+        let parsed = Packet::parse(bytes, ParseRules { allow_no_end_option: true });
+        // A BOOTP client that knows no options.
+        let Ok(packet) = parsed.or_else(|_| Packet::parse_without_options(bytes)) else {
             return;
         };
-        let Some(message) = packet.message_type().filter(|_| packet.op() == Op::BootRequest) else {
+        if packet.op() != Op::BootRequest {
             return;
-        };
+        }
+        let message = packet.message_type().unwrap_or(MessageType::Discover);
         let client_id = packet.option(OptionCode::CLIENT_IDENTIFIER).map(|v| v.into_owned());
         let key = Key::new(client_id.as_deref().unwrap_or(&[]), packet.hw_addr());
         let instance = self.site.links.get(&link).map_or(InstanceId(0), |l| l.instance);
@@ -120,6 +128,9 @@ impl Auditor {
             offers_token: packet
                 .option(OptionCode::AUTHENTICATION)
                 .is_some_and(|value| matches!(Authentication::parse(&value), Some(Authentication::Token { .. }))),
+            vendor_class: packet.option(OptionCode::VENDOR_CLASS).map_or_else(Vec::new, |v| v.into_owned()),
+            rapid: packet.has(OptionCode::RAPID_COMMIT),
+            bootp: packet.message_type().is_none(),
             asked_108: list.is_some_and(|list| list.contains(&108)),
             link,
             link_known: self.site.links.contains_key(&link),
@@ -147,6 +158,8 @@ impl Auditor {
         let key = request.key.clone();
         if request.message == MessageType::Request {
             self.note_request(request);
+        } else if request.rapid || request.bootp {
+            self.note_committing(request);
         }
         if self.is_of_another_line(request) {
             self.other_lines.insert((instance, key.clone()), self.now);
@@ -165,6 +178,7 @@ impl Auditor {
             }
             MessageType::Discover => {
                 self.discovers.insert((instance, key), self.now);
+                self.note_discover(request);
             }
             MessageType::Request if request.server.is_some_and(|id| !self.is_own_in(instance, id)) => {
                 self.drop_holds(&key)
@@ -184,7 +198,7 @@ impl Auditor {
     }
 
     /// Whether an address is one of ours in that routing instance.
-    fn is_own_in(&self, instance: InstanceId, address: Ipv4Addr) -> bool {
+    pub(super) fn is_own_in(&self, instance: InstanceId, address: Ipv4Addr) -> bool {
         let links = self.site.links.values().filter(|link| link.instance == instance);
         links.flat_map(|link| &link.addresses).any(|(own, _)| *own == address)
     }

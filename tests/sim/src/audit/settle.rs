@@ -1,6 +1,6 @@
 //! What must hold when everything has come to rest.
 
-use super::{At, Auditor, Finding, KernelRoute, KernelRoutes, Key, access::CLOCK_SLACK_SECS, address};
+use super::{At, Auditor, Finding, KernelRoute, KernelRoutes, Key, SitePool, access::CLOCK_SLACK_SECS, address};
 use crate::clock::{Instant, SEC};
 use bindery_engine::record::DurableState;
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr, SessionId};
@@ -90,6 +90,12 @@ impl Auditor {
             stored || held || just_freed || self.is_kept_for((instance, address)).is_some()
         };
         let free = |a: Ipv4Addr| !taken(a) && !self.site.is_own(a) && self.owner_is_open(instance, a);
+        // Too short a lease is nobody's, and one behind option 82 may have no range.
+        let short = |p: &SitePool| self.site.strict && p.lease_secs < self.site.lease_floor.unwrap_or(0);
+        let narrow = self.site.strict_circuits && instance == InstanceId(0);
+        if narrow || self.site.chain(pool).any(short) {
+            return None;
+        }
         self.site.chain(pool).filter(|p| !p.hold_down).find_map(|p| p.addresses_for(mac, key).find(|a| free(*a)))
     }
 

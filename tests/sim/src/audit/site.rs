@@ -15,6 +15,31 @@ pub struct SiteLink {
     pub addresses: Vec<(Ipv4Addr, u8)>,
 }
 
+/// `address-probe`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SiteProbe {
+    /// How long each request is waited for, milliseconds.
+    pub millis: u64,
+}
+
+/// `liveness-detection`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SiteLiveness {
+    /// Requests after the first one.
+    pub retries: usize,
+    /// Whether bindings of clients that do not answer end.
+    pub clears: bool,
+}
+
+/// `client-discover-match`: what a subscriber's line is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SiteLine {
+    /// Vendor class, circuit and remote id.
+    Circuit,
+    /// The interface of a direct client.
+    Interface,
+}
+
 /// A configured pool.
 #[derive(Clone, Debug)]
 pub struct SitePool {
@@ -32,6 +57,12 @@ pub struct SitePool {
     pub host: Option<(MacAddr, Ipv4Addr)>,
     /// That client is known by its identifier, which has its hardware address; else by the address itself.
     pub host_by_id: bool,
+    /// The user whom it is kept for in place of that client.
+    pub host_user: Option<String>,
+    /// Circuits that have a range of their own.
+    pub circuits: Vec<(Vec<u8>, (Ipv4Addr, Ipv4Addr))>,
+    /// Lease time, seconds.
+    pub lease_secs: u32,
     /// No new bindings.
     pub hold_down: bool,
     /// Who holds an address is sent away.
@@ -75,6 +106,28 @@ pub struct Site {
     pub accounts: bool,
     /// Whether clients with one key are told apart by where they are: one that moves is another then.
     pub tells_apart: bool,
+    /// `address-probe`.
+    pub probe: Option<SiteProbe>,
+    /// `liveness-detection`.
+    pub liveness: Option<SiteLiveness>,
+    /// `route-suppression access-internal`.
+    pub no_routes: bool,
+    /// `route-suppression destination`.
+    pub no_neighbours: bool,
+    /// `bootp-support`.
+    pub bootp: bool,
+    /// `rapid-commit`.
+    pub rapid: bool,
+    /// `violation-action strict`: what is shorter than `lease_floor` is not granted.
+    pub strict: bool,
+    /// `option-82-strict`, of the default routing instance.
+    pub strict_circuits: bool,
+    /// `client-discover-match`.
+    pub discover_match: Option<SiteLine>,
+    /// `per-client` of the default routing instance: packets a second, and at once.
+    pub per_client: Option<(u64, u64)>,
+    /// `short-cycle-protection`: the shortest lockout, seconds.
+    pub lockout_secs: Option<u32>,
 }
 
 impl Default for SiteLink {
@@ -152,8 +205,14 @@ impl SitePool {
         self.host.is_some_and(|(whose, kept)| {
             let id = || std::iter::once(1).chain(whose.0).collect();
             let is_it = if self.host_by_id { *key == Key::Id(id()) } else { mac == Some(whose) };
-            kept == address && !is_it
+            kept == address && (!is_it || self.host_user.is_some())
         })
+    }
+
+    /// The range of a client by its option 82; `None` where no entry names it.
+    pub fn range_of(&self, relay_info: &[u8]) -> Option<(Ipv4Addr, Ipv4Addr)> {
+        let circuit = bindery_wire::v4::RelayAgentInformation::new(relay_info).circuit_id()?;
+        self.circuits.iter().find(|(of, _)| *of == circuit).map(|(_, range)| *range)
     }
 
     /// The addresses that the client of `mac` and `key` could be given.

@@ -122,6 +122,8 @@ impl Engine {
                     self.set_identity_scratch(&request, key, Some(slot))?;
                     self.sessions.set_identity(slot, &self.identity).map_err(|_| DropReason::ClientLookup)?;
                 }
+                // A write that failed has taken the end of its line's former device back, or it is being written.
+                let _ = self.end_former_device4(&request, class, Some(slot));
                 self.hold_offer(slot, request.turn.lease.plus_secs(OFFER_HOLD_SECS), &request, class);
                 self.because(Why::OwnSession);
                 Ok(slot)

@@ -72,16 +72,18 @@ impl Engine {
         };
         let Some(hash) = line.hash(rule, &self.lines) else { return Ok(()) };
         let noted: Vec<SlotRef> = self.lines.of(hash).take(OF_ONE_LINE_MAX).collect();
+        let mut busy = false;
         for handle in noted {
             let slot = self.sessions.resolve(handle).filter(|slot| self.is_on_line(*slot, rule, &line));
             match slot {
                 Some(slot) if Some(slot) == own => {}
-                Some(slot) if !self.supersede4(request, slot) => return Err(DropReason::Duplicate),
-                // It ended or moved, or does so now.
-                _ => self.lines.forget(hash, handle),
+                // Not forgotten: a write that fails takes its end back.
+                Some(slot) => busy |= !self.supersede4(request, slot),
+                // It has ended or moved.
+                None => self.lines.forget(hash, handle),
             }
         }
-        Ok(())
+        if busy { Err(DropReason::Duplicate) } else { Ok(()) }
     }
 
     /// Whether a live session is on `line`.

@@ -145,13 +145,13 @@ impl Engine {
         let Some((slot, record)) = self.waits_still(&waiting) else {
             return self.dropped_for(DropReason::ClientLookup);
         };
+        self.lapse_offer(slot);
         if self.rings.store_down {
             return self.dropped_for(DropReason::StoreFault);
         }
         if !self.rings.has_room() {
             return self.dropped_for(DropReason::Overload);
         }
-        self.lapse_offer(slot);
         self.quarantine_of(turn, &record, arp);
         if waiting.tries + 1 >= TRIES_MAX {
             return self.dropped_for(DropReason::AddressInUse);

@@ -8,7 +8,7 @@ use crate::{
     Engine,
     binding::{self, BindingEvent, Transition},
     classify::{Class, client_key},
-    commit::Change,
+    commit::{Answer, Change},
     config::{Config, Pool},
     event::DropReason,
     history::Why,
@@ -117,6 +117,11 @@ impl Engine {
             }
             self.foreign_choice4(request.turn, request.meta.link, server_id, request.packet);
             return Err(DropReason::InvalidServerAddress);
+        }
+        let offered = |record: &Record| record.state() == State::Offered && record.pending == 0;
+        if found.and_then(|slot| self.sessions.get(slot)).is_some_and(offered) {
+            // As at its DISCOVER: a write that failed has taken the end of its line's former device back.
+            let _ = self.end_former_device4(&request, &class, found);
         }
         self.judge4(request, &class, key, (found, address), policy)
     }
@@ -277,8 +282,8 @@ impl Engine {
         };
         if record.state() == State::Bound && self.is_over(&request, slot) {
             self.cannot_write().map_or(Ok(()), Err)?;
-            // Asking often keeps nobody: the client starts anew, and is asked about. BOOTP knows no refusal.
-            let answer = packet.message_type().map(|_| self.build_nak4(request, grant.server_id)).transpose()?;
+            // Asking often keeps nobody: the client starts anew, and is asked about.
+            let answer = self.refusal4(request, grant.server_id)?;
             self.because(Why::ServiceOver);
             self.commit_end(request.turn, slot, BindingEvent::Clear, answer, None);
             return Ok(());
@@ -357,6 +362,12 @@ impl Engine {
         // The ACK may be lost, and the client then goes by the one before: no renewal shortens a promise.
         let keeps = record.flags & flag::BOOTP == 0 || request.packet.message_type().is_none();
         (record.start, if keeps { end.max(record.end) } else { end })
+    }
+
+    /// The DHCPNAK of a REQUEST. BOOTP knows no refusal, nor does a client that selects by rapid commit (RFC 2131 §4.4.1).
+    fn refusal4(&mut self, request: Request<'_>, server_id: Ipv4Addr) -> Result<Option<Answer>, DropReason> {
+        let is_request = request.packet.message_type() == Some(MessageType::Request);
+        is_request.then(|| self.build_nak4(request, server_id)).transpose()
     }
 
     /// The access-internal route of a client: on-link behind its interface, or via its relay where that is on-link.

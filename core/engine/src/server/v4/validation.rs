@@ -40,7 +40,11 @@ impl Engine {
         if violated {
             self.note_violation(request.turn, request.meta.link, request.packet.hw_addr(), secs, config);
         }
-        let secs = granted.ok_or(DropReason::LeaseTimeViolation)?;
+        let Some(secs) = granted else {
+            // An address that is never granted is not held either.
+            self.lapse_offer(slot);
+            return Err(DropReason::LeaseTimeViolation);
+        };
         Ok(self.cut_lease(request, slot, secs))
     }
 }
