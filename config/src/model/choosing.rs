@@ -1,10 +1,10 @@
-//! Choosing a client's pool, and who a client is.
+//! Choosing a client's pool, and who a client is, or is another server's.
 
-use super::{RoutingInstance, Spanned, read::At};
+use super::{KernelTable, RoutingInstance, Spanned, read::At};
 use crate::error::{Fault, Faults};
 use crate::tree::Span;
 use crate::value::Typed;
-use bindery_engine::config::{DiscoverMatch, DuplicateClients, PoolMatch, RequestedIp};
+use bindery_engine::config::{DiscoverMatch, DuplicateClients, ForwardSnooped, PoolMatch, RequestedIp};
 use bindery_types::Prefix4;
 
 /// What a server says.
@@ -20,6 +20,8 @@ pub struct Choosing {
     pub network_match: Option<Spanned<u8>>,
     /// The place of `requested-ip-interface-match`.
     pub interface_match: Option<Span>,
+    /// `forward-snooped-clients`.
+    pub forward_snooped: Option<Spanned<ForwardSnooped>>,
 }
 
 impl Choosing {
@@ -62,7 +64,17 @@ pub(super) fn choosing(at: At<'_>) -> Choosing {
         on_interface: at.child("duplicate-clients-on-interface").map(At::span),
         network_match: at.leaf("requested-ip-network-match").and_then(|leaf| leaf.map(Typed::integer)),
         interface_match: at.child("requested-ip-interface-match").map(At::span),
+        forward_snooped: at.leaf("forward-snooped-clients").and_then(|leaf| leaf.map(|word| snooped(word.word()?))),
     }
+}
+
+fn snooped(word: &str) -> Option<ForwardSnooped> {
+    Some(match word {
+        "configured-interfaces" => ForwardSnooped::Configured,
+        "non-configured-interfaces" => ForwardSnooped::NonConfigured,
+        "all-interfaces" => ForwardSnooped::All,
+        _ => return None,
+    })
 }
 
 fn pool_match(word: &str) -> Option<PoolMatch> {
@@ -105,6 +117,14 @@ pub(super) fn check(instance: &RoutingInstance, faults: &mut Faults) {
         ("requested-ip-network-match", choosing.network_match.as_ref().map(|bits| bits.span)),
         ("requested-ip-interface-match", choosing.interface_match),
     );
+    // Behind a VRF device the kernel forwards as that device, whatever interface of it a packet came in on.
+    if let Some(rule) = &choosing.forward_snooped
+        && instance.kernel().is_some_and(|kernel| matches!(kernel.table, KernelTable::Vrf(_)))
+    {
+        let message = "`forward-snooped-clients` is not for a routing instance that is a VRF device";
+        let fault = Fault::new(message, rule.span, path.clone()).label("here");
+        faults.push(fault.help("leave it out, or keep the instance apart by `routing-table`"));
+    }
     let order = &choosing.pool_match_order;
     for (at, word) in order.iter().enumerate() {
         let same = order.iter().take(at).find(|other| other.value == word.value);

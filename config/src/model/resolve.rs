@@ -190,6 +190,7 @@ fn of_server(server: &Server) -> config::Server {
         pool_match_order: choosing.order(),
         duplicate_clients: choosing.duplicate_clients(),
         requested_ip: Some(choosing.requested_ip()),
+        forward_snooped: choosing.forward_snooped.as_ref().map(|rule| rule.value),
         no_rogue_server_detection: server.no_rogue_server_detection,
         reconfigure: server.reconfigure.as_ref().map(of_reconfigure),
     }

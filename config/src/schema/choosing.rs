@@ -1,4 +1,4 @@
-//! Statements of `dhcp-local-server` that choose a client's pool, and that say who a client is.
+//! Statements of `dhcp-local-server` that choose a client's pool, and that say who a client is, or is another server's.
 
 use super::{Apply, Statement, Type, Word};
 
@@ -62,6 +62,22 @@ pub(super) const REQUESTED_IP_INTERFACE_MATCH: Statement = Statement::flag(
      they exclude each other.",
 )
 .source("RFC 2131 §4.3.2")
+.apply(Apply::Hot);
+
+/// `forward-snooped-clients` of a server.
+pub(super) const FORWARD_SNOOPED_CLIENTS: Statement = Statement::leaf(
+    "forward-snooped-clients",
+    Type::Word(&[
+        Word { name: "configured-interfaces", built: true },
+        Word { name: "non-configured-interfaces", built: true },
+        Word { name: "all-interfaces", built: true },
+    ]),
+    "configured-interfaces",
+    "Which requests of clients to other servers, as renewals are, the router forwards: those that come in on interfaces of \
+     a group of this server, those that come in on other interfaces, or all. What it does not forward is dropped by a table \
+     of nftables, bindery-snooped. Without the statement the kernel's forwarding is left alone, unlike Junos, which drops \
+     then. Not in a VRF.",
+)
 .apply(Apply::Hot);
 
 /// `client-discover-match` of `overrides`.

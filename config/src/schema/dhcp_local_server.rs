@@ -15,7 +15,7 @@ pub(super) const DHCP_LOCAL_SERVER: Statement = Statement::container(
         trace::SERVER_INTERFACE_TRACEOPTIONS,
         choosing::DUPLICATE_CLIENTS_ON_INTERFACE,
         choosing::DUPLICATE_CLIENTS_IN_SUBNET,
-        later::FORWARD_SNOOPED_CLIENTS,
+        choosing::FORWARD_SNOOPED_CLIENTS,
         authentication::AUTHENTICATION,
         neighbour::LIVENESS_DETECTION,
         RECONFIGURE_V4,

@@ -4,7 +4,10 @@ use crate::access::access;
 use crate::expectations::{Tables, expect};
 use bindery_config::schema::{Apply, Kind, ROOT, Statement, reference};
 use bindery_config::{Loaded, load_with, model::Trace, tree};
-use bindery_engine::{config::RouteSuppression, policy::Stage};
+use bindery_engine::{
+    config::{ForwardSnooped, RouteSuppression},
+    policy::Stage,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -468,6 +471,9 @@ impl Edits {
             "duplicate-clients-on-interface",
             "requested-ip-network-match 12",
             "requested-ip-interface-match",
+            "forward-snooped-clients configured-interfaces",
+            "forward-snooped-clients non-configured-interfaces",
+            "forward-snooped-clients all-interfaces",
         ] {
             self.put(SERVER, statement);
         }
@@ -687,6 +693,7 @@ fn every_built_leaf_changes_what_the_daemon_gets() {
             || SINGLE.contains(&place)
             || place.contains(" route-suppression ")
             || is_misplaced(place)
+            || (inside && place.ends_with(" forward-snooped-clients"))
         {
             continue;
         }
@@ -698,6 +705,21 @@ fn every_built_leaf_changes_what_the_daemon_gets() {
 /// What belongs to pools, and is at fault in a set of attributes.
 fn is_misplaced(place: &str) -> bool {
     place.starts_with(SET) && (place.contains(" option-match ") || place.ends_with(" grace-period"))
+}
+
+/// The instance of the base is a VRF device, where `forward-snooped-clients` is at fault.
+#[test]
+fn forward_snooped_clients_of_an_instance_reaches_the_daemon() {
+    let with = |word: &str| {
+        let server = format!("system {{ services {{ dhcp-local-server {{ forward-snooped-clients {word} }} }} }}");
+        let text = format!("routing-instances ri {{ routing-table 9; interface eth0; {server} }}");
+        let loaded = load_with("base", &text, &Tables).unwrap_or_else(|errors| panic!("{errors}"));
+        let rule = |at: usize| loaded.engine.instances[at].server.forward_snooped;
+        (rule(0), rule(1))
+    };
+    assert_eq!(with("configured-interfaces"), (None, Some(ForwardSnooped::Configured)));
+    assert_eq!(with("non-configured-interfaces"), (None, Some(ForwardSnooped::NonConfigured)));
+    assert_eq!(with("all-interfaces"), (None, Some(ForwardSnooped::All)));
 }
 
 /// `route-suppression` goes not with the liveness detection of the base.

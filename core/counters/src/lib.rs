@@ -11,6 +11,8 @@
 //! one packet. Not counted: traffic with the router itself, and what a flowtable or hardware forwards past the hook.
 //! The address is the whole key: two routing instances with the same subscriber address share its counters.
 //!
+//! A [`SnoopedFilter`] is a table beside it, which drops requests to other servers (`forward-snooped-clients`).
+//!
 //! ```text
 //! table ip bindery {
 //!     set subscribers_in  { type ipv4_addr; counter; }
@@ -41,9 +43,11 @@ mod element;
 mod error;
 mod message;
 mod plane;
+mod snooped;
 mod socket;
 mod thread;
 
 pub use error::{Error, ThreadError};
 pub use plane::{Plane, PlaneSettings, Retained};
+pub use snooped::SnoopedFilter;
 pub use thread::{CounterThread, Handle};

@@ -1,5 +1,9 @@
 //! The messages of nf_tables (linux/netfilter/nf_tables.h) that the table needs, and no others.
 
+mod snooped;
+
+pub(crate) use snooped::dropped;
+
 use crate::{
     attribute::{Reader, Writer},
     element::{Direction, Figures},

@@ -27,6 +27,7 @@ mod renumber;
 mod routes;
 mod schedule;
 mod shipped;
+mod snooped;
 mod sources;
 mod start;
 mod trace;

@@ -13,6 +13,7 @@ use crate::{
     notices::Notices,
     policy::{Plugins, Seen},
     radius::Aaa,
+    snooped::Snooped,
     trace::Traces,
 };
 use bindery_engine::{
@@ -137,6 +138,7 @@ pub(crate) struct PacketThread {
     pub(crate) engine: Engine,
     pub(crate) sockets: Sockets,
     pub(crate) instances: Instances,
+    pub(crate) snooped: Snooped,
     pub(crate) plugins: Plugins,
     pub(crate) access: Access,
     pub(crate) neighbours: Neighbours,
@@ -403,6 +405,7 @@ impl PacketThread {
             self.instances.serve(now.mono, self.engine.config(), &mut self.sockets);
         }
         let outbox = self.engine.outbox();
+        self.snooped.tell(&mut outbox.snooped);
         self.neighbours.ask(&mut outbox.probes);
         // The queues hold more than the engine lets wait, so a refusal means that the thread has ended: the batch
         // stays, and the watchdog of the main thread ends the process.

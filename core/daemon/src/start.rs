@@ -20,6 +20,7 @@ use crate::{
     radius::Radius,
     renumber,
     routes::{self, RoutesError},
+    snooped::Snooped,
     sources::FileSources,
     trace::{self, Traces},
     vlan::{self, VlanError, Vlans},
@@ -308,6 +309,7 @@ fn start_packets(
     instances.set(tables.unwrap_or_default());
     // Before the seed: what stands in a table that is not known is nobody's.
     instances.tell(&routes);
+    let snooped = Snooped::start(&mut engine.outbox().snooped).map_err(StartError::System)?;
     // The kernel's routes are reconciled with exactly what the database holds.
     routes.seed(engine.desired_routes());
     let report = inbox.clone();
@@ -320,6 +322,7 @@ fn start_packets(
         engine,
         sockets,
         instances,
+        snooped,
         plugins,
         access,
         neighbours,

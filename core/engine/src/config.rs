@@ -57,6 +57,7 @@ impl Config {
             duplicate_clients: DuplicateClients::One,
             requested_ip: None,
             no_rogue_server_detection: false,
+            forward_snooped: None,
         };
         self.instances.get(usize::from(id.0)).map_or(DEFAULT, |instance| &instance.server)
     }
@@ -110,6 +111,31 @@ pub struct Server {
     pub requested_ip: Option<RequestedIp>,
     /// `no-rogue-server-detection`: foreign DHCP servers are not looked for.
     pub no_rogue_server_detection: bool,
+    /// `forward-snooped-clients`; `None`: what passes through to other servers is left alone.
+    pub forward_snooped: Option<ForwardSnooped>,
+}
+
+/// On which interfaces of a routing instance requests of clients to other servers may come in to be forwarded
+/// (junos.md §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardSnooped {
+    /// `configured-interfaces`: on those that a group serves.
+    Configured,
+    /// `non-configured-interfaces`: on those that no group serves.
+    NonConfigured,
+    /// `all-interfaces`.
+    All,
+}
+
+impl ForwardSnooped {
+    /// Whether they are dropped on an interface that a group serves, or that none does.
+    pub const fn drops(self, served: bool) -> bool {
+        match self {
+            Self::Configured => !served,
+            Self::NonConfigured => served,
+            Self::All => false,
+        }
+    }
 }
 
 /// What tells clients of one subnet apart beside their identifiers (RFC 2131 §4.2, junos.md §2.4).

@@ -282,7 +282,10 @@ impl Engine {
             Input::Access { tag, answer } => self.access_done(turn, tag, answer, policy),
             Input::PolicyDone(answer) => self.policy_done(turn, &answer, policy),
             Input::LinkSet(link) => self.link_set(turn, link),
-            Input::LinkGone(index) => self.links.remove(index),
+            Input::LinkGone(index) => {
+                self.links.remove(index);
+                self.tell_tables();
+            }
             Input::RoutesLost(index) => {
                 self.reconciled = false;
                 self.links.routes_lost(index);
@@ -473,8 +476,9 @@ impl Engine {
         }
     }
 
-    /// Tells the shell where routes and packets of routing instances go, when that has changed.
+    /// Tells the shell where routes and packets of routing instances go, and what is to be dropped, when that has changed.
     fn tell_tables(&mut self) {
+        self.outbox.snooped.append(&mut self.links.take_snooped());
         if self.tables_told != self.links.tables() {
             self.tables_told = self.links.tables().to_vec();
             self.outbox.tables = Some(self.tables_told.clone());

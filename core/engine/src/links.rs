@@ -32,8 +32,21 @@ pub(crate) struct LinkState {
     pub(crate) instance: InstanceId,
     /// Place of its counters, once it has any.
     tally: Option<u32>,
+    /// Whether the shell was told to drop what passes through from here to other servers.
+    drops_snooped: bool,
     /// `overload per-interface`.
     pub(crate) bucket: crate::overload::Bucket,
+}
+
+impl LinkState {
+    /// Notes for the shell where `forward-snooped-clients` says something else of this interface than before.
+    fn tell_snooped(&mut self, config: &Config, changes: &mut Vec<(IfIndex, bool)>) {
+        let rule = config.server(self.instance).forward_snooped;
+        let drops = rule.is_some_and(|rule| rule.drops(self.served.is_some()));
+        if core::mem::replace(&mut self.drops_snooped, drops) != drops {
+            changes.push((self.link.index, drops));
+        }
+    }
 }
 
 /// What the configuration says of an interface that is in a group.
@@ -103,6 +116,8 @@ pub(crate) struct Links {
     changed: Vec<IfIndex>,
     /// Interfaces that are in another routing instance than before.
     moved: Vec<NameId>,
+    /// What the shell is to be told: [`crate::output::Outbox::snooped`].
+    snooped: Vec<(IfIndex, bool)>,
 }
 
 impl Links {
@@ -130,14 +145,16 @@ impl Links {
         let bucket = old.as_ref().map(|old| old.bucket).unwrap_or_default();
         // Where it was, until it is known where it is.
         let instance = old.as_ref().filter(|_| known).map_or(NOWHERE, |old| old.instance);
+        let drops_snooped = old.as_ref().is_some_and(|old| old.drops_snooped);
         let mut tally = old.and_then(|old| old.tally);
         if let Some(at) = tally.filter(|_| !known) {
             self.tallies.close(at);
             tally = None;
         }
         self.by_name.insert(name, index);
-        self.by_index
-            .insert(index, LinkState { link, name, route_epoch: epoch, bucket, served: None, instance, tally });
+        let (route_epoch, served) = (epoch, None);
+        let state = LinkState { link, name, route_epoch, bucket, served, instance, tally, drops_snooped };
+        self.by_index.insert(index, state);
         !known
     }
 
@@ -147,6 +164,9 @@ impl Links {
         self.dirty |= old.as_ref().is_some_and(|old| !self.is_alone(&old.link));
         if let Some(at) = old.as_ref().and_then(|old| old.tally) {
             self.tallies.close(at);
+        }
+        if old.as_ref().is_some_and(|old| old.drops_snooped) {
+            self.snooped.push((index, false));
         }
         if let Some(old) = old
             && self.by_name.get(&old.name) == Some(&index)
@@ -178,7 +198,13 @@ impl Links {
                 self.moved.push(state.name);
             }
             state.served = entry.and_then(|entry| serve(config, entry, pools, &state.link, &self.loopback));
+            state.tell_snooped(config, &mut self.snooped);
         }
+    }
+
+    /// On which interfaces requests to other servers are to be dropped from now on, or no longer, since the last call.
+    pub(crate) fn take_snooped(&mut self) -> Vec<(IfIndex, bool)> {
+        core::mem::take(&mut self.snooped)
     }
 
     /// The interfaces that have gone to another routing instance since the last call; new ones among them.
@@ -233,6 +259,7 @@ impl Links {
                 self.moved.push(state.name);
             }
             state.served = entry.and_then(|interface| serve(config, interface, pools, &state.link, &self.loopback));
+            state.tell_snooped(config, &mut self.snooped);
         }
     }
 

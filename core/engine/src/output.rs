@@ -39,6 +39,9 @@ pub struct Outbox {
     pub probes: Vec<crate::neighbour::Probe>,
     /// Where the routes and packets of each routing instance go, when that has changed.
     pub tables: Option<Vec<InstanceTable>>,
+    /// Interfaces on which requests to other servers are to be dropped from now on (`true`), or no longer, in order
+    /// (`forward-snooped-clients`). None drops before it is told.
+    pub snooped: Vec<(IfIndex, bool)>,
     /// The interface of the exchange of each of `transmits`, while that is asked for.
     pub traced_links: Vec<IfIndex>,
     /// Answers to commands.

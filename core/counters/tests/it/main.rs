@@ -3,4 +3,5 @@
 mod lab;
 mod plane;
 mod scale;
+mod snooped;
 mod thread;

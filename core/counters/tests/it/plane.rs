@@ -151,6 +151,7 @@ fn without_the_privilege_the_error_says_what_to_do() {
         let error = Plane::open(PlaneSettings::default()).map(drop).expect_err("refused");
         assert_eq!(error, Error::Privilege);
         assert!(error.to_string().contains("CAP_NET_ADMIN"));
+        crate::snooped::without_the_privilege();
         return;
     }
     if Lab::new("counters-privilege").is_none() {

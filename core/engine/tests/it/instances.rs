@@ -4,7 +4,7 @@ use crate::lab::{LINK, Lab, SERVER, config, ip, link, mac};
 use bindery_engine::{
     Input,
     command::{BindingView, Cursor, DisconnectKeys, Disconnected, Filter, Reply, Verb},
-    config::{Config, Instance},
+    config::{Config, ForwardSnooped, Instance},
     impact::Prospect,
     input::Link,
     output::{Destination, InstanceTable},
@@ -162,6 +162,48 @@ fn what_an_instance_is_in_the_kernel_is_told_when_it_changes() {
     lab.input(Input::LinkGone(VRF));
     lab.input(Input::Tick);
     assert_eq!(lab.engine.outbox().tables.take(), Some(vec![red(None, None), blue]));
+}
+
+#[test]
+fn requests_to_other_servers_are_dropped_where_the_instance_says() {
+    const OTHER: IfIndex = IfIndex(23);
+    const LATER: IfIndex = IfIndex(24);
+    let mut lab = lab();
+    lab.input(Input::LinkSet(link(OTHER, "ge-other", &[])));
+    lab.input(Input::Tick);
+    assert_eq!(told(&mut lab), []);
+    let follow = |lab: &mut Lab, default, blue| {
+        let mut config = instances(&["red", "blue"]);
+        config.instances[0].server.forward_snooped = default;
+        config.instances[2].server.forward_snooped = blue;
+        lab.input(Input::Configure(Arc::new(config)));
+        told(lab)
+    };
+    let (configured, others) = (Some(ForwardSnooped::Configured), Some(ForwardSnooped::NonConfigured));
+    // Interfaces of other instances are not the default one's, whether a group serves them or not.
+    assert_eq!(follow(&mut lab, others, None), [(LINK, true)]);
+    assert_eq!(follow(&mut lab, others, None), []);
+    assert_eq!(follow(&mut lab, configured, None), [(LINK, false), (OTHER, true)]);
+    assert_eq!(follow(&mut lab, None, others), [(BLUE, true), (OTHER, false)]);
+    assert_eq!(follow(&mut lab, Some(ForwardSnooped::All), configured), [(BLUE, false)]);
+    assert_eq!(follow(&mut lab, others, None), [(LINK, true)]);
+    // One comes, of the group's `eth*`; it is called otherwise; they go.
+    lab.input(Input::LinkSet(link(LATER, "eth9", &[])));
+    lab.input(Input::Tick);
+    assert_eq!(told(&mut lab), [(LATER, true)]);
+    lab.input(Input::LinkSet(link(LATER, "ge-9", &[])));
+    lab.input(Input::Tick);
+    assert_eq!(told(&mut lab), [(LATER, false)]);
+    lab.input(Input::LinkGone(LATER));
+    lab.input(Input::LinkGone(LINK));
+    assert_eq!(told(&mut lab), [(LINK, false)]);
+}
+
+/// What the shell is told of interfaces since the last call.
+fn told(lab: &mut Lab) -> Vec<(IfIndex, bool)> {
+    let mut told = std::mem::take(&mut lab.engine.outbox().snooped);
+    told.sort_unstable();
+    told
 }
 
 #[test]

@@ -32,6 +32,7 @@ mod relayed;
 mod reload;
 mod routes;
 mod shell;
+mod snooped;
 mod stage_route;
 mod story;
 mod vlan;
