@@ -37,6 +37,9 @@ const FIRST_MAX: usize = 1_024;
 /// Interfaces asked about in one message.
 const PAGE: usize = 256;
 
+/// Devices of a look that could not be made anew, after which it is left to the next look.
+const FAILURES_MAX: usize = 16;
+
 /// How long the packet thread may take to answer, before the question is put again at the next look.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -51,6 +54,18 @@ struct First {
     payload: Vec<u8>,
 }
 
+/// What could not be done, and to which interface.
+struct Failed {
+    of: Box<str>,
+    fault: String,
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self { of: "all".into(), fault: fault.to_string() }
+    }
+}
+
 pub(super) struct Worker {
     taps: Taps,
     devices: VlanDevices,
@@ -63,14 +78,15 @@ pub(super) struct Worker {
     /// Since when each of our devices has had no session.
     idle: HashMap<IfIndex, Instant>,
     looked: Option<Instant>,
-    /// The second in which devices were made last, and how many.
+    /// The second in which devices were tried to be made last, and how many.
     made: (u64, u32),
     /// Whether a device was made or removed since the memory was written, and when that was.
     changed: bool,
     written: Option<Instant>,
     started: Instant,
-    /// Whether what sessions are on after a reboot was made anew.
-    restored: bool,
+    /// Devices of ours that were there in a former run, or went away without our doing: they are made anew where sessions
+    /// are on them, once the interface under them is there. `None` before the first look.
+    missing: Option<Vec<Made>>,
     /// The fault that was told last: a lasting one is told once.
     fault: Option<String>,
 }
@@ -91,7 +107,7 @@ impl Worker {
             changed: false,
             written: None,
             started: Instant::now(),
-            restored: false,
+            missing: None,
             fault: None,
         }
     }
@@ -99,6 +115,10 @@ impl Worker {
     /// Takes over settings, waits for packets, and does what is due.
     pub(super) fn turn(&mut self, settings: Option<Settings>) {
         if let Some(settings) = settings {
+            // By the interfaces as they were called.
+            let before = self.ours();
+            self.missing.iter_mut().for_each(|missing| missing.extend_from_slice(&before));
+            self.parents.clear();
             self.settings = settings;
             self.looked = None;
         }
@@ -139,13 +159,15 @@ impl Worker {
         }
         self.written = Some(Instant::now());
         self.changed = false;
-        if let Err(error) = self.memory.write(self.ours()) {
+        let mut made = self.ours();
+        made.extend(self.missing.iter().flatten().cloned());
+        if let Err(error) = self.memory.write(made) {
             tracing::warn!(%error, "which VLAN devices were made cannot be kept for the time after a reboot");
         }
     }
 
     /// A packet of a VLAN without a device: the device is made, and then the packet thread gets the packet.
-    fn first(&mut self, first: First) -> Result<(), Fault> {
+    fn first(&mut self, first: First) -> Result<(), Failed> {
         let First { outer, inner, mut meta, payload } = first;
         let Some(name) = self.settings.name_of(&self.parents, meta.link, outer, inner) else { return Ok(()) };
         if !self.settings.served.contains(&name) || !self.has_room() {
@@ -170,13 +192,17 @@ impl Worker {
     }
 
     /// The device of a VLAN, and its state where it was made just now.
-    fn device(&mut self, name: &str, vlan: Vlan) -> Result<(IfIndex, Option<Link>), Fault> {
+    fn device(&mut self, name: &str, vlan: Vlan) -> Result<(IfIndex, Option<Link>), Failed> {
         if let Some(device) = self.known.get(&vlan) {
             return Ok((device.index, None));
         }
         let (under, protocol, id) = vlan;
-        let link = self.devices.create(name, under, protocol, id)?;
+        // What fails is asked of the kernel no more often.
         self.made.1 += 1;
+        let link = self
+            .devices
+            .create(name, under, protocol, id)
+            .map_err(|fault| Failed { of: name.into(), ..fault.into() })?;
         self.changed = true;
         tracing::info!(device = name, protocol = format_args!("{protocol:04x}"), "VLAN device made for a client");
         let (index, name) = (link.index, name.into());
@@ -195,8 +221,9 @@ impl Worker {
     }
 
     /// Looks through the kernel's devices: listens where it should, removes what nobody needs.
-    fn look(&mut self) -> Result<(), Fault> {
+    fn look(&mut self) -> Result<(), Failed> {
         self.looked = Some(Instant::now());
+        let before = self.ours();
         self.parents.clear();
         for (at, auto) in self.settings.auto.iter().enumerate() {
             if let Some(index) = self.devices.find(&auto.interface.value)? {
@@ -206,11 +233,9 @@ impl Worker {
         self.listen();
         let listed = self.devices.list()?;
         self.known = listed.into_iter().map(|device| ((device.under, device.protocol, device.id), device)).collect();
-        if !std::mem::replace(&mut self.restored, true) {
-            self.restore()?;
-        }
         self.changed = true;
-        self.remove_idle()
+        let restored = self.restore(before);
+        self.remove_idle().and(restored)
     }
 
     fn listen(&mut self) {
@@ -219,7 +244,7 @@ impl Worker {
             false => self.parents.keys().copied().collect(),
         };
         if let Err((link, error)) = self.taps.listen(&links) {
-            self.told(Err(format!("interface {}: {error}", link.0)));
+            self.told(Err(Failed { of: format!("interface {}", link.0).into(), fault: error.to_string() }));
         }
     }
 
@@ -238,30 +263,57 @@ impl Worker {
         ours.filter_map(made).collect()
     }
 
-    /// After a reboot: makes the devices that live sessions are on, and those under them.
-    fn restore(&mut self) -> Result<(), Fault> {
-        let mut made = self.memory.read();
-        let there: HashSet<&str> = self.known.values().map(|device| &*device.name).collect();
-        made.retain(|device| !there.contains(device.name.as_str()));
-        let names: Vec<Box<str>> = made.iter().map(|device| device.name.as_str().into()).collect();
-        let Some(live) = self.live_on(&names) else { return Ok(()) };
+    /// Makes the devices that live sessions are on, and those under them, anew: after a reboot, and when the interface under
+    /// them has gone and come back. `before` was there at the look before this one.
+    fn restore(&mut self, before: Vec<Made>) -> Result<(), Failed> {
+        let mut missing = match self.missing.take() {
+            Some(missing) => missing,
+            None => self.memory.read(),
+        };
+        missing.extend(before);
+        let there: HashMap<&str, IfIndex> = self.known.values().map(|device| (&*device.name, device.index)).collect();
+        let mut seen = HashSet::new();
+        missing.retain(|made| {
+            let name = made.name.as_str();
+            !there.contains_key(name) && self.settings.covers(name) && seen.insert(name.to_owned())
+        });
+        missing.truncate(DEVICES_MAX);
+        let names: Vec<Box<str>> = missing.iter().map(|device| device.name.as_str().into()).collect();
+        let Some(live) = self.live_on(&names) else {
+            self.missing = Some(missing);
+            return Ok(());
+        };
         let wanted = names.iter().zip(live).filter(|(_, live)| *live > 0).map(|(name, _)| &**name);
         // With the device of the service VLAN under each.
         let wanted: HashSet<&str> =
             wanted.flat_map(|name| [Some(name), name.rsplit_once('.').map(|(under, _)| under)]).flatten().collect();
-        made.retain(|device| wanted.contains(device.name.as_str()));
+        missing.retain(|device| wanted.contains(device.name.as_str()));
         // Those of service VLANs first: the others hang on them.
-        made.sort_by_key(|device| device.name.matches('.').count());
-        for Made { name, under, protocol, id } in made {
-            if let Some(index) = self.devices.find(&under)? {
-                self.device(&name, (index, protocol, id))?;
+        missing.sort_by_key(|device| device.name.matches('.').count());
+        let parents = self.parents.iter().filter_map(|(index, at)| Some((self.settings.auto.get(*at)?, *index)));
+        let mut there: HashMap<String, IfIndex> =
+            there.into_iter().map(|(name, index)| (name.to_owned(), index)).collect();
+        there.extend(parents.map(|(auto, index)| (auto.interface.value.clone(), index)));
+        let (mut waiting, mut failed, mut result) = (Vec::new(), Vec::new(), Ok(()));
+        for made in missing {
+            let under = there.get(&made.under).filter(|_| failed.len() < FAILURES_MAX);
+            match under.map(|under| self.device(&made.name, (*under, made.protocol, made.id))) {
+                None => waiting.push(made),
+                Some(Ok((index, _))) => _ = there.insert(made.name, index),
+                Some(Err(error)) => {
+                    failed.push(made);
+                    result = result.and(Err(error));
+                }
             }
         }
-        Ok(())
+        // What failed does not stand in the way of the others.
+        waiting.append(&mut failed);
+        self.missing = Some(waiting);
+        result
     }
 
     /// Removes our devices that have been without a session for long enough, where the configuration says so.
-    fn remove_idle(&mut self) -> Result<(), Fault> {
+    fn remove_idle(&mut self) -> Result<(), Failed> {
         let now = Instant::now();
         let under: HashMap<IfIndex, IfIndex> = self.known.values().map(|device| (device.index, device.under)).collect();
         let carries: HashSet<IfIndex> = under.values().copied().collect();
@@ -275,6 +327,7 @@ impl Worker {
         self.idle.retain(|index, _| indexes.contains(index));
         let names: Vec<Box<str>> = leaves.iter().map(|device| device.name.clone()).collect();
         let Some(live) = self.live_on(&names) else { return Ok(()) };
+        let mut ours: HashMap<String, Made> = self.ours().into_iter().map(|made| (made.name.clone(), made)).collect();
         for (device, live) in leaves.into_iter().zip(live) {
             if live > 0 {
                 self.idle.remove(&device.index);
@@ -285,6 +338,8 @@ impl Worker {
                 self.devices.remove(device.index)?;
                 self.idle.remove(&device.index);
                 self.known.remove(&(device.under, device.protocol, device.id));
+                // A client may have been bound on it this very moment: the next look tells.
+                self.missing.iter_mut().for_each(|missing| missing.extend(ours.remove(&*device.name)));
                 tracing::info!(device = &*device.name, "VLAN device removed: no session is on it");
             }
         }
@@ -311,19 +366,27 @@ impl Worker {
         Some(all)
     }
 
-    /// Tells a fault once, until another comes or it is over.
-    fn told(&mut self, done: Result<(), impl ToString>) {
-        let fault = done.err().map(|fault| fault.to_string());
-        if let Some(fault) = &fault
-            && self.fault.as_ref() != Some(fault)
-        {
-            tracing::error!("VLAN devices: {fault}");
+    /// Tells a fault once, until another comes or it is over; of many interfaces with one fault the first.
+    fn told(&mut self, done: Result<(), Failed>) {
+        let Err(Failed { of, fault }) = done else {
+            self.fault = None;
+            return;
+        };
+        if self.fault.as_ref() != Some(&fault) {
+            tracing::error!("VLAN devices: {of}: {fault}");
         }
-        self.fault = fault;
+        self.fault = Some(fault);
     }
 }
 
 impl Settings {
+    /// Whether a device of this name would hang on a configured interface.
+    fn covers(&self, name: &str) -> bool {
+        let behind =
+            |auto: &AutoConfigure| name.strip_prefix(&*auto.interface.value).is_some_and(|rest| rest.starts_with('.'));
+        self.auto.iter().any(behind)
+    }
+
     /// The entry of a configured interface that is there.
     fn parent(&self, parents: &BTreeMap<IfIndex, usize>, link: IfIndex) -> Option<&AutoConfigure> {
         self.auto.get(*parents.get(&link)?)

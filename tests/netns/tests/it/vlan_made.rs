@@ -162,3 +162,35 @@ fn devices_are_made_for_clients_and_removed_after_them() -> Result<()> {
         scene.wire.judge("udp.srcport == 67")
     })
 }
+
+/// A daemon may be up before the card is, and a device may go without its doing: what sessions are on comes back.
+#[test]
+fn devices_come_back_with_the_interface_under_them() -> Result<()> {
+    uml::run("vlan_made::devices_come_back_with_the_interface_under_them", &["ipv6", "veth", "8021q"], || {
+        let Some(mut scene) = Scene::new()? else { return Ok(()) };
+        let mac = scene.trunk.mac("c0")?;
+        let one = scene.customer("one", "c0.100")?;
+        let mut dhcpcd = Client::start(&scene.lab, ClientKind::Dhcpcd, &one, "c0.100", Options::default())?;
+        let address = dhcpcd.wait_address(&one)?;
+        let comes_back = |scene: &Scene| -> Result<()> {
+            until("s0.100 is there again", || scene.device("s0.100").is_some().then_some(()))?;
+            until("it is known as ours", || scene.is_there("s0.100", "802.1Q", 100).ok())?;
+            scene.agree("s0.100", &[Tag::customer(100)], address, mac)
+        };
+        scene.server.ip(&["link", "delete", "s0.100"])?;
+        comes_back(&scene)?;
+
+        let kept = scene.daemon.folder().join("state/vlan-devices");
+        let is_kept = || std::fs::read_to_string(&kept).ok().filter(|text| text.contains("s0.100 "));
+        until("the device is written down", is_kept)?;
+        scene.daemon.kill();
+        scene.server.ip(&["link", "delete", "s0.100"])?;
+        scene.server.ip(&["link", "set", "s0", "down"])?;
+        scene.server.ip(&["link", "set", "s0", "name", "later"])?;
+        scene.daemon.restart(&scene.server)?;
+        scene.server.ip(&["link", "set", "later", "name", "s0"])?;
+        scene.server.ip(&["link", "set", "s0", "up"])?;
+        comes_back(&scene)?;
+        database_is_kernel(&scene.daemon, &scene.server)
+    })
+}
