@@ -126,6 +126,22 @@ fn write_event(event: &Event, name: impl Fn(IfIndex) -> String) {
         Event::Superseded { session, address, by } => {
             tracing::info!(%session, %address, %by, "another device took the place of a subscriber's; its session ends");
         }
+        Event::ClientLimitExceeded { .. }
+        | Event::ClientLimitAbated { .. }
+        | Event::LockedOut { .. }
+        | Event::LeaseTimeViolation { .. } => limit_event(event, name),
+        Event::RemoteIdMismatch { session, address } => {
+            tracing::info!(%session, %address, "a client came in with another remote-id; its session ends");
+        }
+        Event::RestoreConflict { session, address } => {
+            tracing::error!(%session, %address, "a stored session does not fit beside another one and was left out");
+        }
+    }
+}
+
+/// Writes what limits do to newcomers.
+fn limit_event(event: &Event, name: impl Fn(IfIndex) -> String) {
+    match event {
         Event::ClientLimitExceeded { link, limit } => {
             tracing::warn!(
                 interface = name(*link),
@@ -143,12 +159,7 @@ fn write_event(event: &Event, name: impl Fn(IfIndex) -> String) {
             let interface = name(*link);
             tracing::warn!(interface, %hw, lease_secs, count, "leases are shorter than lease-time-threshold");
         }
-        Event::RemoteIdMismatch { session, address } => {
-            tracing::info!(%session, %address, "a client came in with another remote-id; its session ends");
-        }
-        Event::RestoreConflict { session, address } => {
-            tracing::error!(%session, %address, "a stored session does not fit beside another one and was left out");
-        }
+        _ => {}
     }
 }
 
