@@ -113,6 +113,7 @@ mod tests {
             sessions_made: 0,
             change: 0,
             in_order: false,
+            promises_from: 0,
         }
     }
 

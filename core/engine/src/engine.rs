@@ -164,6 +164,8 @@ pub struct Engine {
     pub(crate) group_ids: HashMap<(InstanceId, NameId), GroupId, State64>,
     pub(crate) sessions_made: u64,
     sessions_reserved: u64,
+    /// [`MetaRecord::promises_from`] of this run.
+    promises_from: u64,
     pub(crate) change: u64,
     /// The newest change that storage surely counts from.
     pub(crate) change_stored: u64,
@@ -237,6 +239,7 @@ impl Engine {
             group_ids: HashMap::default(),
             sessions_made: 0,
             sessions_reserved: 0,
+            promises_from: 0,
             change: 0,
             change_stored: 0,
             feed: crate::feed::Feed::default(),
@@ -430,6 +433,11 @@ impl Engine {
         self.sessions_reserved = self.sessions_made;
         self.change_stored = changed.max(change);
         self.change = self.change_stored + CHANGES_AHEAD;
+        self.promises_from = match meta {
+            Some(meta) if meta.in_order => meta.promises_from,
+            // What has no facts has no records either.
+            _ => self.change,
+        };
     }
 
     /// Whether changes may be counted that storage will only hear of later: a restart must not use their numbers again.
@@ -452,6 +460,7 @@ impl Engine {
             sessions_made: self.sessions_reserved,
             change: self.change,
             in_order: false,
+            promises_from: self.promises_from,
         }
     }
 

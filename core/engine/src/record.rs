@@ -86,7 +86,8 @@ pub struct LeaseRecord {
     /// later, so that a renewal needs no write first. End of the quarantine for `Declined`.
     pub end: LeaseTime,
     /// Seconds by which `end` is later than the end that the client was promised when this was written; 0 where they are
-    /// the same. It tells the promise only where the last run ended in order ([`MetaRecord::in_order`]).
+    /// the same. It tells the promise only where the last run ended in order ([`MetaRecord::in_order`]), and no run that
+    /// did not came between ([`MetaRecord::promises_from`]).
     pub ahead: u32,
     /// Client-last-transaction time (RFC 4388 §6.1).
     pub cltt: LeaseTime,
@@ -183,6 +184,9 @@ pub struct MetaRecord {
     /// The run that wrote this has written all that it had answered, and has ended: what each record says of its promise
     /// ([`LeaseRecord::ahead`]) holds. The next run takes it back before it answers any renewal that it does not write.
     pub in_order: bool,
+    /// Records whose change is before this one were left by a run that did not end in order: what they say of their
+    /// promise holds no more, until they are written again.
+    pub promises_from: u64,
 }
 
 /// One session as read back at start.

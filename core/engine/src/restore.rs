@@ -28,10 +28,10 @@ impl Engine {
         let (mut newest, mut made, mut change) = (LeaseTime(0), 0, 0);
         let mut ended: Vec<(LeaseTime, Slot)> = Vec::new();
         let mut reconfiguring: Vec<(Slot, LeaseTime)> = Vec::new();
-        let in_order = meta.is_some_and(|meta| meta.in_order);
+        let promises_from = meta.filter(|meta| meta.in_order).map_or(u64::MAX, |meta| meta.promises_from);
         for mut stored in sessions {
             let kept = stored.lease.end;
-            if in_order {
+            if stored.lease.change >= promises_from {
                 stored.lease.end = promised(&stored.lease);
             }
             let lease = &stored.lease;

@@ -132,13 +132,21 @@ fn starts_empty(bench: &mut dyn Bench) {
     let mut storage = bench.fresh();
     expect(&mut *storage, &[], None);
     commit(&mut *storage, &[]);
-    let first = MetaRecord { lease_clock: LeaseTime(5), wall: Wall(7), sessions_made: 9, change: 11, in_order: true };
+    let first = MetaRecord {
+        lease_clock: LeaseTime(5),
+        wall: Wall(7),
+        sessions_made: 9,
+        change: 11,
+        in_order: true,
+        promises_from: 10,
+    };
     let second = MetaRecord {
         lease_clock: LeaseTime(u64::MAX),
         wall: Wall(u64::MAX),
         sessions_made: 10,
         change: 12,
         in_order: false,
+        promises_from: u64::MAX,
     };
     commit(&mut *storage, &[StoreOp::Meta(first)]);
     expect(&mut *storage, &[], Some(first));

@@ -101,6 +101,7 @@ impl Batches {
                 sessions_made: SESSIONS,
                 change: self.change,
                 in_order: false,
+                promises_from: self.change / 2,
             }),
             2..=6 if known => contract::renew(count, self.change),
             _ => {

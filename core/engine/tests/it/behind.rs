@@ -263,6 +263,28 @@ fn a_crash_after_an_end_in_order_shortens_no_lease() {
     assert_eq!(lab.state(address), Some(DurableState::Bound));
 }
 
+/// An orderly end says nothing of what a crash before it had left; it speaks of what was written since.
+#[test]
+fn after_a_crash_an_end_in_order_tells_the_promises_of_what_was_written_since() {
+    let mut lab = Lab::new(config());
+    let (old, new) = (lab.lease(1), lab.lease(2));
+    lab.pass(LEASE / 2);
+    lab.prompt = false;
+    assert!(acked(&mut lab, 1, old));
+    assert!(acked(&mut lab, 2, new));
+    // The crash: neither renewal is on storage. The second client renews once more, beyond what storage kept for it.
+    let mut lab = lab.restart(config(), 10);
+    lab.input(Input::RoutesReconciled);
+    lab.pass(LEASE / 2);
+    lab.renew(2, new);
+    lab.pass(4);
+    let mut lab = stop_and_start(lab, 10);
+    lab.jump(LEASE - 40);
+    assert_eq!((lab.state(old), lab.state(new)), (Some(DurableState::Bound), Some(DurableState::Bound)));
+    lab.jump(60);
+    assert_eq!(lab.state(new), Some(DurableState::Expired), "as it was promised");
+}
+
 #[test]
 fn an_end_while_storage_is_down_is_none_in_order() {
     let mut lab = Lab::new(config());

@@ -304,15 +304,25 @@ fn probing() -> Lab {
 /// RFC 2131 §3.1 step 2: the wait of an offer that has lapsed keeps nobody else's from being probed for.
 #[test]
 fn the_next_offer_of_an_address_is_probed_for_though_the_last_one_lapsed_while_it_waited() {
-    let mut lab = probing();
-    assert!(lab.discover(1).is_none());
-    lab.clear(Filter::Mac(mac(1)));
-    assert!(lab.discover(2).is_none(), "nobody was asked");
-    assert_eq!(lab.probes.len(), 2);
+    let mut config = config();
+    config.groups[0].overrides.address_probe = Some(AddressProbe::default());
+    config.pools[0].ranges = vec![Range { name: "r".into(), low: ip(10), high: ip(11) }];
+    let mut lab = Lab::new(config);
+    // Their places in the table are taken again in another order than their addresses.
+    for last in [1, 2] {
+        assert!(lab.discover(last).is_none());
+    }
+    for last in [1, 2] {
+        lab.clear(Filter::Mac(mac(last)));
+    }
+    for last in [3, 4] {
+        assert!(lab.discover(last).is_none(), "nobody was asked");
+    }
+    assert_eq!(lab.probes.len(), 4);
     assert_eq!(lab.engine.counters().neighbours.probes_skipped, 0);
     lab.now.mono = lab.now.mono.plus(Duration::from_millis(500));
     lab.input(Input::Tick);
-    assert_eq!(lab.heard.len(), 1);
+    assert_eq!(lab.heard.len(), 2);
 }
 
 /// RFC 2131 §3.1 step 2: what cannot be put into quarantine now is not offered either.
@@ -396,4 +406,47 @@ fn a_log_out_of_an_excluded_address_that_could_not_be_written_is_not_forgotten()
     assert_eq!(lab.state(address), Some(DurableState::Bound));
     lab.pass(2);
     assert_eq!(lab.state(address), Some(DurableState::Cleared));
+}
+
+/// RFC 2131 §4.4.1: an address that another host has is not kept for whoever had it last either (`grace-period`).
+#[test]
+fn an_address_that_was_found_in_use_is_kept_for_nobody() {
+    let mut config = config();
+    config.groups[0].overrides.address_probe = Some(AddressProbe { returning: true, ..AddressProbe::default() });
+    config.pools[0].ranges = vec![Range { name: "r".into(), low: ip(10), high: ip(10) }];
+    config.pools[0].attributes.grace_secs = 600;
+    let mut lab = Lab::new(config);
+    lab.discover(1);
+    lab.now.mono = lab.now.mono.plus(Duration::from_millis(500));
+    lab.input(Input::Tick);
+    lab.heard.clear();
+    let address = lab.select(1, ip(10)).expect("an ack").yiaddr();
+    lab.jump(u64::from(LEASE_SECS) + 5);
+    assert_eq!(lab.state(address), Some(DurableState::Expired));
+    lab.discover(1);
+    let (sender_mac, target_ip) = (MacAddr([2, 0xee, 0, 0, 0, 9]), Ipv4Addr::UNSPECIFIED);
+    lab.input(Input::Arp(Arp { link: LINK, sender_ip: address, sender_mac, target_ip }));
+    assert_eq!(lab.state(address), Some(DurableState::Declined));
+    let Some(Reply::Pools(pools)) = lab.command(Verb::Pools) else { panic!() };
+    assert_eq!((pools[0].held, pools[0].quarantined), (0, 1));
+    // The quarantine is given up for a pool that is exhausted, and the address is free then.
+    lab.discover(2);
+    lab.discover(2);
+}
+
+/// A lease that a client holds never ends early: not by an orderly end that follows a crash (issue 5).
+#[test]
+fn an_orderly_end_after_a_crash_says_nothing_of_leases_that_the_crash_left() {
+    let mut lab = Lab::new(config());
+    let address = lab.lease(1);
+    lab.jump(u64::from(LEASE_SECS) / 2);
+    // It is answered before it is written, and the machine goes.
+    assert!(lab.renew(1, address).is_some());
+    let mut lab = lab.restart(config(), 1);
+    while lab.engine.write_rest() {}
+    lab.mutations.append(&mut lab.engine.outbox().mutations);
+    lab.answer_store();
+    let mut lab = lab.restart(config(), 1);
+    lab.jump(u64::from(LEASE_SECS) / 2 + 60);
+    assert_eq!(lab.state(address), Some(DurableState::Bound));
 }

@@ -37,6 +37,7 @@ pub fn encode_meta(meta: &MetaRecord, out: &mut Vec<u8>) -> u32 {
         out.extend_from_slice(&number.to_le_bytes());
     }
     out.push(u8::from(meta.in_order));
+    out.extend_from_slice(&meta.promises_from.to_le_bytes());
     seal(&META_KEY, out)
 }
 
@@ -60,6 +61,7 @@ pub fn decode_meta(value: &[u8]) -> Result<(MetaRecord, u32), RecordError> {
                 _ => return Err(RecordError::Field("order")),
             },
         },
+        promises_from: if version == 1 { 0 } else { fields.u64()? },
     };
     fields.close()?;
     Ok((meta, crc))

@@ -120,9 +120,10 @@ proptest! {
     }
 
     #[test]
-    fn facts_go_both_ways(numbers: [u64; 5], crc: u32, in_order: bool) {
+    fn facts_go_both_ways(numbers: [u64; 5], crc: u32, in_order: bool, promises_from: u64) {
         let [a, b, c, d, e] = numbers;
-        let meta = MetaRecord { lease_clock: LeaseTime(a), wall: Wall(b), sessions_made: c, change: d, in_order };
+        let (lease_clock, wall) = (LeaseTime(a), Wall(b));
+        let meta = MetaRecord { lease_clock, wall, sessions_made: c, change: d, in_order, promises_from };
         let mut bytes = Vec::new();
         let sum = codec::encode_meta(&meta, &mut bytes);
         prop_assert_eq!(codec::decode_meta(&bytes), Ok((meta, sum)));
@@ -213,8 +214,8 @@ fn version_1_stays_readable() {
         instance: Box::default(),
     };
     assert_eq!(identity, expected);
-    let expected =
-        MetaRecord { lease_clock: LeaseTime(5), wall: Wall(7), sessions_made: 9, change: 11, in_order: false };
+    let (lease_clock, wall) = (LeaseTime(5), Wall(7));
+    let expected = MetaRecord { lease_clock, wall, sessions_made: 9, change: 11, in_order: false, promises_from: 0 };
     assert_eq!(codec::decode_meta(&bytes(META_V1)).unwrap().0, expected);
 }
 

@@ -27,8 +27,14 @@ fn scratch() -> tempfile::TempDir {
 
 fn commit_some(store: &mut FjallStore, range: std::ops::Range<u64>) {
     for n in range {
-        let meta =
-            MetaRecord { lease_clock: LeaseTime(n), wall: Wall(n), sessions_made: n, change: n, in_order: n % 2 == 1 };
+        let meta = MetaRecord {
+            lease_clock: LeaseTime(n),
+            wall: Wall(n),
+            sessions_made: n,
+            change: n,
+            in_order: n % 2 == 1,
+            promises_from: n / 2,
+        };
         let batch = [
             contract::put(n % 37, n),
             contract::put(n % 41 + 100, n),

@@ -609,7 +609,7 @@ impl Auditor {
             self.access.owed.insert((session, was.start, true));
         }
         // Those that are older were used up by it.
-        let began = self.access.began.remove(&session).unwrap_or(0);
+        let began = self.access.began.remove(&session).unwrap_or(0).saturating_sub(self.delay());
         if let Some(permits) = self.access.permits.get_mut(&of) {
             // A yes at another place may have made an offer there, which it does not touch.
             let scope = v4(was.scope);

@@ -158,7 +158,8 @@ impl Auditor {
         let own = Self::line_of(lease, identity);
         let other = |rule: SiteLine| {
             let mut seen = self.newcomers.on_line.iter().filter(|(_, instance, _)| *instance == lease.instance);
-            seen.any(|(_, _, line)| line.key != *key && line.is(&own, rule))
+            // Its client itself, too: from another network of the same line.
+            seen.any(|(_, _, line)| line.is(&own, rule))
         };
         self.sites().filter_map(|site| site.discover_match).any(other)
     }

@@ -146,6 +146,8 @@ impl Engine {
             return self.dropped_for(DropReason::ClientLookup);
         };
         self.lapse_offer(slot);
+        // Whoever had it before its lease ran out does not get it back.
+        self.forget_grace(slot);
         if self.rings.store_down {
             return self.dropped_for(DropReason::StoreFault);
         }
