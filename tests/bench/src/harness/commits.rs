@@ -79,7 +79,7 @@ const CHANGES: [(Class, &str, &str); 19] = [
     ),
     (
         Class::AffectsSessions,
-        "set POOL range r2 low 10.24.0.0; set POOL range r2 high 10.31.255.255",
+        "set POOL range r2 low 10.32.0.0; set POOL range r2 high 10.39.255.255",
         "delete POOL range r2",
     ),
     (Class::AffectsSessions, "set POOL excluded-address 10.23.255.255", "delete POOL excluded-address 10.23.255.255"),
