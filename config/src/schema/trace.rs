@@ -5,7 +5,7 @@ use super::{Apply, Statement, Type, Word, later};
 /// `traceoptions` of the daemon.
 pub(super) const TRACEOPTIONS: Statement = Statement::container(
     "traceoptions",
-    &[later::flag("no-remote-trace"), FILE, LEVEL, flags(FLAGS, FLAGS_HELP), CLIENT],
+    &[later::flag("no-remote-trace"), FILE, LEVEL, flags(&FLAGS, FLAGS_HELP), CLIENT],
     "What is written into a trace file. A thread of its own writes; what comes faster than the disk takes it is lost, and \
      that is told in the file.",
 )
@@ -22,7 +22,7 @@ pub(super) const INTERFACE_TRACEOPTIONS: Statement = Statement::container(
 /// `traceoptions` of a local server.
 pub(super) const SERVER_TRACEOPTIONS: Statement = Statement::container(
     "traceoptions",
-    &[later::flag("no-remote-trace"), FILE.mandatory(), LEVEL, flags(SERVER_FLAGS, SAME_FLAGS_HELP), CLIENT],
+    &[later::flag("no-remote-trace"), FILE.mandatory(), LEVEL, flags(&SERVER_FLAGS, SAME_FLAGS_HELP), CLIENT],
     "As `traceoptions` of `dhcp-service`, of the interfaces of this local server's routing instance, into a file of its own. \
      What is of no interface stands in that of `dhcp-service` alone.",
 )
@@ -47,62 +47,51 @@ const FLAGS_HELP: &str = "What is traced. `state`: what becomes of sessions. `fl
      thread take. `statistics`: the counters, each minute. `all`: all of it.";
 const SAME_FLAGS_HELP: &str = "What is traced: as the flag of the same name of `traceoptions` of `dhcp-service`.";
 
-const FLAGS: &[Word] = &[
-    built("state"),
-    built("packet"),
-    built("flow"),
-    built("packet-option"),
-    built("database"),
-    built("persistent"),
-    built("lockout-db"),
-    built("interface"),
-    built("rtsock"),
-    built("io"),
-    built("auth"),
-    built("performance"),
-    built("statistics"),
-    built("all"),
-    later::word("dhcpv6-state"),
-    later::word("dhcpv6-packet"),
-    later::word("dhcpv6-packet-option"),
-    later::word("dhcpv6-io"),
-    later::word("dhcpv6-rpd"),
-    later::word("dhcpv6-session-db"),
-    later::word("dhcpv6-general"),
-    later::word("flow-notify"),
-    later::word("ha"),
-    later::word("ui"),
-    later::word("general"),
-    later::word("fwd"),
-    later::word("rpd"),
-    later::word("profile"),
-    later::word("session-db"),
-    later::word("liveness-detection"),
-    later::word("security-persistence"),
-    later::word("mclag"),
-    later::word("ra-guard"),
-    later::word("era"),
-    later::word("telemetry"),
-];
+const FLAGS: [Word; 35] = concat(
+    [
+        built("state"),
+        built("packet"),
+        built("flow"),
+        built("packet-option"),
+        built("lockout-db"),
+        built("all"),
+        built("database"),
+        built("persistent"),
+        built("interface"),
+        built("rtsock"),
+        built("io"),
+        built("auth"),
+        built("performance"),
+        built("statistics"),
+    ],
+    LATER_FLAGS,
+);
+
 /// Of these a local server knows whose they are.
-const SERVER_FLAGS: &[Word] = &[
-    built("state"),
-    built("packet"),
-    built("flow"),
-    built("packet-option"),
-    built("lockout-db"),
-    built("all"),
+const SERVER_FLAGS: [Word; 35] = concat(
+    [
+        built("state"),
+        built("packet"),
+        built("flow"),
+        built("packet-option"),
+        built("lockout-db"),
+        built("all"),
+        later::word("database"),
+        later::word("persistent"),
+        later::word("interface"),
+        later::word("rtsock"),
+        later::word("io"),
+        later::word("auth"),
+        later::word("performance"),
+        later::word("statistics"),
+    ],
+    LATER_FLAGS,
+);
+
+const LATER_FLAGS: [Word; 21] = [
     later::word("dhcpv6-state"),
     later::word("dhcpv6-packet"),
     later::word("dhcpv6-packet-option"),
-    later::word("database"),
-    later::word("persistent"),
-    later::word("interface"),
-    later::word("rtsock"),
-    later::word("io"),
-    later::word("auth"),
-    later::word("performance"),
-    later::word("statistics"),
     later::word("dhcpv6-io"),
     later::word("dhcpv6-rpd"),
     later::word("dhcpv6-session-db"),
@@ -196,4 +185,13 @@ const CLIENT: Statement = Statement::list(
 
 const fn built(name: &'static str) -> Word {
     Word { name, built: true }
+}
+
+/// The words of both lists.
+const fn concat(first: [Word; 14], rest: [Word; 21]) -> [Word; 35] {
+    let mut all = [first[0]; 35];
+    let (head, tail) = all.split_at_mut(first.len());
+    head.copy_from_slice(&first);
+    tail.copy_from_slice(&rest);
+    all
 }

@@ -79,11 +79,9 @@ const COUNTER_PACKETS: u16 = 2;
 
 /// The number by which the program nft knows the type ipv4_addr; the kernel only keeps it.
 const TYPE_IPV4_ADDR: u32 = 7;
-/// Also for the program nft: the key is big-endian (tag 0, length 4, in the order of this machine).
-fn key_byte_order() -> [u8; 6] {
-    let [a, b, c, d] = 2u32.to_ne_bytes();
-    [0, 4, a, b, c, d]
-}
+/// For [`set`]: the keys are in this machine's order, or big-endian.
+const HOST_ORDER: u32 = 1;
+const NETWORK_ORDER: u32 = 2;
 
 /// Messages that go to the kernel in one call.
 pub(crate) struct Batch {
@@ -161,16 +159,7 @@ impl Batch {
         for direction in Direction::BOTH {
             self.set(table, direction);
         }
-        self.push(NEW_CHAIN, CREATE, |message| {
-            message.text(CHAIN_TABLE, table);
-            message.text(CHAIN_NAME, CHAIN);
-            message.nest(CHAIN_HOOK, |hook| {
-                hook.number(HOOK_NUMBER, libc::NF_INET_FORWARD as u32);
-                hook.number(HOOK_PRIORITY, PRIORITY.cast_unsigned());
-            });
-            message.number(CHAIN_POLICY, libc::NF_ACCEPT as u32);
-            message.text(CHAIN_TYPE, "filter");
-        });
+        self.chain(table, PRIORITY);
         self.push(DEL_RULE, 0, |message| {
             message.text(RULE_TABLE, table);
             message.text(RULE_CHAIN, CHAIN);
@@ -180,15 +169,23 @@ impl Batch {
         }
     }
 
+    /// A chain at the forward hook that lets pass what no rule of it ends.
+    fn chain(&mut self, table: &str, priority: i32) {
+        self.push(NEW_CHAIN, CREATE, |message| {
+            message.text(CHAIN_TABLE, table);
+            message.text(CHAIN_NAME, CHAIN);
+            message.nest(CHAIN_HOOK, |hook| {
+                hook.number(HOOK_NUMBER, libc::NF_INET_FORWARD as u32);
+                hook.number(HOOK_PRIORITY, priority.cast_unsigned());
+            });
+            message.number(CHAIN_POLICY, libc::NF_ACCEPT as u32);
+            message.text(CHAIN_TYPE, "filter");
+        });
+    }
+
     fn set(&mut self, table: &str, direction: Direction) {
         self.push(NEW_SET, CREATE, |message| {
-            message.text(SET_TABLE, table);
-            message.text(SET_NAME, direction.set());
-            message.number(SET_FLAGS, 0);
-            message.number(SET_KEY_TYPE, TYPE_IPV4_ADDR);
-            message.number(SET_KEY_LEN, 4);
-            message.number(SET_ID, 1 + direction as u32);
-            message.bytes(SET_USERDATA, &key_byte_order());
+            set(message, table, direction.set(), 1 + direction as u32, (TYPE_IPV4_ADDR, NETWORK_ORDER));
             message.nest(SET_EXPRESSION, |expression| {
                 expression.text(EXPRESSION_NAME, "counter");
                 expression.nest(EXPRESSION_DATA, |_| {});
@@ -200,23 +197,9 @@ impl Batch {
         self.push(NEW_RULE, CREATE | APPEND, |message| {
             message.text(RULE_TABLE, table);
             message.text(RULE_CHAIN, CHAIN);
-            message.nest(RULE_EXPRESSIONS, |list| {
-                list.nest(LIST_ELEMENT, |expression| {
-                    expression.text(EXPRESSION_NAME, "payload");
-                    expression.nest(EXPRESSION_DATA, |data| {
-                        data.number(PAYLOAD_REGISTER, libc::NFT_REG_1 as u32);
-                        data.number(PAYLOAD_BASE, libc::NFT_PAYLOAD_NETWORK_HEADER as u32);
-                        data.number(PAYLOAD_OFFSET, direction.offset());
-                        data.number(PAYLOAD_LEN, 4);
-                    });
-                });
-                list.nest(LIST_ELEMENT, |expression| {
-                    expression.text(EXPRESSION_NAME, "lookup");
-                    expression.nest(EXPRESSION_DATA, |data| {
-                        data.text(LOOKUP_SET, direction.set());
-                        data.number(LOOKUP_REGISTER, libc::NFT_REG_1 as u32);
-                    });
-                });
+            message.nest(RULE_EXPRESSIONS, |rule| {
+                payload(rule, libc::NFT_PAYLOAD_NETWORK_HEADER as u32, direction.offset(), 4);
+                lookup(rule, direction.set());
             });
         });
     }
@@ -231,7 +214,9 @@ impl Batch {
         let flags = if exclusive { CREATE | EXCLUSIVE } else { CREATE };
         for direction in Direction::BOTH {
             for part in addresses.chunks(IN_MESSAGE) {
-                self.push(NEW_ELEMENT, flags, |message| elements(message, table, direction, part));
+                self.push(NEW_ELEMENT, flags, |message| {
+                    elements(message, table, direction.set(), part.iter().map(|it| it.octets()))
+                });
             }
         }
     }
@@ -241,14 +226,16 @@ impl Batch {
         let flags = if tell { ECHO } else { 0 };
         for direction in Direction::BOTH {
             for part in addresses.chunks(IN_MESSAGE) {
-                self.push(DEL_ELEMENT, flags, |message| elements(message, table, direction, part));
+                self.push(DEL_ELEMENT, flags, |message| {
+                    elements(message, table, direction.set(), part.iter().map(|it| it.octets()))
+                });
             }
         }
     }
 
     /// Asks for one element.
     pub(crate) fn get(&mut self, table: &str, direction: Direction, address: Ipv4Addr) {
-        self.push(GET_ELEMENT, 0, |message| elements(message, table, direction, &[address]));
+        self.push(GET_ELEMENT, 0, |message| elements(message, table, direction.set(), [address.octets()].into_iter()));
     }
 
     /// Asks for all elements of a set.
@@ -260,15 +247,53 @@ impl Batch {
     }
 }
 
-fn elements(message: &mut Writer<'_>, table: &str, direction: Direction, addresses: &[Ipv4Addr]) {
+/// A set of keys of four octets; their type and order are for the program nft (user data: tag 0, length 4, the order).
+fn set(message: &mut Writer<'_>, table: &str, name: &str, id: u32, (kind, order): (u32, u32)) {
+    let [a, b, c, d] = order.to_ne_bytes();
+    message.text(SET_TABLE, table);
+    message.text(SET_NAME, name);
+    message.number(SET_FLAGS, 0);
+    message.number(SET_KEY_TYPE, kind);
+    message.number(SET_KEY_LEN, 4);
+    message.number(SET_ID, id);
+    message.bytes(SET_USERDATA, &[0, 4, a, b, c, d]);
+}
+
+fn elements(message: &mut Writer<'_>, table: &str, set: &str, keys: impl Iterator<Item = [u8; 4]>) {
     message.text(LIST_TABLE, table);
-    message.text(LIST_SET, direction.set());
+    message.text(LIST_SET, set);
     message.nest(LIST_ELEMENTS, |list| {
-        for address in addresses {
+        for key in keys {
             list.nest(LIST_ELEMENT, |element| {
-                element.nest(ELEMENT_KEY, |key| key.bytes(DATA_VALUE, &address.octets()));
+                element.nest(ELEMENT_KEY, |data| data.bytes(DATA_VALUE, &key));
             });
         }
+    });
+}
+
+/// An expression of a rule.
+fn expression(rule: &mut Writer<'_>, name: &str, fill: impl FnOnce(&mut Writer<'_>)) {
+    rule.nest(LIST_ELEMENT, |expression| {
+        expression.text(EXPRESSION_NAME, name);
+        expression.nest(EXPRESSION_DATA, fill);
+    });
+}
+
+/// Loads `len` octets of the packet.
+fn payload(rule: &mut Writer<'_>, base: u32, offset: u32, len: u32) {
+    expression(rule, "payload", |data| {
+        data.number(PAYLOAD_REGISTER, libc::NFT_REG_1 as u32);
+        data.number(PAYLOAD_BASE, base);
+        data.number(PAYLOAD_OFFSET, offset);
+        data.number(PAYLOAD_LEN, len);
+    });
+}
+
+/// Goes on where what was loaded is in `set`.
+fn lookup(rule: &mut Writer<'_>, set: &str) {
+    expression(rule, "lookup", |data| {
+        data.text(LOOKUP_SET, set);
+        data.number(LOOKUP_REGISTER, libc::NFT_REG_1 as u32);
     });
 }
 
@@ -323,7 +348,9 @@ mod tests {
     fn a_full_message_fits_into_its_attribute() {
         let mut batch = Batch::questions();
         let many: Vec<Ipv4Addr> = (0..IN_MESSAGE as u32).map(Ipv4Addr::from).collect();
-        batch.push(NEW_ELEMENT, 0, |message| elements(message, "t", Direction::In, &many));
+        batch.push(NEW_ELEMENT, 0, |message| {
+            elements(message, "t", Direction::In.set(), many.iter().map(|it| it.octets()))
+        });
         let attributes = Reader(&batch.bytes[HEADERS..]);
         assert_eq!(attributes.within(LIST_ELEMENTS).expect("elements").into_iter().count(), IN_MESSAGE);
     }

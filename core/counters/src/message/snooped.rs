@@ -1,12 +1,9 @@
 //! The messages of the table that drops requests to other servers.
 
 use super::{
-    ACK, APPEND, Batch, CHAIN, CHAIN_HOOK, CHAIN_NAME, CHAIN_POLICY, CHAIN_TABLE, CHAIN_TYPE, COUNTER_PACKETS, CREATE,
-    DATA_VALUE, DEL_ELEMENT, DUMP, ELEMENT_KEY, EXPRESSION_DATA, EXPRESSION_NAME, HEADERS, HOOK_NUMBER, HOOK_PRIORITY,
-    IN_MESSAGE, LIST_ELEMENT, LIST_ELEMENTS, LIST_SET, LIST_TABLE, LOOKUP_REGISTER, LOOKUP_SET, NEW_CHAIN, NEW_ELEMENT,
-    NEW_RULE, NEW_SET, NEW_TABLE, PAYLOAD_BASE, PAYLOAD_LEN, PAYLOAD_OFFSET, PAYLOAD_REGISTER, RULE_CHAIN,
-    RULE_EXPRESSIONS, RULE_TABLE, SET_FLAGS, SET_ID, SET_KEY_LEN, SET_KEY_TYPE, SET_NAME, SET_TABLE, SET_USERDATA,
-    TABLE_NAME,
+    ACK, APPEND, Batch, CHAIN, COUNTER_PACKETS, CREATE, DATA_VALUE, DEL_ELEMENT, DUMP, EXPRESSION_DATA,
+    EXPRESSION_NAME, HEADERS, HOST_ORDER, IN_MESSAGE, NEW_ELEMENT, NEW_RULE, NEW_SET, NEW_TABLE, RULE_CHAIN,
+    RULE_EXPRESSIONS, RULE_TABLE, TABLE_NAME, elements, expression, lookup, payload, set,
 };
 use crate::attribute::{Reader, Writer};
 use bindery_types::IfIndex;
@@ -35,36 +32,15 @@ const PORT_AT: u32 = 2;
 const OP_AT: u32 = 8;
 const BOOTREQUEST: u8 = 1;
 
-/// Also for the program nft: the key is in this machine's order (tag 0, length 4).
-fn key_byte_order() -> [u8; 6] {
-    let [a, b, c, d] = 1u32.to_ne_bytes();
-    [0, 4, a, b, c, d]
-}
-
 impl Batch {
     /// Makes the table anew, whatever of that name is there, with an empty set of interfaces.
     pub(crate) fn snooped_table(&mut self, table: &str) {
         self.no_table(table);
         self.push(NEW_TABLE, CREATE, |message| message.text(TABLE_NAME, table));
         self.push(NEW_SET, CREATE, |message| {
-            message.text(SET_TABLE, table);
-            message.text(SET_NAME, SET);
-            message.number(SET_FLAGS, 0);
-            message.number(SET_KEY_TYPE, TYPE_IFACE_INDEX);
-            message.number(SET_KEY_LEN, 4);
-            message.number(SET_ID, 1);
-            message.bytes(SET_USERDATA, &key_byte_order());
+            set(message, table, SET, 1, (TYPE_IFACE_INDEX, HOST_ORDER));
         });
-        self.push(NEW_CHAIN, CREATE, |message| {
-            message.text(CHAIN_TABLE, table);
-            message.text(CHAIN_NAME, CHAIN);
-            message.nest(CHAIN_HOOK, |hook| {
-                hook.number(HOOK_NUMBER, libc::NF_INET_FORWARD as u32);
-                hook.number(HOOK_PRIORITY, PRIORITY.cast_unsigned());
-            });
-            message.number(CHAIN_POLICY, libc::NF_ACCEPT as u32);
-            message.text(CHAIN_TYPE, "filter");
-        });
+        self.chain(table, PRIORITY);
         self.push(NEW_RULE, CREATE | APPEND, |message| {
             message.text(RULE_TABLE, table);
             message.text(RULE_CHAIN, CHAIN);
@@ -81,14 +57,18 @@ impl Batch {
     /// Drops requests that come in on these interfaces from now on; those that it drops on already are no fault.
     pub(crate) fn drop_on(&mut self, table: &str, interfaces: &[IfIndex]) {
         for part in interfaces.chunks(IN_MESSAGE) {
-            self.push(NEW_ELEMENT, CREATE, |message| elements(message, table, part));
+            self.push(NEW_ELEMENT, CREATE, |message| {
+                elements(message, table, SET, part.iter().map(|it| it.0.to_ne_bytes()))
+            });
         }
     }
 
     /// Ends that; it fails where it does not drop on one.
     pub(crate) fn pass_on(&mut self, table: &str, interfaces: &[IfIndex]) {
         for part in interfaces.chunks(IN_MESSAGE) {
-            self.push(DEL_ELEMENT, 0, |message| elements(message, table, part));
+            self.push(DEL_ELEMENT, 0, |message| {
+                elements(message, table, SET, part.iter().map(|it| it.0.to_ne_bytes()))
+            });
         }
     }
 
@@ -101,32 +81,17 @@ impl Batch {
     }
 }
 
-fn elements(message: &mut Writer<'_>, table: &str, interfaces: &[IfIndex]) {
-    message.text(LIST_TABLE, table);
-    message.text(LIST_SET, SET);
-    message.nest(LIST_ELEMENTS, |list| {
-        for interface in interfaces {
-            list.nest(LIST_ELEMENT, |element| {
-                element.nest(ELEMENT_KEY, |key| key.bytes(DATA_VALUE, &interface.0.to_ne_bytes()));
-            });
-        }
-    });
-}
-
 /// `meta l4proto udp udp dport 67 @th,64,8 1 iif @interfaces counter drop`. A fragment behind the first has no ports,
 /// and passes: without the first one it is of no use to anybody.
 fn drops_requests(rule: &mut Writer<'_>) {
     meta(rule, libc::NFT_META_L4PROTO as u32);
     equals(rule, &[UDP]);
-    of_transport(rule, PORT_AT, 2);
+    payload(rule, libc::NFT_PAYLOAD_TRANSPORT_HEADER as u32, PORT_AT, 2);
     equals(rule, &SERVER_PORT.to_be_bytes());
-    of_transport(rule, OP_AT, 1);
+    payload(rule, libc::NFT_PAYLOAD_TRANSPORT_HEADER as u32, OP_AT, 1);
     equals(rule, &[BOOTREQUEST]);
     meta(rule, libc::NFT_META_IIF as u32);
-    expression(rule, "lookup", |data| {
-        data.text(LOOKUP_SET, SET);
-        data.number(LOOKUP_REGISTER, libc::NFT_REG_1 as u32);
-    });
+    lookup(rule, SET);
     expression(rule, "counter", |_| {});
     expression(rule, "immediate", |data| {
         data.number(IMMEDIATE_REGISTER, libc::NFT_REG_VERDICT as u32);
@@ -143,27 +108,11 @@ fn meta(rule: &mut Writer<'_>, key: u32) {
     });
 }
 
-fn of_transport(rule: &mut Writer<'_>, offset: u32, len: u32) {
-    expression(rule, "payload", |data| {
-        data.number(PAYLOAD_REGISTER, libc::NFT_REG_1 as u32);
-        data.number(PAYLOAD_BASE, libc::NFT_PAYLOAD_TRANSPORT_HEADER as u32);
-        data.number(PAYLOAD_OFFSET, offset);
-        data.number(PAYLOAD_LEN, len);
-    });
-}
-
 fn equals(rule: &mut Writer<'_>, value: &[u8]) {
     expression(rule, "cmp", |data| {
         data.number(COMPARE_REGISTER, libc::NFT_REG_1 as u32);
         data.number(COMPARE_HOW, libc::NFT_CMP_EQ as u32);
         data.nest(COMPARE_DATA, |data| data.bytes(DATA_VALUE, value));
-    });
-}
-
-fn expression(rule: &mut Writer<'_>, name: &str, fill: impl FnOnce(&mut Writer<'_>)) {
-    rule.nest(LIST_ELEMENT, |expression| {
-        expression.text(EXPRESSION_NAME, name);
-        expression.nest(EXPRESSION_DATA, fill);
     });
 }
 

@@ -138,8 +138,10 @@ impl Lab {
 
 /// UDP from one to the other, one packet on its way at a time, so that none is lost in a queue.
 pub(crate) fn transfer(from: (&Space, Ipv4Addr), to: (&Space, Ipv4Addr), packets: u64, octets: usize) {
-    let target = SocketAddrV4::new(to.1, PORT);
-    let receiver = to.0.run(move || UdpSocket::bind(target)).expect("the address is there");
+    // Any port: a process that is being started beside this test may still hold the socket of the last call.
+    let place = SocketAddrV4::new(to.1, 0);
+    let receiver = to.0.run(move || UdpSocket::bind(place)).expect("the address is there");
+    let target = receiver.local_addr().expect("it is bound");
     receiver.set_read_timeout(Some(PATIENCE)).expect("a time limit");
     let source = SocketAddrV4::new(from.1, 0);
     let sender = from.0.run(move || UdpSocket::bind(source)).expect("the address is there");
