@@ -229,17 +229,22 @@ mod tests {
         MessageBuilder::discover(MacAddr([2, 0, 0, 0, 0, last])).xid(u32::from(last)).build()
     }
 
-    /// The text once `lines` lines are there.
-    fn wait(path: &Path, lines: usize) -> String {
+    /// The text once it is as far as `enough` says.
+    fn wait_until(path: &Path, enough: impl Fn(&str) -> bool) -> String {
         let end = Instant::now() + Duration::from_secs(60);
         loop {
             let text = std::fs::read_to_string(path).unwrap_or_default();
-            if text.lines().count() >= lines {
+            if enough(&text) {
                 return text;
             }
-            assert!(Instant::now() < end, "{lines} lines, not: {text}");
+            assert!(Instant::now() < end, "not all of it: {text}");
             std::thread::yield_now();
         }
+    }
+
+    /// The text once `lines` lines are there.
+    fn wait(path: &Path, lines: usize) -> String {
+        wait_until(path, |text| text.lines().count() >= lines)
     }
 
     const ETH1: Place<'_> = Place { name: "eth1", traced: true, instance: "default" };
@@ -272,8 +277,9 @@ mod tests {
         tracer.line(Flag::Io, Level::Error, || "of no interface".to_owned());
         tracer.packet("received", ETH2, &discover(2));
         drop(tracer);
-        assert!(wait(&all, 4).contains("of no interface"));
-        let text = wait(&red, 1);
+        let last = |text: &str| text.contains("on eth2: DHCPDISCOVER");
+        assert!(wait_until(&all, last).contains("of no interface"));
+        let text = wait_until(&red, last);
         let first = text.lines().next().unwrap();
         assert!(first.contains("on eth2: DHCPDISCOVER xid 0x00000002"), "{text}");
         assert!(!text.contains("eth1") && !text.contains("0x00000003") && !text.contains("of no interface"), "{text}");
