@@ -146,7 +146,7 @@ pub fn decode_lease(key: BindingKey, value: &[u8]) -> Result<(LeaseRecord, u32),
             Some(start.plus_secs(after))
         }
     };
-    let ahead = if shape & AHEAD == 0 { 0 } else { fields.u32()? };
+    let ahead = if shape & AHEAD == 0 { 0 } else { ahead(&mut fields, shape)? };
     fields.close()?;
     let lease = LeaseRecord {
         key,
@@ -170,6 +170,14 @@ pub fn decode_lease(key: BindingKey, value: &[u8]) -> Result<(LeaseRecord, u32),
         reconfigure_due,
     };
     Ok((lease, crc))
+}
+
+/// What is ahead by nothing, or of an IPv6 address, was never written.
+fn ahead(fields: &mut Fields<'_>, shape: u8) -> Result<u32, RecordError> {
+    match fields.u32()? {
+        secs if secs != 0 && shape & BOUND_V6 == 0 => Ok(secs),
+        _ => Err(RecordError::Field("ahead")),
+    }
 }
 
 fn role(byte: u8) -> Result<Role, RecordError> {

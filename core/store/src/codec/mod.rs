@@ -43,7 +43,7 @@
 //! adds the subscriber, version 3 the name of the routing instance (empty for the default one), each likewise.
 //!
 //! Meta, version 2: version, lease clock u64, wall u64, sessions made u64, change u64, 1 where the run ended in order or
-//! 0, CRC. Version 1 has no such byte.
+//! 0, promises from u64, CRC. Version 1 has neither of these two.
 //!
 //! Head, version 1: version, database id u64, commit u64, leases u64, identities u64, digest u64, CRC of meta u32
 //! (0 for none), CRC.

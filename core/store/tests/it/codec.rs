@@ -275,3 +275,19 @@ fn times_too_far_become_never() {
     codec::encode_lease(&far, &mut bytes);
     assert_eq!(codec::decode_lease(far.key, &bytes).unwrap().0.end, LeaseTime::NEVER);
 }
+
+/// What is ahead by nothing, or of an IPv6 address, was never written.
+#[test]
+fn an_end_that_is_ahead_by_nothing_is_refused() {
+    let key = BindingKey { session: SessionId(77), index: 0 };
+    let (lease, _) = codec::decode_lease(key, &bytes(LEASE_V1)).unwrap();
+    let lease = LeaseRecord { ahead: 7, ..lease };
+    let mut value = Vec::new();
+    let crc = codec::encode_lease(&lease, &mut value);
+    assert_eq!(codec::decode_lease(key, &value), Ok((lease, crc)));
+    let body = value.len() - 4;
+    value[body - 4..body].fill(0);
+    let crc = crc32fast::hash(&[&codec::encode_binding_key(key)[..], &value[..body]].concat());
+    value[body..].copy_from_slice(&crc.to_le_bytes());
+    assert_eq!(codec::decode_lease(key, &value), Err(RecordError::Field("ahead")));
+}
