@@ -9,13 +9,14 @@ use bindery_engine::{
 use bindery_types::{HwAddr, IfIndex, Ipv4Addr, Mono, Now, SessionId};
 use std::{
     collections::{HashMap, VecDeque},
+    mem::{Discriminant, discriminant},
     time::Duration,
 };
 
 /// Notices that are remembered, the newest ones. A reader that is further behind is told how many it missed.
 const KEPT: usize = 1_024;
 
-/// Notices of one name in [`PERIOD`]; what is more is counted, and told with the next one. A thousand subscribers with the
+/// Notices of one kind in [`PERIOD`]; what is more is counted, and told with the next one. A thousand subscribers with the
 /// same trouble must not wash out what else happened.
 const MOST: u32 = 32;
 
@@ -28,10 +29,10 @@ pub(crate) struct Notices {
     /// How many there were since the daemon's start.
     last: u64,
     kept: VecDeque<Notice>,
-    budgets: HashMap<String, Budget>,
+    budgets: HashMap<Discriminant<Event>, Budget>,
 }
 
-/// How many of one name were told.
+/// How many of one kind were told.
 #[derive(Default)]
 struct Budget {
     since: Option<Mono>,
@@ -40,10 +41,9 @@ struct Budget {
 }
 
 impl Notices {
-    /// Keeps what an event of the engine says.
+    /// Keeps what an event of the engine says. What is left out is not put into words: this is the packet thread.
     pub(crate) fn event(&mut self, now: Now, engine: &Engine, event: &Event) {
-        let notice = Notice { time: now.wall.0, ..notice(engine, event) };
-        let budget = self.budgets.entry(notice.name.clone()).or_default();
+        let budget = self.budgets.entry(discriminant(event)).or_default();
         if budget.since.is_none_or(|since| now.mono.since(since) >= PERIOD) {
             (budget.since, budget.used) = (Some(now.mono), 0);
         }
@@ -57,7 +57,7 @@ impl Notices {
             self.kept.pop_front();
         }
         let left_out = std::mem::take(&mut budget.left_out);
-        self.kept.push_back(Notice { sequence: self.last, left_out, ..notice });
+        self.kept.push_back(Notice { sequence: self.last, time: now.wall.0, left_out, ..notice(engine, event) });
     }
 
     /// Those behind `after`; for `None` nothing but where the order is now. What was forgotten is told first.
