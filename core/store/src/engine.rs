@@ -11,8 +11,9 @@ use fjall::{
     AbstractTree, CompressionType, Database, Keyspace, KeyspaceCreateOptions, LsmError, OwnedWriteBatch, PersistMode,
     config::{CompressionPolicy, FilterPolicy},
 };
+use rustix::process::{Pid, getpriority_process, setpriority_process};
 use std::{
-    io,
+    fs, io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
@@ -24,6 +25,12 @@ const CACHE: u64 = 4 << 20;
 /// One thread writes tables and compacts. A worker ends at its first failed sync; a second one would go on, and write
 /// over the manifest whose name the first had already made current: a power cut in that moment leaves neither.
 const WORKERS: usize = 1;
+/// What the kernel calls the engine's worker, and how far it stands behind the threads that answer clients: a table is
+/// written and merged in what these leave, a quarter of a processor at least, where they all share one. At the same
+/// priority one table held up every answer for a tenth of a second.
+const WORKER: &str = "fjall:worker";
+/// See [`WORKER`]: by so much its nice value is above the process's.
+const WORKER_NICE: i32 = 5;
 /// Sealed memtables above which no further one is sealed. At four the engine makes the committing thread wait for a
 /// worker, for ever if that worker has died of a full disk: so it must not come to four.
 const SEALED: usize = 2;
@@ -68,7 +75,7 @@ impl Engine {
     /// Makes an empty database with its two keyspaces in `path`.
     pub(crate) fn create(path: &Path, tuning: Tuning) -> Result<Self, StoreError> {
         guard(path, || {
-            let db = configure(path).open().map_err(|error| sort(path, error))?;
+            let db = open(path)?;
             let leases = db.keyspace("leases", options).map_err(|error| sort(path, error))?;
             let identities = db.keyspace("identities", options).map_err(|error| sort(path, error))?;
             Ok(Self { path: path.to_path_buf(), memtable: tuning.memtable, db, leases, identities })
@@ -78,7 +85,7 @@ impl Engine {
     /// Opens a database that [`manifest::check`] found whole.
     pub(crate) fn open(path: &Path, tuning: Tuning) -> Result<Self, StoreError> {
         guard(path, || {
-            let db = configure(path).open().map_err(|error| sort(path, error))?;
+            let db = open(path)?;
             let keyspace = |name: &str| {
                 // Asked for first, since opening a missing one makes an empty one.
                 if !db.keyspace_exists(name) {
@@ -189,6 +196,28 @@ fn configure(path: &Path) -> fjall::DatabaseBuilder<Database> {
         .journal_compression(CompressionType::None)
 }
 
+fn open(path: &Path) -> Result<Database, StoreError> {
+    let db = configure(path).open().map_err(|error| sort(path, error))?;
+    for worker in workers() {
+        // Where the system refuses, it keeps its priority.
+        let _ = setpriority_process(Some(worker), behind());
+    }
+    Ok(db)
+}
+
+/// The worker's nice value.
+fn behind() -> i32 {
+    getpriority_process(None).unwrap_or(0) + WORKER_NICE
+}
+
+/// The engine's threads in this process; none where the system does not list threads.
+fn workers() -> impl Iterator<Item = Pid> {
+    let tasks = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let named = |name: String| name.trim_end() == WORKER;
+    let tasks = tasks.filter(move |task| fs::read_to_string(task.path().join("comm")).is_ok_and(named));
+    tasks.filter_map(|task| Pid::from_raw(task.file_name().to_str()?.parse().ok()?))
+}
+
 fn options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default()
         // `Engine::commit` seals memtables by itself, see SEALED.
@@ -254,4 +283,18 @@ pub(crate) fn check(path: &Path) -> Result<(), StoreError> {
 /// Makes the engine's small files certain again after a failed sync; see [`manifest::renew`].
 pub(crate) fn renew(path: &Path) -> Result<(), StoreError> {
     manifest::renew(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worker_stands_behind_who_answers() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let _engine = Engine::create(&directory.path().join("db"), Tuning::default()).expect("a database");
+        let nice = |worker| getpriority_process(Some(worker)).ok();
+        // A database that another test has just opened beside this one may not be as far.
+        assert!(workers().any(|worker| nice(worker) == Some(behind().min(19))));
+    }
 }

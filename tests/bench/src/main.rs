@@ -68,6 +68,9 @@ fn main() -> ExitCode {
     if args.get(1).is_some_and(|word| word == "disk") {
         return finish(args.get(2).context("bindery-bench disk DIR").and_then(|path| disk(Path::new(path))));
     }
+    if args.get(1).is_some_and(|word| word == "group-commit") {
+        return finish(group_commit(args.get(2..).unwrap_or_default()));
+    }
     if args.get(1).is_some_and(|word| word == "routes") {
         return finish(bare_routes(args.get(2..).unwrap_or_default()));
     }
@@ -98,6 +101,16 @@ fn finish(result: Result<bool>) -> ExitCode {
 /// The disk's own rate, run by the harness on the server's CPU.
 fn disk(directory: &Path) -> Result<bool> {
     let report = machine::disk(directory, Duration::from_secs(1))?;
+    println!("{}", serde_json::to_string(&report)?);
+    Ok(true)
+}
+
+/// The disk's latency at a rate, run by the harness on the server's CPU: directory, records a second, seconds.
+fn group_commit(words: &[std::ffi::OsString]) -> Result<bool> {
+    let words: Vec<&str> = words.iter().filter_map(|word| word.to_str()).collect();
+    let [directory, rate, seconds] = words[..] else { bail!("bindery-bench group-commit DIR RATE SECONDS") };
+    let limit = Duration::from_secs_f64(seconds.parse()?);
+    let report = machine::group_commit(Path::new(directory), rate.parse()?, limit)?;
     println!("{}", serde_json::to_string(&report)?);
     Ok(true)
 }

@@ -18,6 +18,11 @@ pub struct Capture {
 /// so a frame with two tags shows no port.
 const FILTER: &str = "udp port 67 or udp port 68 or vlan";
 
+/// Octets of a frame that are kept: all of them, as no link here carries larger ones. Told to tcpdump because it cuts its
+/// buffer into slots of this size, whose default is 256 KiB for a link that may merge frames: 32 slots lose frames as soon
+/// as a busy machine lets tcpdump wait.
+const LONGEST_FRAME: &str = "2048";
+
 /// Length of the file's header and of a packet's header in the pcap format.
 const FILE_HEADER: usize = 24;
 const PACKET_HEADER: usize = 16;
@@ -31,7 +36,8 @@ impl Capture {
         let path = lab.folder().join(format!("{}-{interface}.pcap", namespace.name()));
         let file = path.display().to_string();
         let arguments = ["-i", interface, "-p", "-U", "-n", "-Z", "root", "--immediate-mode", "-B", "8192"];
-        let arguments = [&arguments[..], &["--time-stamp-precision=nano", "-w", &file, FILTER]].concat();
+        let arguments =
+            [&arguments[..], &["--time-stamp-precision=nano", "-s", LONGEST_FRAME, "-w", &file, FILTER]].concat();
         let mut tcpdump = namespace.spawn("tcpdump", &arguments)?;
         tcpdump.wait_line("listening on")?;
         Ok(Self { path, _tcpdump: tcpdump })

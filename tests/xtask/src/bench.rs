@@ -9,7 +9,10 @@ use std::process::Command;
 ///
 /// # Errors
 /// When the build or the harness fails.
-pub(crate) fn run(arguments: Vec<OsString>) -> Result<()> {
+pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<()> {
+    // `cargo xtask bench -- ARGUMENTS` is what people are used to; to the harness the dashes would end the options.
+    let mut arguments = arguments.peekable();
+    arguments.next_if(|first| first == "--");
     println!("==> building the plugins, binderyd, bindery and the bench harness (release)");
     // The daemon embeds those that ship, so they come first.
     if shell::which("wasm-ld-19").is_some() {

@@ -65,7 +65,7 @@ fn run() -> Result<()> {
         "setup" => setup_command(&mut arguments),
         "demo" => demo_command(&mut arguments),
         "test" => test_command(&mut arguments),
-        "bench" => bench::run(arguments.raw_args()?.collect()),
+        "bench" => bench::run(arguments.raw_args()?),
         other => bail!(Usage(format!("there is no command '{other}'"))),
     }
 }

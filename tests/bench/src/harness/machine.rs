@@ -88,6 +88,63 @@ pub fn disk(directory: &Path, limit: Duration) -> Result<DiskReport> {
     })
 }
 
+/// What a record takes in [`group_commit`]: about that of a session.
+const RECORD: usize = 300;
+
+/// Records that come at a fixed rate, all that wait in one append and fdatasync: the floor of a durable answer's latency,
+/// counted from when a record was due.
+///
+/// # Errors
+/// The file cannot be made or written.
+pub fn group_commit(directory: &Path, rate: f64, limit: Duration) -> Result<GroupCommitReport> {
+    let path = directory.join("group.tmp");
+    let mut file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+    let mut latency = Latency::new()?;
+    let clock = Clock::start();
+    let due = |number: u64| Duration::from_secs_f64(float(number) / rate.max(1.0));
+    let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    let (mut next, mut commits) = (0, 0);
+    while due(next) < limit {
+        let now = clock.now();
+        let first = next;
+        while nanos(due(next)) <= now {
+            next += 1;
+        }
+        if first == next {
+            std::thread::sleep(Duration::from_nanos(nanos(due(next)).saturating_sub(now)));
+            continue;
+        }
+        file.write_all(&vec![0x5a; RECORD * usize::try_from(next - first)?])?;
+        file.sync_data()?;
+        commits += 1;
+        let now = clock.now();
+        (first..next).for_each(|number| latency.add(nanos(due(number)), now));
+    }
+    fs::remove_file(&path)?;
+    Ok(GroupCommitReport {
+        rate: float(latency.count()) / limit.as_secs_f64(),
+        commits: float(commits) / limit.as_secs_f64(),
+        p50_us: latency.us(0.5),
+        p99_us: latency.us(0.99),
+        p999_us: latency.us(0.999),
+    })
+}
+
+/// Records that came at a fixed rate.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupCommitReport {
+    /// Records a second.
+    pub rate: f64,
+    /// Appends with fdatasync a second.
+    pub commits: f64,
+    /// Median in microseconds from when a record was due until it was durable.
+    pub p50_us: f64,
+    /// 99 of 100 took no longer.
+    pub p99_us: f64,
+    /// 999 of 1,000 took no longer.
+    pub p999_us: f64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +154,15 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let report = disk(directory.path(), Duration::from_millis(20)).expect("a disk");
         assert!(report.rate > 0.0);
+        assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);
+    }
+
+    #[test]
+    fn every_record_that_is_due_is_committed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let report = group_commit(directory.path(), 1_000.0, Duration::from_millis(50)).expect("a disk");
+        assert!(report.rate >= 1_000.0 && report.commits > 0.0, "{report:?}");
+        assert!(report.p50_us <= report.p99_us, "{report:?}");
         assert_eq!(fs::read_dir(directory.path()).expect("it is there").count(), 0);
     }
 

@@ -18,8 +18,10 @@ use std::time::{Duration, Instant};
 
 /// Sessions at which `flat` measures.
 const LEVELS: [u32; 4] = [1_000, 10_000, 100_000, 1_000_000];
-/// DORA that `flat` measures on top of each level: few, so that they change the level by little.
+/// DORA that `flat` measures at each level: so many at a time, which are few, so that they change the level by little...
 const FLAT_DORA: u32 = 5_000;
+/// ... and so many times, since those are over in a tenth of a second, in which a neighbour's work would tell.
+const FLAT_TURNS: u32 = 8;
 /// Renewals a second of `flat`, in an open loop, in multiples of `--rate`.
 const FLAT_RATE: f64 = 5.0;
 /// Number of the first client of the measured DORA.
@@ -98,9 +100,9 @@ impl Bench<'_> {
     ) -> Result<Option<String>> {
         let told = server.directory().join("told");
         let mut first: BTreeMap<String, f64> = BTreeMap::new();
-        let (mut filled, mut extra, mut void) = (0, 0, None);
+        let (mut filled, mut void) = (0, None);
         for level in LEVELS.into_iter().filter(|level| *level <= self.settings.sessions.min(variant.room())) {
-            let more = level - filled - extra;
+            let more = level - filled;
             let mut asks = self.asks();
             asks.first = filled;
             asks.words(&format!("--clients {more} --count {more} --acked {}", told.display()));
@@ -116,17 +118,34 @@ impl Bench<'_> {
             void = void.or_else(|| fault(&report));
             note(values, &mut first, "renew", level, &spent);
             self.rest(server)?;
-            let mut asks = self.asks();
-            asks.first = FRESH + extra;
+            let (spent, fault) = self.flat_dora(server, filled)?;
+            void = void.or(fault);
+            note(values, &mut first, "dora", level, &spent);
+            values.insert(format!("rss_mib[{level}]"), rss_mib(server.pid())?);
+        }
+        Ok(void.or(server.disagreement(u64::from(filled))?))
+    }
+
+    /// What a DORA of a new client on the second link costs beside `filled` sessions of the first; those that come of it are
+    /// ended in between. And why that does not count.
+    fn flat_dora(&self, server: &Server<'_>, filled: u32) -> Result<(BTreeMap<String, f64>, Option<String>)> {
+        let (mut sum, mut void) = (BTreeMap::<String, f64>::new(), None);
+        for turn in 0..FLAT_TURNS {
+            let mut asks = Asks::of(self.world);
+            asks.by(Way::RelayedSecond);
+            asks.first = FRESH + filled + turn * FLAT_DORA;
             asks.words(&format!("--clients {FLAT_DORA} --count {FLAT_DORA} --seconds 600"));
             asks.words(&format!("--window {}", self.settings.window));
             let (report, spent) = self.cost(&asks, server)?;
             void = void.or_else(|| fault(&report)).or(short(&report, FLAT_DORA));
-            note(values, &mut first, "dora", level, &spent);
-            extra += FLAT_DORA;
-            values.insert(format!("rss_mib[{level}]"), rss_mib(server.pid())?);
+            for (thread, us) in spent {
+                *sum.entry(thread).or_default() += us / f64::from(FLAT_TURNS);
+            }
+            server.clear_interface(SECOND_SERVER_IFL)?;
+            self.await_routes(server, filled)?;
+            self.rest(server)?;
         }
-        Ok(void.or(server.disagreement(u64::from(filled + extra))?))
+        Ok((sum, void))
     }
 
     /// Fills a server, renews, ends a tenth of the sessions, kills it, starts it and renews again; the addresses that

@@ -4,7 +4,7 @@ use crate::echo::EchoReport;
 use crate::harness::engines;
 use crate::harness::figures::{Figures, Row};
 use crate::harness::generator::{Asks, Way};
-use crate::harness::machine::{DiskReport, load_average};
+use crate::harness::machine::{DiskReport, GroupCommitReport, load_average};
 use crate::harness::plugins::BEHAVIOURS;
 use crate::harness::process::{LOOK, Process, cpu_seconds, output, rss_mib, thread_us};
 use crate::harness::profile::Profile;
@@ -125,8 +125,7 @@ impl Step {
             Step::HostTable | Step::Config => &[Variant::Kea, Variant::BinderyNoPlugin],
             Step::Reconfigure => &[Variant::BinderyMoving],
             Step::Flood => &[Variant::Responder, Variant::Bindery],
-            Step::Flat => &[Variant::BinderyNoPlugin],
-            Step::Soak => &[Variant::BinderyTwo],
+            Step::Flat | Step::Soak => &[Variant::BinderyTwo],
             Step::Replace | Step::Commits | Step::Profile => &[Variant::Bindery],
             // Their rows are not of servers.
             Step::Hooks | Step::Engines | Step::Misbehave => &[],
@@ -198,6 +197,10 @@ impl Bench<'_> {
                     self.row("echo", "udp-echo", round, |bench, values| bench.echo(values))?;
                     self.row("disk", "4KiB+fdatasync", round, |bench, values| bench.disk(values))?;
                 }
+                if *step == Step::Latency {
+                    self.row("disk", "4KiB+fdatasync", round, |bench, values| bench.disk(values))?;
+                    self.row(step.name(), "group-commit", round, |bench, values| bench.group_commit(values))?;
+                }
                 match step {
                     Step::Hooks => self.hooks(round)?,
                     Step::Engines => self.engines(round)?,
@@ -220,10 +223,9 @@ impl Bench<'_> {
                     | Step::Rss
                     | Step::Restart
                     | Step::Profile
-                    | Step::Flat
                     | Step::Flood => false,
                     Step::Plugin | Step::Reconfigure | Step::Hooks | Step::Replace | Step::Misbehave => true,
-                    Step::HostTable | Step::Commits | Step::Config | Step::Engines | Step::Soak => true,
+                    Step::HostTable | Step::Commits | Step::Config | Step::Engines | Step::Flat | Step::Soak => true,
                 };
                 let chosen = match self.settings.variants.is_empty() || own {
                     true => step.variants().to_vec(),
@@ -446,6 +448,25 @@ impl Bench<'_> {
         values.insert("rate".into(), report.rate);
         values.insert("p50_us".into(), report.p50_us);
         values.insert("p99_us".into(), report.p99_us);
+        Ok(None)
+    }
+
+    fn group_commit(&self, values: &mut BTreeMap<String, f64>) -> Result<Option<String>> {
+        let this = std::env::current_exe()?;
+        let mut command = self.world.in_server(&this.display().to_string());
+        command.arg("group-commit").arg(self.world.scratch());
+        let settings = &self.settings;
+        let text = output(command.args([settings.rate.to_string(), settings.seconds.to_string()]))?;
+        let report: GroupCommitReport = serde_json::from_str(text.trim())?;
+        for (name, value) in [
+            ("rate", report.rate),
+            ("commits/s", report.commits),
+            ("p50_us", report.p50_us),
+            ("p99_us", report.p99_us),
+            ("p999_us", report.p999_us),
+        ] {
+            values.insert(name.into(), value);
+        }
         Ok(None)
     }
 }

@@ -1,7 +1,7 @@
 //! Plants bugs in copies of the engine and sees whether the simulator finds them within the CI's seeds.
 //!
-//! `cargo run -p bindery-sim --bin mutants [-- NAME...]`. A mutant is a patch in `tests/sim/mutants`; its first line
-//! says in words what it breaks. The crates that the simulator needs are copied to a temporary directory and built
+//! `cargo run -p bindery-sim --bin mutants [-- NAME... | K/N]`. A mutant is a patch in `tests/sim/mutants`; its first line
+//! says in words what it breaks. `K/N` runs every Nth one from the Kth (from 0) on, and sees whether the others still fit. The crates that the simulator needs are copied to a temporary directory and built
 //! there, so that no line of a mutant is ever in what ships. Exit status 1: a mutant survived, or a patch no longer
 //! fits the engine.
 
@@ -40,25 +40,56 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the wanted mutants, all when none is named; how many were not caught.
-fn run(wanted: &[String]) -> Result<usize, Failure> {
+/// Which mutants are to be run.
+enum Wanted {
+    All,
+    Named(Vec<String>),
+    Share { first: usize, step: usize },
+}
+
+impl Wanted {
+    fn read(arguments: &[String]) -> Result<Self, Failure> {
+        let [share] = arguments else {
+            return Ok(if arguments.is_empty() { Self::All } else { Self::Named(arguments.to_vec()) });
+        };
+        let Some((first, step)) = share.split_once('/') else { return Ok(Self::Named(arguments.to_vec())) };
+        let (first, step) = (first.parse()?, step.parse()?);
+        if first >= step { Err(format!("no such share: {share}").into()) } else { Ok(Self::Share { first, step }) }
+    }
+
+    fn has(&self, index: usize, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.iter().any(|named| named == name),
+            Self::Share { first, step } => index % step == *first,
+        }
+    }
+}
+
+/// Runs the wanted mutants; how many were not caught.
+fn run(arguments: &[String]) -> Result<usize, Failure> {
+    let wanted = Wanted::read(arguments)?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
     let mut patches: Vec<PathBuf> = Vec::new();
     for entry in fs::read_dir(root.join("tests/sim/mutants"))? {
         let path = entry?.path();
-        let name = path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        if path.extension().is_some_and(|e| e == "patch") && (wanted.is_empty() || wanted.contains(&name)) {
+        if path.extension().is_some_and(|e| e == "patch") {
             patches.push(path);
         }
     }
     patches.sort();
+    let (patches, others): (Vec<_>, Vec<_>) =
+        patches.into_iter().enumerate().partition(|(index, patch)| wanted.has(*index, &name(patch)));
+    let others: Vec<PathBuf> = others.into_iter().map(|(_, patch)| patch).collect();
+    let patches: Vec<PathBuf> = patches.into_iter().map(|(_, patch)| patch).collect();
+    let unfit = if matches!(wanted, Wanted::Share { .. }) { unfit(&root, &others)? } else { 0 };
     let (next, missed) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let work = |number| -> Result<(), String> {
         let lab = Lab::new(&root, number).map_err(|why| why.to_string())?;
         lab.build().map_err(|why| format!("the copy without a mutant does not build: {why}"))?;
         while let Some(patch) = patches.get(next.fetch_add(1, Ordering::Relaxed)) {
             let began = Instant::now();
-            let name = patch.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            let name = name(patch);
             let verdict = lab.judge(&root, patch).map_err(|why| why.to_string())?;
             missed.fetch_add(usize::from(!matches!(verdict, Verdict::Caught(_))), Ordering::Relaxed);
             println!("{name:<32} {verdict} ({:.0?})", began.elapsed());
@@ -74,8 +105,29 @@ fn run(wanted: &[String]) -> Result<usize, Failure> {
         Ok(())
     })?;
     let missed = missed.into_inner();
-    println!("{} mutants, {missed} not caught", patches.len());
-    Ok(missed)
+    println!(
+        "{} mutants, {missed} not caught; {} not run, of which {unfit} no longer apply",
+        patches.len(),
+        others.len()
+    );
+    Ok(missed + unfit)
+}
+
+fn name(patch: &Path) -> String {
+    patch.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// How many of the patches no longer fit the engine.
+fn unfit(root: &Path, patches: &[PathBuf]) -> Result<usize, Failure> {
+    let lab = Lab::new(root, LABS)?;
+    let mut unfit = 0;
+    for patch in patches {
+        if let Err(why) = lab.apply(patch, &["--check"]) {
+            println!("{:<32} {}", name(patch), Verdict::NoLongerApplies(why));
+            unfit += 1;
+        }
+    }
+    Ok(unfit)
 }
 
 /// What became of a mutant.
@@ -141,13 +193,18 @@ impl Lab {
         succeed(cargo.output())
     }
 
-    fn judge(&self, root: &Path, patch: &Path) -> Result<Verdict, Failure> {
-        self.copy_engine(root)?;
+    /// Applies a patch to the copy.
+    fn apply(&self, patch: &Path, options: &[&str]) -> Result<(), String> {
         let mut git = Command::new("git");
-        git.args(["apply", "-C1", "--whitespace=nowarn"]).arg(patch).current_dir(&self.directory);
+        git.args(["apply", "-C1", "--whitespace=nowarn"]).args(options).arg(patch).current_dir(&self.directory);
         // Not inside a repository, whatever lies above the temporary directory.
         git.env("GIT_DIR", self.directory.join("none"));
-        if let Err(why) = succeed(git.output()) {
+        succeed(git.output())
+    }
+
+    fn judge(&self, root: &Path, patch: &Path) -> Result<Verdict, Failure> {
+        self.copy_engine(root)?;
+        if let Err(why) = self.apply(patch, &[]) {
             return Ok(Verdict::NoLongerApplies(why));
         }
         if let Err(why) = self.build() {
