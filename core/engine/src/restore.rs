@@ -18,7 +18,17 @@ use bindery_types::{Ipv4Addr, LeaseTime, Now};
 /// Slots looked at in one turn while routes are projected.
 const PROJECT_SLICE: u32 = 4_096;
 
+/// Sessions for whose indexes room is made beforehand at most, whatever a database claims to hold: 50 MB.
+const EXPECTED: u32 = 1 << 21;
+
 impl Engine {
+    /// Makes room for so many sessions, before [`Engine::restore`] takes them in: it is a sixth quicker then. A wrong number
+    /// does no harm.
+    pub fn expect_sessions(&mut self, sessions: u64) {
+        let most = u64::from(EXPECTED);
+        self.sessions.expect(sessions.min(most) as u32);
+    }
+
     /// Takes in what the session database holds. Call once, before the first packet.
     ///
     /// A session whose address or client is in another live one is left out with an event: nothing is lost in

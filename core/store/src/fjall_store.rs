@@ -96,6 +96,14 @@ impl FjallStore {
         self.created
     }
 
+    /// How many sessions the database says it holds: known before they are read, and not checked yet.
+    ///
+    /// # Errors
+    /// The record is damaged or cannot be read.
+    pub fn sessions(&self) -> Result<u64, StoreError> {
+        Ok(self.open.as_ref().ok_or(StoreError::Closed)?.engine.head()?.identities)
+    }
+
     /// Bytes of a torn batch that the last opening cut off the journal; 0 after a clean stop.
     pub fn torn_bytes(&self) -> u64 {
         self.torn

@@ -37,6 +37,20 @@ impl Index {
         Self { parts: Box::new([const { HashTable::new() }; PARTS]) }
     }
 
+    /// Makes room for `count` slots in a table that is empty: for each part what it can expect of them, as a part that
+    /// grows reads the record of every slot in it.
+    pub(super) fn expect(&mut self, count: u32) {
+        const SAMPLES: u32 = 1 << 16;
+        let mut samples = [0_u32; PARTS];
+        for sample in 0..SAMPLES {
+            samples[part(sample << (u32::BITS - SAMPLES.ilog2()))] += 1;
+        }
+        for (part, samples) in self.parts.iter_mut().zip(samples).filter(|(part, _)| part.is_empty()) {
+            let share = u64::from(count) * u64::from(samples) / u64::from(SAMPLES);
+            *part = HashTable::with_capacity(share as usize);
+        }
+    }
+
     /// The slot under `hash` for which `is_it` holds.
     pub(super) fn find(&self, hash: u32, mut is_it: impl FnMut(Slot) -> bool) -> Option<Slot> {
         self.parts[part(hash)].find(spread(hash), |&slot| is_it(Slot(slot))).copied().map(Slot)
@@ -158,6 +172,23 @@ mod tests {
                 assert!((78..=90).contains(&tenths), "{tenths} tenths of a byte an entry with {count}");
             }
         }
+    }
+
+    /// Parts that get a little more than they can expect grow after all.
+    #[test]
+    fn what_is_expected_has_room_and_no_more_than_that() {
+        const COUNT: u32 = 400_000;
+        let hash = |slot: Slot| slot.0.wrapping_mul(0x9e37_79b1);
+        let fill = |index: &mut Index| (1..=COUNT).for_each(|count| index.insert(hash(Slot(count)), Slot(count), hash));
+        let (mut expected, mut grown) = (Index::new(), Index::new());
+        expected.expect(COUNT);
+        let room = expected.bytes();
+        fill(&mut expected);
+        fill(&mut grown);
+        assert!(expected.bytes() <= room + room / 20, "{room} bytes have become {}", expected.bytes());
+        assert!(expected.bytes() <= grown.bytes() + grown.bytes() / 20, "{} and {}", expected.bytes(), grown.bytes());
+        expected.expect(2 * COUNT);
+        assert_eq!(expected.len(), COUNT as usize, "what is there stays");
     }
 
     #[test]

@@ -120,6 +120,13 @@ impl SessionTable {
         }
     }
 
+    /// Makes room in the indexes of an empty table for so many sessions. Fewer or more may come.
+    pub fn expect(&mut self, sessions: u32) {
+        for index in [&mut self.clients, &mut self.addresses, &mut self.ids, &mut self.hw] {
+            index.expect(sessions.min(self.limit));
+        }
+    }
+
     /// Adds a session.
     ///
     /// # Errors

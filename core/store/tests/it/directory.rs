@@ -49,6 +49,7 @@ fn a_database_is_made_once() {
     assert!(!store.created());
     assert_eq!(store.torn_bytes(), 0);
     assert_eq!(store.acknowledged(), 1);
+    assert_eq!(store.sessions().unwrap(), 1, "before it is read");
     assert_eq!(load_all(&mut store).unwrap().0.len(), 1);
     let text = fs::read_to_string(path.join("sessions/format")).unwrap();
     assert!(text.starts_with("bindery session database\nformat 1\ndatabase "), "{text}");
