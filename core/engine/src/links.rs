@@ -13,8 +13,8 @@ use crate::{
     tally::Tallies,
 };
 use alloc::{collections::BTreeSet, vec::Vec};
-use bindery_types::{GroupId, IfIndex, InstanceId, Ipv4Addr, PoolId};
-use hashbrown::HashMap;
+use bindery_types::{GroupId, IfIndex, InstanceId, Ipv4Addr, PoolId, Prefix4};
+use hashbrown::{HashMap, HashSet};
 
 type State = foldhash::fast::FixedState;
 
@@ -98,6 +98,8 @@ pub(crate) struct Links {
     by_index: HashMap<IfIndex, LinkState, State>,
     by_name: HashMap<NameId, IfIndex, State>,
     own: HashMap<(InstanceId, Ipv4Addr), IfIndex, State>,
+    /// First and last addresses of our networks: all hosts of one listen there (RFC 1122 §3.3.6).
+    network_ends: HashSet<(InstanceId, Ipv4Addr), State>,
     /// Where routes and packets of each routing instance but the default one go.
     tables: Vec<InstanceTable>,
     /// Routing instances beside the default one that have our addresses of the default one too.
@@ -237,6 +239,8 @@ impl Links {
             addresses.into_iter().map(move |address| ((instance, address), index))
         };
         self.own = self.by_index.values().flat_map(own).collect();
+        self.network_ends =
+            self.by_index.values().flat_map(|l| network_ends(&l.link).map(move |e| (of(l), e))).collect();
         pools.exclude_own(self.own.keys().copied());
         self.sharing = (1..u16::MAX)
             .map(InstanceId)
@@ -396,6 +400,14 @@ impl Links {
             || (self.sharing.contains(&instance) && self.own.contains_key(&(InstanceId(0), address)))
     }
 
+    /// Whether `address` is one that another host may have: none of ours in a routing instance, and not the first or last
+    /// of a network of ours, where everybody would hear.
+    pub(crate) fn is_anothers(&self, instance: InstanceId, address: Ipv4Addr) -> bool {
+        let is_end = |instance| self.network_ends.contains(&(instance, address));
+        let shares = || self.sharing.contains(&instance) && is_end(InstanceId(0));
+        is_host_address(address) && !self.is_own(instance, address) && !is_end(instance) && !shares()
+    }
+
     /// Whether a datagram was sent to an address of ours.
     pub(crate) fn is_to_us(&self, meta: &RxMeta) -> bool {
         self.is_own(self.instance_of(meta.link), meta.dst)
@@ -410,11 +422,28 @@ impl Links {
     /// Whether `address` is on-link at the interface: a gateway there can be used in a route.
     pub(crate) fn is_on_link(&self, index: IfIndex, address: Ipv4Addr) -> bool {
         self.get(index).is_some_and(|state| {
-            state.link.addresses.iter().any(|a| {
-                bindery_types::Prefix4::containing(a.address, a.len).is_some_and(|p| a.len < 32 && p.contains(address))
-            })
+            state
+                .link
+                .addresses
+                .iter()
+                .any(|a| Prefix4::containing(a.address, a.len).is_some_and(|p| a.len < 32 && p.contains(address)))
         })
     }
+}
+
+/// Whether an address is one that a host may have: no answer goes to any other, whatever a request says of itself.
+pub(crate) fn is_host_address(address: Ipv4Addr) -> bool {
+    let [first, ..] = address.octets();
+    first != 0 && !address.is_loopback() && !address.is_multicast() && !address.is_broadcast()
+}
+
+/// First and last address of each network that an interface is in; those of two addresses and of one have none to spare
+/// (RFC 3021 §2.1).
+fn network_ends(link: &Link) -> impl Iterator<Item = Ipv4Addr> + '_ {
+    let networks = link.addresses.iter().filter(|a| a.len < 31);
+    networks
+        .filter_map(|a| Prefix4::containing(a.address, a.len))
+        .flat_map(|network| [network.address(), network.last()])
 }
 
 /// What entry `interface` says of an interface.

@@ -353,7 +353,7 @@ fn silence() {
 fn silence_where_it_is_not_enabled() {
     let mut lab = Lab::new(config());
     let address = lab.lease(1);
-    for query in [by_address(address), by_mac(1), by_client_id(b"\0x"), by_address(address).giaddr(SERVER)] {
+    for query in [by_address(address), by_mac(1), by_client_id(b"\0x"), by_address(address).giaddr(ip(60))] {
         assert!(lab.unicast(&query, REQUESTOR).is_none());
     }
     assert_eq!((lab.dropped(DropReason::LeasequeryNotAllowed), lab.dropped_in_all()), (4, 4));

@@ -301,6 +301,26 @@ fn giaddr_is_an_address_of_a_host() {
 }
 
 #[test]
+fn giaddr_is_neither_ours_nor_of_a_whole_network() {
+    let mut lab = Lab::new(config());
+    for wrong in [SERVER, ip(255), ip(0)] {
+        let discover = MessageBuilder::discover(mac(1)).giaddr(wrong);
+        assert!(lab.unicast(&discover, ip(2)).is_none(), "{wrong}: the answer would reach us, or everybody");
+    }
+    assert_eq!(lab.dropped(DropReason::BadGiAddress), 3);
+    assert!(lab.unicast(&MessageBuilder::discover(mac(1)).giaddr(ip(2)), ip(2)).is_some());
+}
+
+#[test]
+fn rfc_2131_4_3_5_no_inform_is_answered_at_an_address_of_ours_or_at_a_whole_network() {
+    let mut lab = Lab::new(with_inform());
+    for wrong in [SERVER, ip(255), ip(0)] {
+        assert!(lab.unicast(&MessageBuilder::inform(mac(1), wrong), ip(50)).is_none(), "{wrong}");
+    }
+    assert_eq!(lab.dropped(DropReason::BadOptions), 3);
+}
+
+#[test]
 fn process_inform_pool_lends_its_options_and_not_its_network() {
     let mut config = with_inform();
     config.pools.push(Pool {

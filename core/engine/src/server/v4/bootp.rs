@@ -5,7 +5,7 @@
 //! has come to speak DHCP and its lease has ended. Reservations and addresses of ranges are given alike: the statement
 //! is the operator's word for both (RFC 1534 §2).
 
-use super::{Draft, Outcome, Request, Then, client_id, is_host_address, reply, request::Grant};
+use super::{Draft, Outcome, Request, Then, client_id, reply, request::Grant};
 use crate::{
     Engine,
     attributes::Effective,
@@ -77,7 +77,7 @@ impl Engine {
     /// to that address.
     fn boot_parameters4(&mut self, request: Request<'_>, class: &Class, policy: &mut dyn Policy) -> Outcome {
         let ciaddr = request.packet.ciaddr();
-        if !is_host_address(ciaddr) {
+        if !self.links.is_anothers(class.instance, ciaddr) {
             return Err(DropReason::BadOptions);
         }
         let draft = Draft {

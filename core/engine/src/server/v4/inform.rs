@@ -1,6 +1,6 @@
 //! DHCPINFORM: RFC 2131 §4.3.5.
 
-use super::{Draft, Outcome, Request, Then, is_host_address, reply};
+use super::{Draft, Outcome, Request, Then, reply};
 use crate::{Engine, event::DropReason, policy::Policy};
 use bindery_types::Ipv4Addr;
 use bindery_wire::v4::MessageType;
@@ -20,7 +20,7 @@ impl Engine {
             (is_missing, _) => {
                 // RFC 2131 §3.4: the client fills ciaddr in. Of one that did not, its packet tells the address.
                 let address = if is_missing { request.meta.src } else { ciaddr };
-                if !is_host_address(address) {
+                if !self.links.is_anothers(class.instance, address) {
                     return Err(DropReason::BadOptions);
                 }
                 reply::to_address(address, self.source(&request, class.local), request.meta.link)

@@ -112,7 +112,8 @@ impl Engine {
             return Err(DropReason::HopLimit);
         }
         let giaddr = packet.giaddr();
-        if !giaddr.is_unspecified() && !is_host_address(giaddr) {
+        // An answer to one of ours would come back to us, and a route by it would lead nowhere.
+        if request.is_relayed() && !self.links.is_anothers(self.instance_of(&request.meta), giaddr) {
             return Err(DropReason::BadGiAddress);
         }
         if is_nobody(packet) {
@@ -298,12 +299,6 @@ fn is_nobody(packet: &Packet<'_>) -> bool {
     packet.hw_addr().as_bytes().is_empty()
         && client_id(packet).is_empty()
         && packet.message_type() != Some(MessageType::LeaseQuery)
-}
-
-/// Whether an address is one that a host may have: no answer goes to any other, whatever a request says of itself.
-pub(crate) fn is_host_address(address: Ipv4Addr) -> bool {
-    let [first, ..] = address.octets();
-    first != 0 && !address.is_loopback() && !address.is_multicast() && !address.is_broadcast()
 }
 
 /// Option 61 of a request, in a buffer that outlives the packet's borrow.

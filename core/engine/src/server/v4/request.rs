@@ -1,9 +1,6 @@
 //! DHCPREQUEST: RFC 2131 §4.3.2, in all four client states.
 
-use super::{
-    Auth, Draft, Outcome, Request, Then, access::is_as_granted, client_id, discover::pool_client, is_host_address,
-    reply,
-};
+use super::{Auth, Draft, Outcome, Request, Then, access::is_as_granted, client_id, discover::pool_client, reply};
 use crate::{
     Engine,
     binding::{self, BindingEvent, Transition},
@@ -12,7 +9,7 @@ use crate::{
     config::{Config, Pool},
     event::DropReason,
     history::Why,
-    links::Served,
+    links::{Served, is_host_address},
     output::Destination,
     policy::Policy,
     reconfigure::{Action, Happening, action, flag},
