@@ -22,6 +22,8 @@ pub(crate) struct Class {
     pub(crate) index: IfIndex,
     /// The pool whose network holds giaddr, the link selection, or our address on the interface.
     pub(crate) pool: PoolId,
+    /// The relay, 0.0.0.0 without one. It has this address, so no client behind it can be given it.
+    pub(crate) relay: Ipv4Addr,
     /// Our address towards the client or its relay.
     pub(crate) local: Ipv4Addr,
     /// Option 54 of our replies.
@@ -89,7 +91,8 @@ pub(crate) fn classify(
     let server_id_override = if relayed { server_id_override(info) } else { None };
     let server_id = server_id_override.or(named).unwrap_or(local);
     let (instance, link, index) = (served.instance, state.name, meta.link);
-    Ok(Class { served, instance, link, index, pool, local, server_id, steered: false, span, server_id_override })
+    let relay = packet.giaddr();
+    Ok(Class { served, instance, link, index, pool, relay, local, server_id, steered: false, span, server_id_override })
 }
 
 /// The pool that a client chooses by option 118 (RFC 3011 §2), else `usual`. The relay's link selection comes first

@@ -105,3 +105,20 @@ fn include_option_82_nak_is_for_direct_clients() {
         assert_eq!(nak.option(OptionCode::RELAY_AGENT_INFORMATION).is_some(), echoes);
     }
 }
+
+#[test]
+fn rfc_2131_2_2_no_client_is_given_the_address_of_its_relay() {
+    let mut lab = Lab::new(config());
+    let relay = ip(10);
+    let discover = |last: u8| MessageBuilder::discover(mac(last)).giaddr(relay);
+    for last in 1..=4 {
+        let offer = lab.unicast(&discover(last).address_option(OptionCode::REQUESTED_IP_ADDRESS, relay), relay);
+        assert!(offer.is_none_or(|offer| offer.yiaddr() != relay), "client {last}");
+    }
+    let select = MessageBuilder::request_selecting(mac(9), relay, SERVER).giaddr(relay);
+    assert_eq!(lab.unicast(&select, relay).unwrap().message(), MessageType::Nak);
+    assert!(
+        lab.broadcast(&MessageBuilder::discover(mac(9))).is_some_and(|offer| offer.yiaddr() == relay),
+        "free for others"
+    );
+}

@@ -14,8 +14,8 @@ use crate::{
 use bindery_types::{Ipv4Addr, PoolId, Prefix4};
 
 impl Engine {
-    /// Gives a wished address of the client's pool, where its option 82 lets it have that one; a `host` comes before
-    /// that.
+    /// Gives a wished address of the client's pool, where its option 82 lets it have that one and its relay has another;
+    /// a `host` comes before that.
     ///
     /// # Errors
     /// Why not.
@@ -26,7 +26,8 @@ impl Engine {
         address: Ipv4Addr,
         client: Client<'_>,
     ) -> Result<PoolId, Refusal> {
-        if !class.span.admits(&self.pools, address) && !self.keeps_for(class, address, client) {
+        let admits = address != class.relay && class.span.admits(&self.pools, address);
+        if !admits && !self.keeps_for(class, address, client) {
             return Err(Refusal::NotOurs);
         }
         self.take_for(tombstone, class.pool, address, client)

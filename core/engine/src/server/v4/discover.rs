@@ -251,6 +251,20 @@ impl Engine {
 
     /// The next address in turn, of the client's range or of all that it may have; not `avoid` where there is another.
     fn take_next(&mut self, class: &Class, preferred: bool, avoid: Option<Ipv4Addr>) -> Option<(PoolId, Ipv4Addr)> {
+        let next = self.take_anothers(class, preferred)?;
+        if Some(next.1) != avoid {
+            return Some(next);
+        }
+        // The last free address is better than none.
+        let Some(other) = self.take_anothers(class, preferred) else {
+            return Some(next);
+        };
+        self.pools.free(class.instance, next.1, Hold::Offered);
+        Some(other)
+    }
+
+    /// The next address in turn that is not the relay's own.
+    fn take_anothers(&mut self, class: &Class, preferred: bool) -> Option<(PoolId, Ipv4Addr)> {
         let take = |pools: &mut Pools| match class.span {
             Span::Narrowed { pool, range, .. } if preferred => pools.take_next_in(pool, range).ok(),
             Span::Narrowed { strict: false, .. } => pools.take_next(class.pool).ok(),
@@ -258,15 +272,12 @@ impl Engine {
             _ => None,
         };
         let next = take(&mut self.pools)?;
-        if Some(next.1) != avoid {
+        if next.1 != class.relay {
             return Some(next);
         }
-        // The last free address is better than none.
-        let Some(other) = take(&mut self.pools) else {
-            return Some(next);
-        };
+        let other = take(&mut self.pools);
         self.pools.free(class.instance, next.1, Hold::Offered);
-        Some(other)
+        other
     }
 
     /// Makes the offered session of an address that was just taken from its pool: a new one, or the client's
