@@ -30,8 +30,9 @@ const FRESH: u32 = 0x1000_0000;
 const ENDING: u32 = 0x2000_0000;
 /// How often a long fill says how far it is.
 const TELL: Duration = Duration::from_secs(10);
-/// How often the kernel's routes are counted after a start.
-const COUNT: Duration = Duration::from_millis(50);
+/// How often the kernel's routes are counted after a start. To count them the kernel walks all of them, beside whoever adds
+/// some, and the bare rate is taken without that.
+const COUNT: Duration = Duration::from_millis(250);
 /// Longest wait for all routes, or for a server to come to rest.
 const PATIENCE: Duration = Duration::from_mins(5);
 
