@@ -132,6 +132,8 @@ words! {
         OptionMatch = "option-match", "its option 82 names another range";
         /// `client-discover-match`: another device is on its line, or it began anew as one of several that it was.
         Superseded = "superseded", "another device on its line";
+        /// `remote-id-mismatch`: the client came in with another remote-id than its session has.
+        OtherLine = "other-line", "another remote-id than its session's";
     }
 }
 

@@ -4,7 +4,7 @@
 //! over: so all that could have happened meanwhile is judged anew.
 
 use crate::session::Slot;
-use crate::{access::Granted, config::AddressProbe, engine::State64, input::RxMeta, session::SlotRef};
+use crate::{access::Granted, config::AddressProbe, engine::State64, history::Why, input::RxMeta, session::SlotRef};
 use alloc::{boxed::Box, collections::BTreeSet};
 use bindery_types::{IfIndex, Ipv4Addr, MacAddr, Mono};
 use hashbrown::HashMap;
@@ -31,6 +31,8 @@ pub(crate) struct Waiting {
     pub(crate) deadline: Mono,
     /// Addresses found in use for this DISCOVER before.
     pub(crate) tries: u8,
+    /// Why it is this address.
+    pub(crate) why: Why,
 }
 
 /// Those that wait, one a session.
@@ -41,6 +43,8 @@ pub(crate) struct Probing {
     deadlines: BTreeSet<(Mono, Slot)>,
     /// Addresses found in use for the DISCOVER that is being taken up again.
     pub(crate) tries: u8,
+    /// Why the address of that DISCOVER was chosen: its offer was made before the probe, and goes on with it.
+    pub(crate) why: Option<Why>,
 }
 
 impl Probing {

@@ -4,12 +4,15 @@ use crate::lab::{LINK, Lab, SERVER, config, ip, link, mac};
 use bindery_engine::{
     Input,
     command::{Cursor, Filter, Reply, Verb},
+    config::AddressProbe,
     event::{Counters, DropReason},
     history::{Actor, HistoryCursor, HistoryKey, HistoryView, What, Why},
     input::RxMeta,
+    neighbour::Arp,
 };
 use bindery_types::{IfIndex, Ipv4Addr, MacAddr, SessionId};
 use bindery_wire::v4::{MessageBuilder, MessageType, OptionCode};
+use std::time::Duration;
 
 const OTHER: IfIndex = IfIndex(8);
 
@@ -211,6 +214,32 @@ fn why_an_address_was_chosen() {
     lab.unicast(&MessageBuilder::release(mac(2), address, SERVER), address);
     lab.discover(2);
     assert_eq!(story(&mut lab, 2).last(), Some(&(What::Offered, Why::FormerAddress)));
+}
+
+/// The probe only puts the offer off; it is no reason for its address.
+#[test]
+fn why_an_address_was_chosen_that_was_probed() {
+    let mut probing = config();
+    probing.groups[0].overrides.address_probe = Some(AddressProbe::default());
+    let mut lab = Lab::new(probing);
+    let wait = |lab: &mut Lab| {
+        lab.now.mono = lab.now.mono.plus(Duration::from_millis(500));
+        lab.input(Input::Tick);
+    };
+    let wish = |last, at| MessageBuilder::discover(mac(last)).address_option(OptionCode::REQUESTED_IP_ADDRESS, ip(at));
+    lab.broadcast(&wish(1, 12));
+    wait(&mut lab);
+    assert_eq!(story(&mut lab, 1), [(What::Offered, Why::RequestedAddress)]);
+    // Another host has the one that was asked for: it is the next free one then.
+    lab.broadcast(&wish(2, 13));
+    let foreign = MacAddr([2, 0xee, 0, 0, 0, 9]);
+    let (sender_ip, target_ip) = (ip(13), Ipv4Addr::UNSPECIFIED);
+    lab.input(Input::Arp(Arp { link: LINK, sender_ip, sender_mac: foreign, target_ip }));
+    wait(&mut lab);
+    assert_eq!(story(&mut lab, 2).last(), Some(&(What::Offered, Why::NextFree)));
+    // What waits no more has its own reason.
+    lab.discover(1);
+    assert_eq!(story(&mut lab, 1).last(), Some(&(What::Offered, Why::OwnSession)));
 }
 
 #[test]

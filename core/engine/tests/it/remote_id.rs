@@ -6,10 +6,11 @@ use bindery_engine::{
     command::{Cursor, Filter, Reply, Verb},
     config::Config,
     event::{DropReason, Event, SessionChange},
+    history::{HistoryCursor, HistoryKey, What, Why},
     record::DurableState,
 };
 use bindery_types::Ipv4Addr;
-use bindery_wire::v4::{MessageBuilder, MessageType, SubOption};
+use bindery_wire::v4::{MessageBuilder, MessageType, OptionCode, SubOption};
 
 const RELAY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);
 
@@ -48,6 +49,23 @@ fn a_rebinding_over_another_line_gets_a_nak_and_ends_the_session() {
     assert_eq!(told(&lab), 1);
     assert_eq!(lab.news.last().map(|news| news.change), Some(SessionChange::Cleared));
     lease(&mut lab, b"line-2");
+}
+
+/// RFC 2131 §4.3.1 table 3: the NAK has a message for the client, and the history the same for the operator.
+#[test]
+fn a_client_that_is_refused_over_another_line_is_told_why() {
+    let mut lab = Lab::new(minding());
+    let address = lease(&mut lab, b"line-1");
+    let nak = lab.unicast(&via(MessageBuilder::request_renewing(mac(1), address), b"line-2"), RELAY).unwrap();
+    let message = nak.packet().option(OptionCode::MESSAGE).map(|text| text.to_vec());
+    assert_eq!(message.as_deref(), Some(Why::OtherLine.label().as_bytes()));
+    lease(&mut lab, b"line-2");
+    lab.unicast(&via(MessageBuilder::discover(mac(1)), b"line-3"), RELAY);
+    let verb = Verb::History { key: HistoryKey::Mac(mac(1)), cursor: HistoryCursor::default() };
+    let Some(Reply::History { rows, next: None }) = lab.command(verb) else { panic!("no answer") };
+    let because = |wanted| rows.iter().filter(move |row| row.what == wanted).map(|row| row.why).collect::<Vec<_>>();
+    assert_eq!(because(What::Refused), [Why::OtherLine]);
+    assert_eq!(because(What::Cleared), [Why::OtherLine, Why::OtherLine]);
 }
 
 #[test]

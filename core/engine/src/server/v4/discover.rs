@@ -125,7 +125,8 @@ impl Engine {
                 // A write that failed has taken the end of its line's former device back, or it is being written.
                 let _ = self.end_former_device4(&request, class, Some(slot));
                 self.hold_offer(slot, request.turn.lease.plus_secs(OFFER_HOLD_SECS), &request, class);
-                self.because(Why::OwnSession);
+                // An offer that was only put off by its probe keeps the reason of its address.
+                self.because(self.neighbours.probing.why.unwrap_or(Why::OwnSession));
                 Ok(slot)
             }
             tombstone => self.new_offer(request, class, key, tombstone.map(|(slot, _)| slot), policy),

@@ -10,6 +10,7 @@ use crate::{
     Engine,
     binding::BindingEvent,
     event::{DropReason, Event},
+    history::Why,
     links::Served,
     session::{Slot, State},
 };
@@ -34,6 +35,7 @@ impl Engine {
 
     /// Ends a session whose client came in over another line with a DISCOVER.
     pub(super) fn drop_other_line4(&mut self, request: &Request<'_>, slot: Slot) -> DropReason {
+        self.because(Why::OtherLine);
         self.tell_other_line(slot);
         self.commit_end(request.turn, slot, BindingEvent::Clear, None, None);
         DropReason::RemoteIdMismatch
@@ -47,6 +49,7 @@ impl Engine {
         server_id: bindery_types::Ipv4Addr,
     ) -> Outcome {
         self.cannot_write().map_or(Ok(()), Err)?;
+        self.because(Why::OtherLine);
         let answer = self.build_nak4(request, server_id)?;
         self.tell_other_line(slot);
         self.commit_end(request.turn, slot, BindingEvent::Clear, Some(answer), None);

@@ -79,6 +79,7 @@ impl Engine {
             sent: 1,
             deadline: request.turn.now.mono.plus(probe.timeout()),
             tries: self.neighbours.probing.tries,
+            why: self.origin.why,
         };
         if !self.neighbours.probing.insert(waiting) {
             self.count_neighbour(class.index, |counters| &mut counters.probes_skipped);
@@ -173,7 +174,10 @@ impl Engine {
                 self.begin_exchange(&waiting.meta);
                 self.know_packet(&packet);
                 let request = Request { packet: &packet, meta: waiting.meta, turn, config: &config, admission, grant };
-                self.dispatch4(request, policy)
+                self.neighbours.probing.why = Some(waiting.why);
+                let outcome = self.dispatch4(request, policy);
+                self.neighbours.probing.why = None;
+                outcome
             }
             Err(error) => Err(DropReason::from(&error)),
         };
