@@ -22,7 +22,7 @@ pub(super) const INTERFACE_TRACEOPTIONS: Statement = Statement::container(
 /// `traceoptions` of a local server.
 pub(super) const SERVER_TRACEOPTIONS: Statement = Statement::container(
     "traceoptions",
-    &[later::flag("no-remote-trace"), FILE.mandatory(), LEVEL, flags(&SERVER_FLAGS, SAME_FLAGS_HELP), CLIENT],
+    &[later::flag("no-remote-trace"), SERVER_FILE, LEVEL, flags(&SERVER_FLAGS, SAME_FLAGS_HELP), CLIENT],
     "As `traceoptions` of `dhcp-service`, of the interfaces of this local server's routing instance, into a file of its own. \
      What is of no interface stands in that of `dhcp-service` alone.",
 )
@@ -31,7 +31,7 @@ pub(super) const SERVER_TRACEOPTIONS: Statement = Statement::container(
 /// `interface-traceoptions` of a local server.
 pub(super) const SERVER_INTERFACE_TRACEOPTIONS: Statement = Statement::container(
     "interface-traceoptions",
-    &[later::flag("no-remote-trace"), FILE.mandatory(), LEVEL, flags(INTERFACE_FLAGS, SAME_FLAGS_HELP), CLIENT],
+    &[later::flag("no-remote-trace"), SERVER_FILE, LEVEL, flags(INTERFACE_FLAGS, SAME_FLAGS_HELP), CLIENT],
     "As `traceoptions` of this local server, of the interfaces whose group says `interface NAME trace`.",
 )
 .apply(Apply::Hot);
@@ -127,35 +127,42 @@ const INTERFACE_FLAGS: &[Word] = &[
 pub(super) const TRACE: Statement =
     Statement::flag("trace", "`interface-traceoptions` is about this interface too.").apply(Apply::Hot);
 
-const FILE: Statement = Statement::named(
-    "file",
-    Type::Path,
-    &[
-        Statement::leaf(
-            "size",
-            Type::Size(10_240, 1_073_741_824),
-            "\"1MiB\"",
-            "How large it becomes before it is rolled: `NAME` becomes `NAME.0`, and so on.",
-        )
-        .default("131072")
-        .apply(Apply::Hot),
-        Statement::leaf("files", Type::Integer(2, 1000), "10", "How many are kept, the newest one counted.")
-            .default("3")
-            .apply(Apply::Hot),
-        Statement::flag("world-readable", "Everybody may read it; else its owner alone.").apply(Apply::Hot),
-        Statement::flag("no-world-readable", "Its owner alone may read it: the default.").apply(Apply::Hot),
-        Statement::leaf(
-            "match",
-            Type::Text(1, 1024),
-            "\"02:00:00:00:00:0[12]\"",
-            "Only entries in which this regular expression is found are written.",
-        )
-        .apply(Apply::Hot),
-    ],
+const FILE: Statement = file(
     "The file; without a directory it is in /var/log. Where none is named it is `binderyd`, and `binderyd-interface` for \
-     `interface-traceoptions`.",
+     `interface-traceoptions`. Each trace has files of its own, those that it rolls to included.",
+);
+
+const SERVER_FILE: Statement = file(
+    "The file; without a directory it is in /var/log. Each trace has files of its own, those that it rolls to included.",
 )
-.apply(Apply::Hot);
+.mandatory();
+
+const fn file(help: &'static str) -> Statement {
+    Statement::named("file", Type::Path, FILE_STATEMENTS, help).apply(Apply::Hot)
+}
+
+const FILE_STATEMENTS: &[Statement] = &[
+    Statement::leaf(
+        "size",
+        Type::Size(10_240, 1_073_741_824),
+        "\"1MiB\"",
+        "How large it becomes before it is rolled: `NAME` becomes `NAME.0`, and so on.",
+    )
+    .default("131072")
+    .apply(Apply::Hot),
+    Statement::leaf("files", Type::Integer(2, 1000), "10", "How many are kept, the newest one counted.")
+        .default("3")
+        .apply(Apply::Hot),
+    Statement::flag("world-readable", "Everybody may read it; else its owner alone.").apply(Apply::Hot),
+    Statement::flag("no-world-readable", "Its owner alone may read it: the default.").apply(Apply::Hot),
+    Statement::leaf(
+        "match",
+        Type::Text(1, 1024),
+        "\"02:00:00:00:00:0[12]\"",
+        "Only entries in which this regular expression is found are written.",
+    )
+    .apply(Apply::Hot),
+];
 
 const LEVEL: Statement = Statement::leaf(
     "level",

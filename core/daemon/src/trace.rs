@@ -12,16 +12,7 @@ use bindery_netlink::RouteEvent;
 use bindery_store::StoreEvent;
 use bindery_trace::{Flag, Flags, Level, Place, Scope, Settings, Tracer};
 use bindery_types::{Mono, Now};
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
-
-/// Where files without a directory are, as Junos has them.
-const DIRECTORY: &str = "/var/log";
-
-/// The files that are written where none is named.
-const DEFAULT_FILES: [&str; 2] = ["binderyd", "binderyd-interface"];
+use std::time::Duration;
 
 /// How often the counters are traced.
 const STATISTICS_EVERY: Duration = Duration::from_secs(60);
@@ -239,24 +230,22 @@ pub(crate) fn start(loaded: &Loaded) -> Option<Tracer> {
 fn wanted(loaded: &Loaded) -> Vec<Settings> {
     let of = |Wanted { all, interface }: &Wanted, instance: Option<&str>| {
         let scope = |traced| Scope { instance: instance.map(Into::into), traced };
-        let [first, second] = DEFAULT_FILES;
-        let all = all.as_ref().map(|it| settings(it, first, scope(false)));
-        let interface = interface.as_ref().map(|it| settings(it, second, scope(true)));
+        let all = all.as_ref().map(|it| settings(it, scope(false)));
+        let interface = interface.as_ref().map(|it| settings(it, scope(true)));
         all.into_iter().chain(interface).collect::<Vec<_>>()
     };
     let servers = loaded.model.instances().flat_map(|it| of(&it.server.traces, Some(it.name())));
     of(&loaded.model.traces, None).into_iter().chain(servers).collect()
 }
 
-fn settings(written: &Written, default: &str, scope: Scope) -> Settings {
-    let name = written.file.as_ref().map_or(default, |file| &file.value);
+fn settings(written: &Written, scope: Scope) -> Settings {
     let flags = if written.flags.iter().any(|flag| flag == "all") {
         Flags::ALL
     } else {
         written.flags.iter().filter_map(|flag| Flag::named(flag)).fold(Flags::default(), Flags::with)
     };
     Settings {
-        path: path(name),
+        path: written.path.clone(),
         size: written.size,
         files: written.files,
         world_readable: written.world_readable == Some(true),
@@ -268,19 +257,16 @@ fn settings(written: &Written, default: &str, scope: Scope) -> Settings {
     }
 }
 
-fn path(name: &str) -> PathBuf {
-    Path::new(DIRECTORY).join(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn a_local_server_has_files_of_its_own() {
         let server =
             |file: &str| format!("services {{ dhcp-local-server {{ traceoptions {{ file {file}; flag all }} }} }}");
-        let (own, red) = (server("own"), server("red"));
+        let (own, red) = (server("own"), server("\"/tmp/red\""));
         let daemons = "processes { dhcp-service { interface-traceoptions } }";
         let text = format!(
             "system {{ {daemons}; {own} }}\nrouting-instances red {{ routing-table 7; interface eth1; system {{ {red} }} }}\n"
@@ -288,15 +274,9 @@ mod tests {
         let loaded = bindery_config::load("f", &text).unwrap_or_else(|errors| panic!("{errors}"));
         let told: Vec<_> = wanted(&loaded).into_iter().map(|it| (it.path, it.scope)).collect();
         let of = |name: &str, instance: Option<&str>, traced| {
-            (path(name), Scope { instance: instance.map(Into::into), traced })
+            (Path::new("/var/log").join(name), Scope { instance: instance.map(Into::into), traced })
         };
         let daemons = of("binderyd-interface", None, true);
-        assert_eq!(told, [daemons, of("own", Some("default"), false), of("red", Some("red"), false)]);
-    }
-
-    #[test]
-    fn a_file_without_a_directory_is_where_logs_are() {
-        assert_eq!(path("dhcp"), Path::new("/var/log/dhcp"));
-        assert_eq!(path("/tmp/dhcp"), Path::new("/tmp/dhcp"));
+        assert_eq!(told, [daemons, of("own", Some("default"), false), of("/tmp/red", Some("red"), false)]);
     }
 }
