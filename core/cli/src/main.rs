@@ -45,7 +45,7 @@ usage: bindery [--control SOCKET] [--json] [COMMAND WORDS... | -c COMMANDS]
   --help             prints this
 
 Without words: a shell on a terminal, else commands from standard input.
-Words may be shortened while they are unique: `bindery sh dhcp s b`.
+Words may be shortened while they are unique: `bindery sh dhcp ser b`.
 Output goes through pipes: `bindery show dhcp server binding '|' match eth1`.
 Scripts stop at the first error. `#` begins a comment.
 Exit status: 0, 1 (refused or failed), 2 (usage).

@@ -175,7 +175,7 @@ pub(crate) fn run(args: &Args) -> Result<(), StartError> {
         configuration.into_inner().end();
     }
     served.map_err(StartError::System)?;
-    tracing::info!("ended; routes and bindings stay");
+    tracing::info!("ended; bindings stay, and so do routes that were not withdrawn");
     Ok(())
 }
 

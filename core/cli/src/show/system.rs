@@ -115,11 +115,12 @@ pub(crate) fn plugins(list: &PluginList) -> String {
     if list.plugins.is_empty() {
         return text;
     }
-    push_line!(text, "Plugin            State     Calls       Failed    Restarts  p50 us  p99 us  Memory KiB");
+    let width = list.plugins.iter().map(|plugin| plugin.name.len()).max().unwrap_or(0).max(17);
+    push_line!(text, "{:<width$} State     Calls       Failed    Restarts  p50 us  p99 us  Memory KiB", "Plugin");
     for plugin in &list.plugins {
         push_line!(
             text,
-            "{:<17} {:<9} {:<11} {:<9} {:<9} {:<7.1} {:<7.1} {}",
+            "{:<width$} {:<9} {:<11} {:<9} {:<9} {:<7.1} {:<7.1} {}",
             plugin.name,
             plugin.state,
             plugin.calls,

@@ -79,6 +79,34 @@ fn queries_of_verbs() {
     .assert_eq(&fake.asked());
 }
 
+/// What `--help` shows as an example works: its words are unique where it shortens them.
+#[test]
+fn the_examples_of_help_work() {
+    let fake = Fake::new(|_| (200, r#"{"bindings":[]}"#.to_owned()));
+    let help = fake.run(&["--help"], "").out;
+    let examples: Vec<_> = help.split('`').filter_map(|text| text.strip_prefix("bindery ")).collect();
+    assert_eq!(examples.len(), 2, "{examples:?}");
+    for example in examples {
+        let ended = fake.run(&["-c", &example.replace('\'', "")], "");
+        assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{example}");
+    }
+    assert_eq!(fake.asked(), "GET /v1/dhcp/server/bindings\n".repeat(2));
+}
+
+#[test]
+fn a_long_name_of_a_plugin_moves_its_column() {
+    let plugin = |name: &str| {
+        format!(
+            r#"{{"name":"{name}","path":"","sha256":"","state":"running","calls":7,"drops":0,"failed":0,"failures":[],
+            "restarts":0,"last-failure":"","p50-ns":0,"p99-ns":0,"memory-bytes":0}}"#
+        )
+    };
+    let list = format!(r#"{{"plugins":[{},{}]}}"#, plugin("short"), plugin("trigger-radius-disconnect"));
+    let out = Fake::new(move |_| (200, list.clone())).run(&["show", "plugins"], "").out;
+    let columns: Vec<_> = out.lines().map(|line| line.find("State").or_else(|| line.find("running"))).collect();
+    assert_eq!(columns, [Some(26); 3], "{out}");
+}
+
 #[test]
 fn mistakes_end_with_two_and_faults_with_one() {
     let fake = configuring();
