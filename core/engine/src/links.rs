@@ -400,8 +400,8 @@ impl Links {
             || (self.sharing.contains(&instance) && self.own.contains_key(&(InstanceId(0), address)))
     }
 
-    /// Whether `address` is one that another host may have: none of ours in a routing instance, and not the first or last
-    /// of a network of ours, where everybody would hear.
+    /// Whether `address` is one that another host may have, as a relay its giaddr (RFC 2131 §2): none of ours in a routing
+    /// instance, and not the first or last of a network of ours, where everybody would hear.
     pub(crate) fn is_anothers(&self, instance: InstanceId, address: Ipv4Addr) -> bool {
         let is_end = |instance| self.network_ends.contains(&(instance, address));
         let shares = || self.sharing.contains(&instance) && is_end(InstanceId(0));

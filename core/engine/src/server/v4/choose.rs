@@ -14,8 +14,8 @@ use crate::{
 use bindery_types::{Ipv4Addr, PoolId, Prefix4};
 
 impl Engine {
-    /// Gives a wished address of the client's pool, where its option 82 lets it have that one and its relay has another;
-    /// a `host` comes before that.
+    /// Gives a wished address of the client's pool, where its option 82 lets it have that one and its relay has another
+    /// (RFC 2131 §2.2: no address is in use by two); a `host` comes before that.
     ///
     /// # Errors
     /// Why not.

@@ -264,7 +264,7 @@ impl Engine {
         Some(other)
     }
 
-    /// The next address in turn that is not the relay's own.
+    /// The next address in turn that is not the relay's own (RFC 2131 §2.2).
     fn take_anothers(&mut self, class: &Class, preferred: bool) -> Option<(PoolId, Ipv4Addr)> {
         let take = |pools: &mut Pools| match class.span {
             Span::Narrowed { pool, range, .. } if preferred => pools.take_next_in(pool, range).ok(),
