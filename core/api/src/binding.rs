@@ -116,7 +116,7 @@ pub struct Binding {
     /// `layer2-liveness-detection`; absent with the state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liveness_detection_method: Option<String>,
-    /// Access-internal route: `installed`, `pending`, `suppressed`, or `relay-not-on-link`.
+    /// Access-internal route: `installed`, `pending`, `suppressed`, `relay-not-on-link`, or `none` without a lease.
     pub route_state: String,
 }
 

@@ -85,13 +85,18 @@ pub(crate) fn binding(view: &BindingView, wall: u64) -> Binding {
         .to_owned(),
         liveness_detection_state: view.liveness.map(|state| liveness(state).to_owned()),
         liveness_detection_method: view.liveness.map(|_| "layer2-liveness-detection".to_owned()),
-        route_state: match view.route {
-            RouteState::NotOnLink => "relay-not-on-link",
-            RouteState::Suppressed => "suppressed",
-            RouteState::Pending => "pending",
-            RouteState::Installed => "installed",
-        }
-        .to_owned(),
+        route_state: route_state(view.state, view.route).to_owned(),
+    }
+}
+
+/// Of an offer and of what has ended nobody asks why there is no route.
+const fn route_state(state: PublicState, route: RouteState) -> &'static str {
+    match (route, state) {
+        (RouteState::NotOnLink, PublicState::Selecting | PublicState::Ended(_)) => "none",
+        (RouteState::NotOnLink, _) => "relay-not-on-link",
+        (RouteState::Suppressed, _) => "suppressed",
+        (RouteState::Pending, _) => "pending",
+        (RouteState::Installed, _) => "installed",
     }
 }
 
@@ -370,6 +375,14 @@ mod tests {
         assert_eq!(vlan_tags("ge-0/0/1.100.7"), (Some(100), Some(7)));
         assert_eq!(vlan_tags("eth1.5000"), (None, None));
         assert_eq!(vlan_tags("7"), (None, None));
+    }
+
+    #[test]
+    fn what_has_no_lease_lacks_no_route() {
+        let quarantined = PublicState::Ended(DurableState::Declined);
+        assert_eq!(route_state(quarantined, RouteState::NotOnLink), "none");
+        assert_eq!(route_state(PublicState::Selecting, RouteState::NotOnLink), "none");
+        assert_eq!(route_state(PublicState::Bound, RouteState::NotOnLink), "relay-not-on-link");
     }
 
     #[test]
