@@ -31,9 +31,10 @@ impl Engine {
 
     /// Takes in what the session database holds. Call once, before the first packet.
     ///
-    /// A session whose address or client is in another live one is left out with an event: nothing is lost in
-    /// silence, and no address is in two bindings. Each lease ends when the client was promised where the last run ended
-    /// in order, else when storage keeps it to: a renewal may have been answered and not written.
+    /// A session whose address is in another live one is left out with an event: nothing is lost in silence, and no
+    /// address is in two bindings. Sessions of one client all stay: they were duplicates once. Each lease ends when the
+    /// client was promised where the last run ended in order, else when storage keeps it to: a renewal may have been
+    /// answered and not written.
     pub fn restore(&mut self, now: Now, meta: Option<&MetaRecord>, sessions: impl IntoIterator<Item = StoredSession>) {
         let (mut newest, mut made, mut change) = (LeaseTime(0), 0, 0);
         let mut ended: Vec<(LeaseTime, Slot)> = Vec::new();

@@ -114,14 +114,6 @@ impl SessionTable {
         others.find(|slot| Some(*slot) != except && self.is_at(*slot, at))
     }
 
-    /// The same for a session that comes from the database: one of exactly this place. Others were made when duplicates
-    /// were allowed, and stay.
-    pub(super) fn exact_rival(&self, record: &Record, identity: &Identity<'_>) -> Option<Slot> {
-        let at = Self::whereabouts_of(record, identity);
-        let mut others = self.all_of_client(record.instance, record.scope, &identity.key());
-        others.find(|slot| self.whereabouts(*slot).is_some_and(|own| own.link == at.link && own.line() == at.line()))
-    }
-
     /// Live sessions under a client's key and scope beside `own` that are its own too by the rule in force: they are
     /// left of a time when duplicates were allowed.
     pub fn leftovers_of_client(&self, own: Slot) -> Vec<Slot> {

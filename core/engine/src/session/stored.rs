@@ -66,7 +66,7 @@ impl SessionTable {
     /// Takes in a session read at start: one of `instance`, whatever number the record has.
     ///
     /// # Errors
-    /// It does not fit; nothing changed.
+    /// Another session has its id or holds its address, or it does not fit; nothing changed.
     pub fn insert_stored(
         &mut self,
         stored: &StoredSession,
@@ -104,11 +104,9 @@ impl SessionTable {
         record.flags = lease.flags;
         record.index = lease.key.index;
         record.role = lease.role;
-        let rival = match record.state.is_the_clients() {
-            true => self.exact_rival(&record, &bytes.view()),
-            false => None,
-        };
-        let slot = self.insert_beside(record, &bytes, rival).map_err(RestoreError::Conflict)?;
+        // What has the same client stays beside it. It is left of a time when duplicates were allowed, perhaps in the same
+        // place by now: the client that begins anew ends it (see `leftovers_of_client`), and a start ends no lease.
+        let slot = self.insert_beside(record, &bytes, None).map_err(RestoreError::Conflict)?;
         self.set_nonce(slot, lease.nonce);
         Ok(slot)
     }

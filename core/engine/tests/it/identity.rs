@@ -177,6 +177,31 @@ fn duplicate_clients_that_a_commit_no_longer_allows_stay_bound_until_they_end() 
     assert!(lab.events.iter().any(|event| matches!(event, Event::Superseded { address, .. } if *address == other)));
 }
 
+/// Who were two clients are one since a commit, and it takes the newer session to the port of the older one.
+#[test]
+fn what_is_left_of_a_duplicate_client_puts_no_session_out_at_a_restart() {
+    for released in [true, false] {
+        let mut lab = lab(with(DuplicateClients::IncomingInterface));
+        let (one, two) = (lease_on(&mut lab, LINK, 1), lease_on(&mut lab, OTHER, 1));
+        if released {
+            lab.packet_on(LINK, &MessageBuilder::release(mac(1), one, SERVER), one, SERVER);
+        }
+        lab.input(Input::Configure(Arc::new(with(DuplicateClients::One))));
+        let rebind = on(&mut lab, LINK, &MessageBuilder::request_renewing(mac(1), two)).unwrap();
+        assert_eq!((rebind.message(), lab.kernel[&two].link), (MessageType::Ack, LINK));
+        let before = bound(&lab);
+        let mut lab = lab.restart(with(DuplicateClients::One), 5);
+        let lost = |event: &Event| matches!(event, Event::RestoreConflict { .. });
+        assert!(!lab.events.iter().any(lost), "released {released}: {:?}", lab.events);
+        assert_eq!(lab.renew(1, two).unwrap().message(), MessageType::Ack);
+        assert_eq!(bound(&lab), before);
+        // Who begins anew has what is live, and is one client.
+        let again = lease_on(&mut lab, LINK, 1);
+        assert!(again == two || !released);
+        assert_eq!(bound(&lab), 1, "released {released}");
+    }
+}
+
 #[test]
 fn duplicate_clients_that_a_commit_allows_double_no_session() {
     let mut lab = lab(with(DuplicateClients::One));
