@@ -74,9 +74,11 @@ impl Probing {
         Some(waiting)
     }
 
-    /// A retransmission takes the place of what the client sent before: it goes by its newest xid. Whether one waits.
-    pub(crate) fn join(&mut self, handle: SlotRef, meta: RxMeta, request: &[u8]) -> bool {
-        match self.entries.get_mut(&handle.slot).filter(|waiting| waiting.handle == handle) {
+    /// A retransmission takes the place of what the client sent before: it goes by its newest xid. Whether one waits for
+    /// `address`: who waited for another one has lost that offer meanwhile.
+    pub(crate) fn join(&mut self, handle: SlotRef, address: Ipv4Addr, meta: RxMeta, request: &[u8]) -> bool {
+        let same = |waiting: &&mut Waiting| waiting.handle == handle && waiting.address == address;
+        match self.entries.get_mut(&handle.slot).filter(same) {
             Some(waiting) => {
                 waiting.request = request.into();
                 waiting.meta = meta;

@@ -15,8 +15,8 @@ use bindery_engine::{
     record::DurableState,
 };
 use bindery_types::{IfIndex, Ipv4Addr, MacAddr};
-use bindery_wire::v4::{MessageBuilder, MessageType};
-use std::time::Duration;
+use bindery_wire::v4::{MessageBuilder, MessageType, OptionCode};
+use std::{sync::Arc, time::Duration};
 
 const FOREIGN: MacAddr = MacAddr([2, 0xee, 0, 0, 0, 9]);
 const OURS: MacAddr = MacAddr([2, 0xff, 0, 0, 0, 1]);
@@ -257,6 +257,33 @@ fn an_offer_that_was_taken_back_meanwhile_does_not_leave() {
     says(&mut lab, target, FOREIGN);
     assert_eq!(lab.dropped(DropReason::StoreFault), 1);
     assert_eq!(lab.state(target), None);
+}
+
+/// Who waited for one address and is offered another one is asked for that.
+#[test]
+fn a_client_that_had_a_session_waits_for_the_address_that_it_is_offered_now() {
+    let mut lab = Lab::new(probing(AddressProbe::default()));
+    lab.discover(1);
+    wait(&mut lab, 500);
+    lab.select(1, ip(10)).expect("an ack");
+    lab.unicast(&MessageBuilder::release(mac(1), ip(10), SERVER), ip(10));
+    let mut config = probing(AddressProbe::default());
+    config.pools[0].ranges[0].low = ip(11);
+    lab.input(Input::Configure(Arc::new(config)));
+    lab.heard.clear();
+    lab.probes.clear();
+    lab.discover(1);
+    assert_eq!(asked(&mut lab), [ip(11)]);
+    // The offer is taken back while its probe waits.
+    lab.clear(Filter::Mac(mac(1)));
+    let wish = ip(13);
+    let discover = MessageBuilder::discover(mac(1)).option(OptionCode::REQUESTED_IP_ADDRESS, &wish.octets());
+    lab.broadcast(&discover);
+    assert_eq!((asked(&mut lab), lab.heard.len()), (vec![wish], 0));
+    wait(&mut lab, 499);
+    assert!(lab.heard.is_empty());
+    wait(&mut lab, 1);
+    assert_eq!(lab.heard.remove(0).yiaddr(), wish);
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Engine {
             return Err(DropReason::ClientLookup);
         };
         let (state, address) = (record.state(), record.address());
-        if self.neighbours.probing.join(handle, request.meta, request.packet.bytes()) {
+        if self.neighbours.probing.join(handle, address, request.meta, request.packet.bytes()) {
             return Err(DropReason::Duplicate);
         }
         if let Some((before, at)) = held
