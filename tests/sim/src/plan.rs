@@ -365,6 +365,7 @@ impl Plan {
             no_routes: self.rules.suppression == Some(RouteSuppression::AccessInternal),
             no_neighbours: self.rules.suppression == Some(RouteSuppression::Destination),
             bootp: self.rules.bootp,
+            asymmetric: self.answering().asymmetric_lease_secs.is_some(),
             rapid: self.rules.rapid,
             strict: self.rules.strict,
             strict_circuits: self.rules.order.contains(&PoolMatch::Option82Strict),

@@ -152,6 +152,8 @@ struct Claim {
     until: u64,
     /// It was told by BOOTP: it holds until the client speaks DHCP.
     bootp: bool,
+    /// A REQUEST of its client came since: once the DHCP lease is stored, only what an ACK tells holds.
+    requested: bool,
 }
 
 /// A lease that we ended before its time.
@@ -220,6 +222,8 @@ pub struct Auditor {
     /// When a client came in over another line than its session's.
     other_lines: BTreeMap<(InstanceId, Key), Instant>,
     clears: Vec<Clear>,
+    /// `asymmetric-lease-time` was in force.
+    ever_asymmetric: bool,
     /// When `delete-binding-on-renegotiation` was last in force.
     renegotiates_until: Option<Instant>,
     /// When an address was last in no pool.
@@ -266,6 +270,7 @@ impl Auditor {
         self.holds.clear();
         self.own_ever.extend(site.links.values().flat_map(|l| l.addresses.iter().map(|(own, _)| *own)));
         self.note_absences();
+        self.ever_asymmetric |= site.asymmetric;
         if self.site.renegotiates {
             self.renegotiates_until = Some(self.now);
         }

@@ -5,6 +5,9 @@ use crate::clock::SEC;
 use bindery_engine::record::{BindingKey, DurableState, LeaseRecord};
 use bindery_types::InstanceId;
 
+/// Bit of `flags` in a record: the lease was given by BOOTP.
+const BOOTP: u16 = 1 << 6;
+
 impl Auditor {
     /// An acknowledged write, or what a restart found: the record becomes `lease`.
     pub(super) fn moved(&mut self, lease: LeaseRecord, key: Key) -> Result<(), Finding> {
@@ -47,6 +50,7 @@ impl Auditor {
         {
             return Err(format!("{who}: bound during the quarantine of the address"));
         }
+        self.end_bootp(at, key, lease);
         self.nobody_else_was_told(at, key, "bound")
     }
 
@@ -238,8 +242,22 @@ impl Auditor {
         let claims = self.claims.entry(at).or_default();
         match claims.iter_mut().find(|c| c.key == *key) {
             Some(claim) if claim.bootp && !bootp => (claim.until, claim.bootp) = (until, false),
-            Some(claim) => claim.until = claim.until.max(until),
-            None => claims.push(Claim { key: key.clone(), until, bootp }),
+            Some(claim) => {
+                claim.until = claim.until.max(until);
+                // By DHCP it may have had the lease before.
+                (claim.bootp, claim.requested) = (bootp, false);
+            }
+            None => claims.push(Claim { key: key.clone(), until, bootp, requested: false }),
+        }
+    }
+
+    /// What BOOTP told for ever is over once the lease of a client that asked by DHCP since is on disk as such, also where
+    /// its ACK never left: a route was refused.
+    fn end_bootp(&mut self, at: super::At, key: &Key, lease: &LeaseRecord) {
+        let now = self.lease_clock();
+        let own = self.claims.get_mut(&at).and_then(|claims| claims.iter_mut().find(|c| c.key == *key));
+        if let Some(claim) = own.filter(|c| c.bootp && c.requested && lease.flags & BOOTP == 0) {
+            (claim.until, claim.bootp) = (now, false);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{At, Auditor, Finding, KernelRoute, KernelRoutes, Key, SitePool, access::CLOCK_SLACK_SECS, address};
 use crate::clock::{Instant, SEC};
-use bindery_engine::record::DurableState;
+use bindery_engine::record::{DurableState, LeaseRecord};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr, SessionId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -171,8 +171,12 @@ impl Auditor {
             let told = self.claims.get(&at).is_some_and(|claims| claims.iter().any(|c| c.until > now));
             told || self.ended.iter().any(|((of, _), ended)| *of == at && ended.until > now)
         };
-        let over = |l: &&bindery_engine::record::LeaseRecord| {
-            l.end != bindery_types::LeaseTime::NEVER && !promised((l.instance, address(l)))
+        // `asymmetric-lease-time`: what we ended is refused until the lease that was kept would have ended, whatever its
+        // client was told of it; and who asks for decades gets them.
+        let clock = self.shown_clock().filter(|_| self.ever_asymmetric);
+        let refuses = |l: &LeaseRecord| l.state == DurableState::Cleared && clock.is_some_and(|clock| l.end.0 > clock);
+        let over = |l: &&LeaseRecord| {
+            l.end != bindery_types::LeaseTime::NEVER && !promised((l.instance, address(l))) && !refuses(l)
         };
         match self.disk.values().find(over) {
             Some(lease) => Err(format!("{} lingers on disk: {lease:?}", address(lease))),

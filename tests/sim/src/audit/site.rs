@@ -116,6 +116,8 @@ pub struct Site {
     pub no_neighbours: bool,
     /// `bootp-support`.
     pub bootp: bool,
+    /// `asymmetric-lease-time`: clients are told less than what is kept as their lease.
+    pub asymmetric: bool,
     /// `rapid-commit`.
     pub rapid: bool,
     /// `violation-action strict`: what is shorter than `lease_floor` is not granted.
