@@ -94,6 +94,14 @@ impl Engine {
         end
     }
 
+    /// Whether the end of a session is on its way to storage: a look at the commit ring, and only where it has something.
+    pub(crate) fn is_ending(&self, slot: Slot) -> bool {
+        let is_busy = self.sessions.get(slot).is_some_and(|record| record.pending & BUSY_STORE != 0);
+        let Some(handle) = self.sessions.handle(slot).filter(|_| is_busy) else { return false };
+        let last = self.rings.commits.iter().rev().find(|entry| entry.slot == handle);
+        last.is_some_and(|entry| entry.purpose == Purpose::End)
+    }
+
     /// Removes a tombstone from the database; memory follows.
     pub(crate) fn commit_purge(&mut self, turn: Turn, slot: Slot) {
         self.commit_purge_for(turn, slot, None);

@@ -3,6 +3,7 @@
 use crate::lab::{Lab, SERVER, config, ip, mac};
 use bindery_engine::{
     Input,
+    config::DiscoverMatch,
     event::{DropReason, Event},
     record::DurableState,
 };
@@ -47,6 +48,44 @@ fn a_failed_release_leaves_the_binding() {
     assert_eq!(lab.state(address), Some(DurableState::Bound));
     assert!(lab.kernel.contains_key(&address));
     assert_ne!(lab.discover(2).unwrap().yiaddr(), address);
+}
+
+/// Who takes an offer is alone on its line, whatever storage does meanwhile.
+#[test]
+fn the_end_of_a_lines_former_device_is_made_up_for_when_the_newcomer_takes_its_offer() {
+    let mut matching = config();
+    matching.groups[0].overrides.client_discover_match = Some(DiscoverMatch::IncomingInterface);
+    let begun = || {
+        let mut lab = Lab::new(matching.clone());
+        let old = lab.lease(1);
+        lab.prompt = false;
+        let new = lab.discover(2).unwrap().yiaddr();
+        (lab, old, new)
+    };
+    // Its end is on the way.
+    let (mut lab, old, new) = begun();
+    lab.select(2, new);
+    lab.answer_store();
+    lab.answer_routes();
+    assert_eq!((lab.state(old), lab.state(new)), (Some(DurableState::Cleared), Some(DurableState::Bound)));
+    // It failed, and what was there before is being written again: the client tries once more.
+    let (mut lab, old, new) = begun();
+    lab.input(Input::StoreFailed);
+    lab.mutations.clear();
+    lab.input(Input::StoreReady);
+    assert!(lab.select(2, new).is_none());
+    lab.prompt = true;
+    lab.answer_store();
+    assert!(lab.heard.is_empty() && lab.state(new).is_none());
+    assert_eq!(lab.dropped(DropReason::Duplicate), 1);
+    assert_eq!(lab.select(2, new).unwrap().message(), MessageType::Ack);
+    assert_eq!(lab.state(old), Some(DurableState::Cleared));
+    // The process ended before it was written, and has forgotten the offer.
+    let (lab, old, new) = begun();
+    let mut lab = lab.restart(matching, 1);
+    assert_eq!(lab.state(old), Some(DurableState::Bound));
+    assert_eq!(lab.select(2, new).unwrap().message(), MessageType::Ack);
+    assert_eq!(lab.state(old), Some(DurableState::Cleared));
 }
 
 #[test]

@@ -158,8 +158,6 @@ impl Auditor {
         let key = request.key.clone();
         if request.message == MessageType::Request {
             self.note_request(request);
-            let own = self.claims.iter_mut().filter(|(at, _)| at.0 == instance);
-            own.flat_map(|(_, claims)| claims).filter(|c| c.key == key).for_each(|c| c.requested = true);
         } else if request.rapid || request.bootp {
             self.note_committing(request);
         }
@@ -185,6 +183,7 @@ impl Auditor {
             MessageType::Request if request.server.is_some_and(|id| !self.is_own_in(instance, id)) => {
                 self.drop_holds(&key)
             }
+            MessageType::Request if request.server.is_some() => self.note_on_line(request),
             _ => {}
         }
     }

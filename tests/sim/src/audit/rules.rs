@@ -26,7 +26,7 @@ pub(super) struct Newcomers {
     locked: BTreeMap<Locked, (Instant, Instant)>,
     /// When the requests came that were answered.
     answered: BTreeMap<Rated, Vec<Instant>>,
-    /// DISCOVERs by line: when, and whose.
+    /// DISCOVERs, and REQUESTs that take an offer, by line: when, and whose.
     on_line: Vec<(Instant, InstanceId, Line)>,
     /// When a client asked from a line that has another range, or none.
     out_of_range: BTreeMap<(InstanceId, Key), Instant>,
@@ -122,6 +122,14 @@ impl Auditor {
 
     /// A DISCOVER came: what it proves.
     pub(super) fn note_discover(&mut self, request: &Request) {
+        self.note_on_line(request);
+        if self.site.strict_circuits {
+            self.newcomers.out_of_range.insert((request.instance, request.key.clone()), self.now);
+        }
+    }
+
+    /// A DISCOVER came, or a REQUEST that takes an offer: the server may have made that in its last life.
+    pub(super) fn note_on_line(&mut self, request: &Request) {
         let Some(link) = self.site.links.get(&request.link) else { return };
         let line = Line {
             link: link.name.clone(),
@@ -133,9 +141,6 @@ impl Auditor {
         let (now, instance) = (self.now, request.instance);
         self.newcomers.on_line.retain(|(since, ..)| now < since + super::EVIDENCE_SECS * SEC);
         self.newcomers.on_line.push((now, instance, line));
-        if self.site.strict_circuits {
-            self.newcomers.out_of_range.insert((instance, request.key.clone()), now);
-        }
     }
 
     fn line_of(lease: &LeaseRecord, identity: &IdentityRecord) -> Line {

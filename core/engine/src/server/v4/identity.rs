@@ -57,7 +57,7 @@ impl Engine {
     /// with an identifier of its own (RFC 4361 §7), whose session ends, so that it neither lingers nor counts.
     ///
     /// # Errors
-    /// A session of the line is being written: the client tries again.
+    /// A session of the line is being written, other than its end: the client tries again.
     pub(super) fn end_former_device4(&mut self, request: &Request<'_>, class: &Class, own: Option<Slot>) -> Outcome {
         let Some(rule) = discover_match(request.config, class) else { return Ok(()) };
         let packet = request.packet;
@@ -73,10 +73,11 @@ impl Engine {
         let Some(hash) = line.hash(rule, &self.lines) else { return Ok(()) };
         let noted: Vec<SlotRef> = self.lines.of(hash).take(OF_ONE_LINE_MAX).collect();
         let mut busy = false;
+        // Whose end is being written is as good as gone: what follows is written behind it.
         for handle in noted {
             let slot = self.sessions.resolve(handle).filter(|slot| self.is_on_line(*slot, rule, &line));
             match slot {
-                Some(slot) if Some(slot) == own => {}
+                Some(slot) if Some(slot) == own || self.is_ending(slot) => {}
                 // Not forgotten: a write that fails takes its end back.
                 Some(slot) => busy |= !self.supersede4(request, slot),
                 // It has ended or moved.

@@ -115,17 +115,10 @@ impl Engine {
             self.foreign_choice4(request.turn, request.meta.link, server_id, request.packet);
             return Err(DropReason::InvalidServerAddress);
         }
-        let live = |record: &Record| record.state().is_live();
-        if !found.and_then(|slot| self.sessions.get(slot)).is_some_and(live)
-            && let Some(slot) = self.promise_of(class.instance, request, key, address)
-        {
-            // Another pool was chosen for the client when we ended it. That this one has the address too revives nothing.
-            return self.nak_promised4(request, slot, class.server_id);
-        }
         let offered = |record: &Record| record.state() == State::Offered && record.pending == 0;
         if found.and_then(|slot| self.sessions.get(slot)).is_some_and(offered) {
             // As at its DISCOVER: a write that failed has taken the end of its line's former device back.
-            let _ = self.end_former_device4(&request, &class, found);
+            self.end_former_device4(&request, &class, found)?;
         }
         self.judge4(request, &class, key, (found, address), policy)
     }
@@ -197,9 +190,7 @@ impl Engine {
             _ if !is_as_granted(&request, address) => None,
             // Offers are not stored: after a restart the REQUEST is judged anew.
             _ => {
-                self.check_lockout(request.turn, request.meta, request.packet, request.config)?;
-                self.check_client_limit(request.config, class.served, (class.link, class.index))?;
-                class.check_choice()?;
+                self.check_forgotten4(&request, class, None)?;
                 match self.take_chosen(class, None, address, pool_client(&request, key)) {
                     Ok(pool) => Some(self.place_offer(request, class, key, (pool, address), None)?),
                     Err(_) => None,
@@ -245,13 +236,23 @@ impl Engine {
         if !is_as_granted(&request, address) {
             return Ok(None);
         }
-        self.check_lockout(request.turn, request.meta, request.packet, request.config)?;
-        self.check_client_limit(request.config, class.served, (class.link, class.index))?;
-        class.check_choice()?;
+        self.check_forgotten4(&request, class, Some(slot))?;
         match self.take_chosen(class, Some(slot), address, pool_client(&request, key)) {
             Ok(pool) => self.place_offer(request, class, key, (pool, address), Some(slot)).map(Some),
             Err(_) => Ok(None),
         }
+    }
+
+    /// What a DISCOVER was judged by, for a client that names an address and has no offer; `tombstone` is its own.
+    fn check_forgotten4(&mut self, request: &Request<'_>, class: &Class, tombstone: Option<Slot>) -> Outcome {
+        self.check_lockout(request.turn, request.meta, request.packet, request.config)?;
+        if request.packet.has(OptionCode::SERVER_IDENTIFIER) {
+            // The restart that made us forget its offer may have been before the end of its line's former device was
+            // written.
+            self.end_former_device4(request, class, tombstone)?;
+        }
+        self.check_client_limit(request.config, class.served, (class.link, class.index))?;
+        class.check_choice()
     }
 
     /// Whether `address` is of the network that the packet came from: that of its pool or of one linked to it.
