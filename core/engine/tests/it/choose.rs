@@ -144,6 +144,29 @@ fn a_subscriber_that_moves_to_another_circuit_keeps_its_address_unless_option_82
     assert!(!lab.kernel.contains_key(&ip(20)), "the old session does not linger");
 }
 
+/// The rule holds as well where an authority was asked and has left the choice to us.
+#[test]
+fn option_82_strict_ends_the_old_binding_of_who_was_granted_no_pool() {
+    let pools = [(None, None, DurableState::Cleared), (Some("pool"), Some(ip(20)), DurableState::Bound)];
+    for (pool, offered, state) in pools {
+        let mut config = ranged(&[PoolMatch::Option82Strict]);
+        config.groups[0].authenticate = true;
+        let mut lab = Lab::new(config);
+        let discover = |line| circuit(MessageBuilder::discover(mac(1)).giaddr(RELAY), line);
+        lab.unicast(&discover(b"silver"), RELAY);
+        let steer = Steer { pool: pool.map(Into::into), address: pool.map(|_| ip(20)), ..Steer::default() };
+        let grant = Grant { steer, ..Grant::default() };
+        let answer = Authorization::Accepted(Box::new(grant));
+        let tag = lab.questions.remove(0).tag;
+        lab.input(Input::Access { tag, answer });
+        assert_eq!(lab.heard.pop().unwrap().yiaddr(), ip(20));
+        let select = MessageBuilder::request_selecting(mac(1), ip(20), SERVER).giaddr(RELAY);
+        assert_eq!(lab.unicast(&circuit(select, b"silver"), RELAY).unwrap().message(), MessageType::Ack);
+        let again = lab.unicast(&discover(b"gold"), RELAY);
+        assert_eq!((again.map(|offer| offer.yiaddr()), lab.state(ip(20))), (offered, Some(state)));
+    }
+}
+
 #[test]
 fn a_host_reservation_comes_before_the_range() {
     let mut config = ranged(&[PoolMatch::Option82Strict]);

@@ -2,18 +2,19 @@
 
 use crate::{
     access::{accepted, alice, answer, asking, at, change, golden, in_pool, lease, subscriber, user},
-    lab::{Lab, SERVER, ip, mac},
+    lab::{LINK, Lab, SERVER, ip, link, mac},
 };
 use bindery_engine::{
     Input,
     command::{AuthorizationChange, Disconnected, Filter},
-    config::Config,
+    config::{AddressProbe, Config},
     event::{DropReason, Event, SessionChange},
+    neighbour::Arp,
     policy::Steer,
     record::DurableState,
     subscriber::{Grant, Subscriber},
 };
-use bindery_types::{InstanceId, Ipv4Addr, PoolId};
+use bindery_types::{IfIndex, InstanceId, Ipv4Addr, PoolId};
 use bindery_wire::v4::{MessageBuilder, MessageType};
 use std::sync::Arc;
 
@@ -195,20 +196,6 @@ fn an_old_promise_is_nothing_to_who_holds_the_address_again() {
 }
 
 #[test]
-fn what_we_ended_in_a_pool_that_was_chosen_is_refused_to_who_still_takes_the_offer() {
-    let mut config = asking();
-    config.pools[0].link = Some(PoolId(1));
-    let mut lab = Lab::new(config);
-    assert_eq!(lease(&mut lab, 1, in_pool("gold")), golden(10));
-    lab.clear(Filter::Address(golden(10)));
-    // Its REQUEST comes once more, and now no pool is chosen: the one of its interface overflows into the address.
-    assert!(lab.select(1, golden(10)).is_none());
-    answer(&mut lab, accepted(alice()));
-    assert_eq!(lab.heard.pop().unwrap().message(), MessageType::Nak);
-    assert_eq!(lab.state(golden(10)), Some(DurableState::Cleared));
-}
-
-#[test]
 fn the_first_of_two_answers_about_a_client_holds() {
     let mut lab = Lab::new(asking());
     assert!(lab.discover(1).is_none());
@@ -222,4 +209,44 @@ fn the_first_of_two_answers_about_a_client_holds() {
     assert_eq!(lab.heard.pop().unwrap().yiaddr(), address, "what it holds is offered again");
     assert_eq!(lab.select(1, address).unwrap().message(), MessageType::Ack);
     assert_eq!(subscriber(&lab, address), alice().subscriber);
+}
+
+/// A host that answers an address probe has no session by that, though the address is held under its name.
+#[test]
+fn a_wish_and_the_name_in_accounting_outlive_an_address_that_is_found_in_use() {
+    let mut lab = Lab::new(asking());
+    let address = lease(&mut lab, 1, alice());
+    let first = lab.record(address).unwrap().key.session;
+    change(&mut lab, user("alice"), move_to(None, Some(ip(12))));
+    assert_eq!(lab.renew(1, address).unwrap().message(), MessageType::Nak);
+    lab.heard.clear();
+    lab.pass(1);
+    let mut probing = asking();
+    probing.groups[0].overrides.address_probe = Some(AddressProbe::default());
+    lab.input(Input::Configure(Arc::new(probing)));
+    assert!(lab.discover(2).is_none());
+    answer(&mut lab, accepted(at(address)));
+    assert_eq!(lab.probes.pop().map(|probe| probe.target), Some(address));
+    // It still goes by its old lease.
+    let target_ip = Ipv4Addr::UNSPECIFIED;
+    lab.input(Input::Arp(Arp { link: LINK, sender_ip: address, sender_mac: mac(1), target_ip }));
+    lab.input(Input::Configure(Arc::new(asking())));
+    lab.heard.clear();
+    lab.pass(1);
+    assert_eq!(lease(&mut lab, 1, alice()), ip(12));
+    assert_eq!(subscriber(&lab, ip(12)).follows, Some(first));
+}
+
+#[test]
+fn an_offer_of_another_place_gives_way_to_the_address_that_is_granted_now() {
+    let mut lab = Lab::new(asking());
+    let other = IfIndex(8);
+    lab.input(Input::LinkSet(link(other, "eth2", &[(golden(1), 24)])));
+    assert!(lab.discover(1).is_none());
+    answer(&mut lab, accepted(alice()));
+    assert_eq!(lab.heard.pop().unwrap().yiaddr(), ip(10));
+    let discover = MessageBuilder::discover(mac(1));
+    assert!(lab.packet_on(other, &discover, Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST).is_none());
+    answer(&mut lab, accepted(at(ip(12))));
+    assert_eq!(lab.heard.pop().unwrap().yiaddr(), ip(12));
 }

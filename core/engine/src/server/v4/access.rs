@@ -17,7 +17,7 @@ use crate::{
     subscriber::{Grant, Limits, Subscriber},
 };
 use alloc::sync::Arc;
-use bindery_types::{HwAddr, Ipv4Addr, LeaseTime, SessionId};
+use bindery_types::{HwAddr, Ipv4Addr, LeaseTime, SessionId, Xid};
 use bindery_wire::v4::{MessageType, Packet};
 
 impl Engine {
@@ -140,6 +140,7 @@ impl Engine {
             let record = shadow.map_or(self.sessions.get(slot)?, |shadow| &shadow.record);
             let under = shadow.and_then(|shadow| shadow.identity.as_deref()).map(|under| under.view().subscriber);
             let is_it = record.state() != State::Offered
+                && !is_of_a_host(record)
                 && record.instance() == instance
                 && identity.key() == key
                 && self.sessions.is_at(slot, seen.at());
@@ -172,7 +173,7 @@ impl Engine {
             class.pool = pool.ok_or(DropReason::InvalidSubnet)?;
             class.span = Span::Whole;
         }
-        class.steered = true;
+        class.steered |= granted.chooses() || granted.steer.group.is_some();
         if class.pool == NOWHERE { Err(DropReason::InvalidSubnet) } else { Ok(()) }
     }
 
@@ -228,6 +229,11 @@ impl Engine {
 /// Whether the record tells of a client that was moved away.
 const fn is_moved(record: &Record) -> bool {
     record.flags & flag::MOVED != 0
+}
+
+/// Whether nobody ever had the session: it holds an address that was found in use, under the name of the host that has it.
+fn is_of_a_host(record: &Record) -> bool {
+    record.state() == State::Declined && record.xid == Xid(0) && record.start == record.changed
 }
 
 /// Whether the client asks for what its authority has granted.

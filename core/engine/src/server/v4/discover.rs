@@ -1,6 +1,6 @@
 //! DHCPDISCOVER: RFC 2131 §4.3.1.
 
-use super::{Draft, Outcome, Request, Then, client_id, reply, request::Grant};
+use super::{Draft, Outcome, Request, Then, access::is_as_granted, client_id, reply, request::Grant};
 use crate::{
     Engine,
     binding::BindingEvent,
@@ -107,7 +107,8 @@ impl Engine {
                 Ok(slot)
             }
             Some((slot, record)) if record.state() == State::Offered => {
-                let in_place = self.is_in_place4(class, &record, pool_client(&request, key));
+                let in_place = self.is_in_place4(class, &record, pool_client(&request, key))
+                    && is_as_granted(&request, record.address());
                 if self.pool_of(request.config, &record).is_none() || !in_place {
                     self.lapse_offer(slot);
                     if request.grant.is_none() && class.served.asks_authority(request.config) {
@@ -121,6 +122,7 @@ impl Engine {
                     // It was asked about anew, at another place than where it was offered this: the last word counts.
                     self.set_identity_scratch(&request, key, Some(slot))?;
                     self.sessions.set_identity(slot, &self.identity).map_err(|_| DropReason::ClientLookup)?;
+                    self.note_choice(slot, class);
                 }
                 // A write that failed has taken the end of its line's former device back, or it is being written.
                 let _ = self.end_former_device4(&request, class, Some(slot));
@@ -300,24 +302,29 @@ impl Engine {
             return placed;
         };
         let pool = self.pool_name(pool);
-        let group = self.group_names.get(usize::from(class.served.group.0)).copied().unwrap_or_default();
         if let Some(record) = self.sessions.get_mut(slot) {
             record.start = request.turn.lease;
             record.changed = request.turn.lease;
             record.cltt = request.turn.lease;
             record.pool = pool;
-            record.group = group;
             record.route = crate::record::RouteRecord::None;
             record.route_epoch = 0;
-            record.flags &= !flag::STEERED;
-            if class.steered {
-                record.flags |= flag::STEERED;
-            }
         }
+        self.note_choice(slot, class);
         self.hold_offer(slot, request.turn.lease.plus_secs(OFFER_HOLD_SECS), &request, class);
         self.note_line(request.config, slot);
         self.remember_offer(slot);
         Ok(slot)
+    }
+
+    /// The group that serves an offer, and whether its place was chosen for the client.
+    fn note_choice(&mut self, slot: Slot, class: &Class) {
+        let group = self.group_names.get(usize::from(class.served.group.0)).copied().unwrap_or_default();
+        let steered = if class.steered { flag::STEERED } else { 0 };
+        if let Some(record) = self.sessions.get_mut(slot) {
+            record.group = group;
+            record.flags = record.flags & !flag::STEERED | steered;
+        }
     }
 
     fn insert_offer(
