@@ -196,6 +196,20 @@ fn an_old_promise_is_nothing_to_who_holds_the_address_again() {
 }
 
 #[test]
+fn what_we_ended_in_a_pool_that_was_chosen_is_refused_to_who_still_takes_the_offer() {
+    let mut config = asking();
+    config.pools[0].link = Some(PoolId(1));
+    let mut lab = Lab::new(config);
+    assert_eq!(lease(&mut lab, 1, in_pool("gold")), golden(10));
+    lab.clear(Filter::Address(golden(10)));
+    // Its REQUEST comes once more, and now no pool is chosen: the one of its interface overflows into the address.
+    assert!(lab.select(1, golden(10)).is_none());
+    answer(&mut lab, accepted(alice()));
+    assert_eq!(lab.heard.pop().unwrap().message(), MessageType::Nak);
+    assert_eq!(lab.state(golden(10)), Some(DurableState::Cleared));
+}
+
+#[test]
 fn the_first_of_two_answers_about_a_client_holds() {
     let mut lab = Lab::new(asking());
     assert!(lab.discover(1).is_none());

@@ -158,6 +158,8 @@ impl Auditor {
         let key = request.key.clone();
         if request.message == MessageType::Request {
             self.note_request(request);
+            let own = self.claims.iter_mut().filter(|(at, _)| at.0 == instance);
+            own.flat_map(|(_, claims)| claims).filter(|c| c.key == key).for_each(|c| c.requested = true);
         } else if request.rapid || request.bootp {
             self.note_committing(request);
         }

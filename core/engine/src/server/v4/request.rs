@@ -115,6 +115,13 @@ impl Engine {
             self.foreign_choice4(request.turn, request.meta.link, server_id, request.packet);
             return Err(DropReason::InvalidServerAddress);
         }
+        let live = |record: &Record| record.state().is_live();
+        if !found.and_then(|slot| self.sessions.get(slot)).is_some_and(live)
+            && let Some(slot) = self.promise_of(class.instance, request, key, address)
+        {
+            // Another pool was chosen for the client when we ended it. That this one has the address too revives nothing.
+            return self.nak_promised4(request, slot, class.server_id);
+        }
         let offered = |record: &Record| record.state() == State::Offered && record.pending == 0;
         if found.and_then(|slot| self.sessions.get(slot)).is_some_and(offered) {
             // As at its DISCOVER: a write that failed has taken the end of its line's former device back.
