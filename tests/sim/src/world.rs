@@ -141,6 +141,8 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) calm: bool,
     pub(crate) calm_since: Instant,
+    /// When the store was last back from an outage.
+    pub(crate) store_back: Instant,
     /// Clients say nothing more.
     pub(crate) frozen: bool,
     store_lane: Instant,
@@ -207,6 +209,7 @@ impl World {
             trace,
             calm: false,
             calm_since: 0,
+            store_back: 0,
             frozen: false,
             store_lane: 0,
             route_lane: 0,
@@ -573,7 +576,7 @@ impl World {
             self.trace.note(self.now, || format!("kernel {happened:?}"));
             match *happened {
                 Happened::Set(at, route, before) => {
-                    self.auditor.route_set(at);
+                    self.auditor.route_came(at, route);
                     self.auditor.prefix_set(at, route, before);
                 }
                 Happened::Foreign(at) => self.auditor.foreign_met(at),
@@ -615,6 +618,7 @@ impl World {
                 self.step(Input::StoreFailed)
             }
             Message::StoreReady => {
+                self.store_back = self.now;
                 self.auditor.store_told(false);
                 self.step(Input::StoreReady)
             }

@@ -1,6 +1,6 @@
 //! What the segments tell: addresses that others have (ARP), clients that are gone, foreign servers.
 
-use super::{At, Auditor, EVIDENCE_SECS, Finding, address, request::Request};
+use super::{At, Auditor, EVIDENCE_SECS, Finding, KernelRoute, address, request::Request};
 use crate::clock::{Instant, MS, SEC};
 use bindery_engine::record::{DurableState, LeaseRecord};
 use bindery_types::{IfIndex, InstanceId, Ipv4Addr, MacAddr};
@@ -48,6 +48,8 @@ pub(super) struct Neighbours {
     heard: BTreeMap<At, Instant>,
     foreigners: BTreeSet<Foreigner>,
     told: BTreeMap<Foreigner, Instant>,
+    /// Addresses whose routes a commit of `route-suppression` has changed, and that have not come so yet.
+    rewritten: BTreeSet<At>,
 }
 
 impl Auditor {
@@ -234,7 +236,22 @@ impl Auditor {
         let of = |site: &super::Site| (site.no_routes, site.no_neighbours);
         if of(former) != of(&self.site) {
             let bound: Vec<At> = self.bound().map(|lease| (lease.instance, address(lease))).collect();
+            self.neighbours.rewritten.extend(bound.iter().copied());
             self.disturbed.extend(bound.into_iter().map(|at| (at, None)));
+        }
+    }
+
+    /// A route of ours was put into the kernel. One that was ordered before a commit of `route-suppression` may come after
+    /// it, and differs by the neighbour entry alone: what the commit wants is on its way behind it.
+    pub fn route_came(&mut self, at: At, route: KernelRoute) {
+        let holder = self.bound().find(|lease| (lease.instance, address(lease)) == at);
+        let wanted = holder.and_then(|lease| self.route_for(lease));
+        let is_older = |wanted: KernelRoute| {
+            wanted.neighbour != route.neighbour && KernelRoute { neighbour: route.neighbour, ..wanted } == route
+        };
+        if !(self.neighbours.rewritten.contains(&at) && wanted.is_some_and(is_older)) {
+            self.neighbours.rewritten.remove(&at);
+            self.route_set(at);
         }
     }
 
