@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bindery_netns::{Daemon, Lab, Namespace, until};
+use std::cell::Cell;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
@@ -16,22 +17,33 @@ fn config(statement: &str) -> String {
 struct Scene {
     daemon: Daemon,
     router: Namespace,
-    other: Namespace,
+    _other: Namespace,
+    /// The other server. Its socket, as the clients', is bound once: a child that another test has just forked may still
+    /// hold one that was closed.
+    receiver: UdpSocket,
+    /// Tells what was sent at one look from what is late.
+    looks: Cell<u8>,
     /// On an interface that a group serves, and on one that none does.
-    served: (Namespace, Ipv4Addr),
-    unserved: (Namespace, Ipv4Addr),
+    served: Client,
+    unserved: Client,
     lab: Lab,
 }
 
+struct Client {
+    sender: UdpSocket,
+    _namespace: Namespace,
+}
+
 /// A client on link `name` of the router, whose network is 10.`net`.0.0/24.
-fn client(lab: &Lab, router: &Namespace, name: &str, net: u8) -> Result<(Namespace, Ipv4Addr)> {
+fn client(lab: &Lab, router: &Namespace, name: &str, net: u8) -> Result<Client> {
     let namespace = lab.namespace(&format!("c{name}"))?;
     lab.veth((router, name), (&namespace, "c0"))?;
     router.address(name, &format!("10.{net}.0.1/24"))?;
     let address = Ipv4Addr::new(10, net, 0, 2);
     namespace.address("c0", &format!("{address}/24"))?;
     namespace.ip(&["route", "add", "default", "via", &format!("10.{net}.0.1")])?;
-    Ok((namespace, address))
+    let sender = namespace.enter(move || UdpSocket::bind((address, 68)))?.context("client")?;
+    Ok(Client { sender, _namespace: namespace })
 }
 
 impl Scene {
@@ -46,31 +58,34 @@ impl Scene {
         let (served, unserved) = (client(&lab, &router, "s0", 1)?, client(&lab, &router, "n0", 2)?);
         // An earlier run has left it.
         router.nft("table ip bindery-snooped { chain forward { type filter hook forward priority 0; drop; }; }")?;
+        let receiver = other.enter(|| UdpSocket::bind((OTHER, 67)))?.context("server")?;
+        receiver.set_read_timeout(Some(Duration::from_secs(30)))?;
         let daemon = Daemon::start(&lab, &router, &config("allow-leasequery"))?;
-        Ok(Some(Self { daemon, router, other, served, unserved, lab }))
+        Ok(Some(Self { daemon, router, _other: other, receiver, looks: Cell::default(), served, unserved, lab }))
     }
 
     /// Whether a request of a client arrives at the other server. What goes after it from the same socket is an answer by
     /// its first octet, and is never dropped.
-    fn arrives(&self, (namespace, address): &(Namespace, Ipv4Addr)) -> Result<bool> {
-        let receiver = self.other.enter(|| UdpSocket::bind((OTHER, 67)))?.context("server")?;
-        receiver.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let from = *address;
-        let sender = namespace.enter(move || UdpSocket::bind((from, 68)))?.context("client")?;
+    fn arrives(&self, client: &Client) -> Result<bool> {
+        let look = self.looks.get().wrapping_add(1);
+        self.looks.set(look);
         let mut buffer = [0; 300];
         for op in [1, 2] {
-            buffer[0] = op;
-            sender.send_to(&buffer, (OTHER, 67))?;
+            buffer[..2].copy_from_slice(&[op, look]);
+            client.sender.send_to(&buffer, (OTHER, 67))?;
         }
-        receiver.recv(&mut buffer).context("nothing came")?;
-        if buffer[0] == 2 {
-            return Ok(false);
+        let mut arrived = false;
+        loop {
+            self.receiver.recv(&mut buffer).context("the answer did not come")?;
+            match buffer[..2] {
+                [1, number] if number == look => arrived = true,
+                [2, number] if number == look => return Ok(arrived),
+                _ => {}
+            }
         }
-        receiver.recv(&mut buffer).context("the answer did not come")?;
-        Ok(true)
     }
 
-    fn until(&self, what: &str, client: &(Namespace, Ipv4Addr), wanted: bool) -> Result<()> {
+    fn until(&self, what: &str, client: &Client, wanted: bool) -> Result<()> {
         until(what, || (self.arrives(client).ok()? == wanted).then_some(()))
     }
 
