@@ -248,7 +248,7 @@ fn restore(prepared: &Prepared, store: &mut FjallStore) -> Result<Engine, StartE
         engine.handle(now, Input::LinkSet(link), &mut NoPolicy);
     }
     let meta = store.facts()?;
-    engine.expect_sessions(store.sessions()?);
+    engine.reserve_sessions(store.sessions()?);
     let count = load(store, |sessions| engine.restore(now, meta.as_ref(), sessions))?;
     tracing::info!(sessions = count, created = store.created(), "session database open");
     Ok(engine)

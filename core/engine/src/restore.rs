@@ -22,11 +22,11 @@ const PROJECT_SLICE: u32 = 4_096;
 const EXPECTED: u32 = 1 << 21;
 
 impl Engine {
-    /// Makes room for so many sessions, before [`Engine::restore`] takes them in: it is a sixth quicker then. A wrong number
-    /// does no harm.
-    pub fn expect_sessions(&mut self, sessions: u64) {
+    /// Makes room for so many sessions, before [`Engine::restore`] takes them in, so that no index grows on the way. A
+    /// wrong number does no harm.
+    pub fn reserve_sessions(&mut self, sessions: u64) {
         let most = u64::from(EXPECTED);
-        self.sessions.expect(sessions.min(most) as u32);
+        self.sessions.reserve(sessions.min(most) as u32);
     }
 
     /// Takes in what the session database holds. Call once, before the first packet.

@@ -26,6 +26,8 @@ pub(crate) mod flag {
     /// What is known of the client's answers, three bits: [`super::Capability`].
     pub(crate) const CAPABILITY_SHIFT: u16 = 12;
     pub(crate) const CAPABILITY: u16 = 0x7 << CAPABILITY_SHIFT;
+    /// No client ever had the session: it holds an address that was found in use, under the name of the host that has it.
+    pub(crate) const OF_A_HOST: u16 = 1 << 15;
     /// What ends with the binding or with a renewal.
     pub(crate) const OF_A_RUN: u16 = RECONFIGURING | REFRESH | DEFERRED_NAK | MOVED | ATTEMPTS;
 }

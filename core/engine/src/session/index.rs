@@ -39,7 +39,7 @@ impl Index {
 
     /// Makes room for `count` slots in a table that is empty: for each part what it can expect of them, as a part that
     /// grows reads the record of every slot in it.
-    pub(super) fn expect(&mut self, count: u32) {
+    pub(super) fn reserve(&mut self, count: u32) {
         const SAMPLES: u32 = 1 << 16;
         let mut samples = [0_u32; PARTS];
         for sample in 0..SAMPLES {
@@ -181,13 +181,13 @@ mod tests {
         let hash = |slot: Slot| slot.0.wrapping_mul(0x9e37_79b1);
         let fill = |index: &mut Index| (1..=COUNT).for_each(|count| index.insert(hash(Slot(count)), Slot(count), hash));
         let (mut expected, mut grown) = (Index::new(), Index::new());
-        expected.expect(COUNT);
+        expected.reserve(COUNT);
         let room = expected.bytes();
         fill(&mut expected);
         fill(&mut grown);
         assert!(expected.bytes() <= room + room / 20, "{room} bytes have become {}", expected.bytes());
         assert!(expected.bytes() <= grown.bytes() + grown.bytes() / 20, "{} and {}", expected.bytes(), grown.bytes());
-        expected.expect(2 * COUNT);
+        expected.reserve(2 * COUNT);
         assert_eq!(expected.len(), COUNT as usize, "what is there stays");
     }
 

@@ -121,9 +121,9 @@ impl SessionTable {
     }
 
     /// Makes room in the indexes of an empty table for so many sessions. Fewer or more may come.
-    pub fn expect(&mut self, sessions: u32) {
+    pub fn reserve(&mut self, sessions: u32) {
         for index in [&mut self.clients, &mut self.addresses, &mut self.ids, &mut self.hw] {
-            index.expect(sessions.min(self.limit));
+            index.reserve(sessions.min(self.limit));
         }
     }
 

@@ -17,7 +17,7 @@ use crate::{
     subscriber::{Grant, Limits, Subscriber},
 };
 use alloc::sync::Arc;
-use bindery_types::{HwAddr, Ipv4Addr, LeaseTime, SessionId, Xid};
+use bindery_types::{HwAddr, Ipv4Addr, LeaseTime, SessionId};
 use bindery_wire::v4::{MessageType, Packet};
 
 impl Engine {
@@ -231,9 +231,9 @@ const fn is_moved(record: &Record) -> bool {
     record.flags & flag::MOVED != 0
 }
 
-/// Whether nobody ever had the session: it holds an address that was found in use, under the name of the host that has it.
-fn is_of_a_host(record: &Record) -> bool {
-    record.state() == State::Declined && record.xid == Xid(0) && record.start == record.changed
+/// Whether no client ever had the session.
+const fn is_of_a_host(record: &Record) -> bool {
+    record.flags & flag::OF_A_HOST != 0
 }
 
 /// Whether the client asks for what its authority has granted.

@@ -14,6 +14,7 @@ use crate::{
     history::Why,
     neighbour::{Arp, Probe, probe::Waiting},
     policy::Policy,
+    reconfigure::flag,
     session::{ClientKey, Identity, IdentityBuf, Record, Slot, State},
 };
 use alloc::sync::Arc;
@@ -195,6 +196,7 @@ impl Engine {
         let mut record = Record::new(id, instance, offer.scope(), State::Declined, address).on_link(offer.link());
         (record.start, record.changed, record.cltt) = (turn.lease, turn.lease, turn.lease);
         (record.end, record.pool, record.group, record.server_id) = (until, offer.pool, offer.group, offer.server_id);
+        record.flags = flag::OF_A_HOST;
         let hw = HwAddr::from(arp.sender_mac);
         let mut identity = IdentityBuf::new();
         let placed = identity
